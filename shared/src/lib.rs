@@ -1,0 +1,18 @@
+//! The contract between master and executor: what things are called, what is sent, what a job is.
+//!
+//! Neither side imports the other; both import this. Reading order: [`ids`], [`period`], [`spec`],
+//! [`wire`], [`kind`], [`rpc`]; below them what both sides need of the world: [`clock`], [`tasks`],
+//! [`config`], [`logs`].
+
+pub mod ids;
+pub mod period;
+pub mod spec;
+pub mod wire;
+
+pub mod kind;
+pub mod rpc;
+
+pub mod clock;
+pub mod config;
+pub mod logs;
+pub mod tasks;

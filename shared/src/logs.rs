@@ -1,0 +1,14 @@
+//! The program's own log: one line an event, to standard error.
+
+use tracing_subscriber::EnvFilter;
+
+/// `filter` as of `RUST_LOG`: `info`, `master=debug,info`. Called once, first thing in `main`.
+pub fn start(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second call (tests) changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
+}
