@@ -1,1 +1,7 @@
-//! The master.
+//! The master: pages and API, definitions and schedules, the engine, the leader.
+//!
+//! Floors, each importing only what is below it: [`engine`] (pure decisions); `db`, `lease`,
+//! `session`, `bus` (ports); `store` (rows in and out); `leader` (lead, fire, drive, commit);
+//! `web` and `app` (pages, API, start).
+
+pub mod engine;

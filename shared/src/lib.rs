@@ -14,5 +14,6 @@ pub mod rpc;
 
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod logs;
 pub mod tasks;

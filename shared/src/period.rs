@@ -8,7 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Granularity {
     Minute,
@@ -23,8 +25,14 @@ pub enum Granularity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Period {
     /// Begins at this minute of UTC (minutes since 1970), shown at this offset (minutes).
-    Minute { start: i64, offset: i32 },
-    Hour { start: i64, offset: i32 },
+    Minute {
+        start: i64,
+        offset: i32,
+    },
+    Hour {
+        start: i64,
+        offset: i32,
+    },
     Day(NaiveDate),
     /// Its Monday.
     Week(NaiveDate),
@@ -148,7 +156,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
         }
-        for bad in ["", "2026-1-2", "2026-13", "2026-W54", "2026-11-20T13", "昨天", "2026-02-30"] {
+        for bad in ["", "2026-1-2", "2026-13", "2026-W54", "2026-11-20T13", "昨天", "2026-02-30"]
+        {
             assert!(bad.parse::<Period>().is_err(), "{bad}");
         }
     }

@@ -63,7 +63,9 @@ pub struct Parent {
 }
 
 /// Which periods of a target one period of the waiter needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PeriodMap {
     /// The same one; of a coarser target the one that contains it; of a finer one all within.
@@ -144,7 +146,9 @@ pub struct Edge {
 }
 
 /// What an edge expects of the job it comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
     #[default]

@@ -1,0 +1,58 @@
+//! Definitions as the engine reads them: whole interfaces at one version, and dispatches and hosts.
+
+use shared::ids::*;
+use shared::spec::{DispatchSpec, HostSpec, InterfaceSpec, JobSpec};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One interface at one version, with its jobs as they were then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interface {
+    pub id: InterfaceId,
+    pub project: ProjectId,
+    pub name: String,
+    pub version: i64,
+    pub spec: InterfaceSpec,
+    /// By id. Their order in the DAG is the engine's to find.
+    pub jobs: Vec<Job>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    pub id: JobId,
+    pub name: String,
+    pub spec: JobSpec,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dispatch {
+    pub id: DispatchId,
+    pub project: ProjectId,
+    pub name: String,
+    pub version: i64,
+    pub spec: DispatchSpec,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    pub id: HostId,
+    /// 0: shared by all projects.
+    pub project: ProjectId,
+    pub name: String,
+    /// As in its certificate; empty until it has been met.
+    pub agent: String,
+    pub version: i64,
+    pub spec: HostSpec,
+}
+
+/// All current definitions, at one revision.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    pub revision: i64,
+    pub interfaces: BTreeMap<InterfaceId, Arc<Interface>>,
+    /// Older versions that live runs name.
+    pub old: BTreeMap<(InterfaceId, i64), Arc<Interface>>,
+    pub dispatches: BTreeMap<DispatchId, Arc<Dispatch>>,
+    pub hosts: BTreeMap<HostId, Arc<Host>>,
+    pub pools: BTreeMap<PoolId, u32>,
+}

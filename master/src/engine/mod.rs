@@ -1,0 +1,6 @@
+//! The engine: all decisions, pure. No clock, no I/O, no async, and it cannot fail.
+//!
+//! Floor 0: it imports `shared` and nothing else of this crate.
+
+pub mod catalog;
+pub mod rows;

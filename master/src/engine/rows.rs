@@ -1,0 +1,417 @@
+//! What is stored of the run state, one type per table. A `World` is these rows and indexes made
+//! from them; `store/` writes them as they are here. Only the leader writes them.
+
+use serde::{Deserialize, Serialize};
+use shared::ids::*;
+use shared::period::Period;
+use shared::spec::PeriodMap;
+use shared::wire::{Exit, Refusal};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    Dispatch(DispatchId),
+    Firing(DispatchId, Millis),
+    Execution(ExecutionId),
+    Run(RunId),
+    JobRun(JobRunId),
+    Attempt(AttemptId),
+    Doubt(HostId),
+    Command(CommandId),
+    /// An alert: derived from what it tells of, so that telling again writes the same row.
+    Outbox(i64),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    Dispatch(DispatchState),
+    Firing(Firing),
+    Execution(Execution),
+    Run(Run),
+    JobRun(JobRun),
+    Attempt(Attempt),
+    Doubt,
+    Command(CommandResult),
+    Outbox(Alert),
+}
+
+/// `None` deletes.
+pub type Change = (Key, Option<Row>);
+
+/// Table `dispatch_state`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DispatchState {
+    pub project: ProjectId,
+    /// Instants up to here are decided; it goes forward only (rule L6).
+    pub cursor: Millis,
+    pub paused: bool,
+}
+
+/// Table `firing`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Firing {
+    pub project: ProjectId,
+    pub version: i64,
+    pub period: Period,
+    pub decision: Decision,
+    pub why: String,
+    pub execution: Option<ExecutionId>,
+    pub decided: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Fired,
+    Paused,
+    /// The interface is frozen.
+    Frozen,
+    /// Too late, and the policy says not to.
+    Misfired,
+    /// Its rows could not be stored (rule L4).
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    Cron,
+    Hand,
+    Api,
+    File,
+    Backfill,
+}
+
+/// Table `execution`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    pub project: ProjectId,
+    pub interface: InterfaceId,
+    pub period: Period,
+    pub origin: Origin,
+    pub dispatch: Option<(DispatchId, Millis)>,
+    pub command: Option<CommandId>,
+    pub by: Option<UserId>,
+    pub cascade: bool,
+    pub params: BTreeMap<String, String>,
+    /// Folded from its runs: running while one lives, then failed, stopped or succeeded.
+    pub state: RunState,
+    /// Owned or joined, parents first.
+    pub runs: Vec<RunId>,
+    pub created: Millis,
+    pub ended: Option<Millis>,
+}
+
+/// `Waiting`, `Ready`, `Running` are live; the rest has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// For something outside.
+    Waiting,
+    /// 就绪: nothing has begun yet, and nothing outside is missing.
+    Ready,
+    Running,
+    Succeeded,
+    Failed,
+    Stopped,
+}
+
+impl RunState {
+    pub fn is_live(self) -> bool {
+        matches!(self, RunState::Waiting | RunState::Ready | RunState::Running)
+    }
+}
+
+/// Table `run`. Pages show `paused` runs as paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub project: ProjectId,
+    pub interface: InterfaceId,
+    pub period: Period,
+    /// When the period begins, in the interface's zone.
+    pub period_start: Millis,
+    pub generation: u32,
+    /// Of the interface.
+    pub version: i64,
+    /// The one that made it; others may have joined.
+    pub execution: ExecutionId,
+    pub priority: i32,
+    pub params: BTreeMap<String, String>,
+    pub state: RunState,
+    pub paused: bool,
+    /// What it was fed by has a newer generation since.
+    pub stale: bool,
+    /// What is not there yet.
+    pub waits: BTreeSet<Target>,
+    /// When waiting is given up; MAX while no clock can be trusted.
+    pub wait_until: Millis,
+    pub created: Millis,
+    pub started: Option<Millis>,
+    pub ended: Option<Millis>,
+}
+
+/// What a wait waits for, outside its own run. Stored as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Exactly this run succeeded.
+    Run(RunId),
+    /// Any generation of that interface's period succeeded.
+    Success(InterfaceId, Period),
+    /// No generation of it is live.
+    Idle(InterfaceId, Period),
+    /// The job succeeded in any generation.
+    Job(InterfaceId, Period, JobId),
+    /// It has succeeded, or there is none at all (自依赖).
+    SuccessOrNone(InterfaceId, Period),
+}
+
+/// How a definition's map was resolved; kept for explanations.
+pub type Mapped = (PeriodMap, Vec<Period>);
+
+/// Table `job_run`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRun {
+    pub project: ProjectId,
+    pub phase: Phase,
+    /// Why it is queued, skipped, failed: for people.
+    pub reason: String,
+    /// Number and reign of the newest attempt; 0 before the first.
+    pub number: u32,
+    pub reign: i64,
+    /// Attempts allowed so far: a refusal and a rerun by hand raise it.
+    pub allowed: u32,
+    /// Not to be started before.
+    pub not_before: Millis,
+    pub waits: BTreeSet<Target>,
+    /// When all it needed was there.
+    pub ready: Option<Millis>,
+    pub started: Option<Millis>,
+    pub ended: Option<Millis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// For jobs before it, for waits, for its time.
+    Waiting,
+    /// Ready, and no place is free for it: `reason` says what is missing.
+    Queued,
+    /// Promised to a host that may not know it yet.
+    Assigned(Place),
+    Running(Place),
+    /// Told to stop by a person.
+    Stopping(Place),
+    /// Its process is gone, how it ended is not known, and the policy is to hold.
+    Unknown,
+    Done(Verdict),
+}
+
+impl Phase {
+    /// Who has it now.
+    pub fn place(self) -> Option<Place> {
+        match self {
+            Phase::Assigned(place) | Phase::Running(place) | Phase::Stopping(place) => Some(place),
+            Phase::Waiting | Phase::Queued | Phase::Unknown | Phase::Done(_) => None,
+        }
+    }
+
+    /// The word for it in API, database and pages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Waiting => "waiting",
+            Phase::Queued => "queued",
+            Phase::Assigned(_) => "assigned",
+            Phase::Running(_) => "running",
+            Phase::Stopping(_) => "stopping",
+            Phase::Unknown => "unknown",
+            Phase::Done(Verdict::Succeeded) => "succeeded",
+            Phase::Done(Verdict::Failed) => "failed",
+            Phase::Done(Verdict::Skipped) => "skipped",
+            Phase::Done(Verdict::Stopped) => "stopped",
+            Phase::Done(Verdict::TimedOut) => "timed_out",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    Succeeded,
+    Failed,
+    TimedOut,
+    Skipped,
+    Stopped,
+}
+
+/// One incarnation of one host, as it was known when the attempt was assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub host: HostId,
+    pub basis: Answer,
+}
+
+/// Table `attempt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub project: ProjectId,
+    pub place: Place,
+    pub end: Option<End>,
+    pub mark: Mark,
+    pub assigned: Millis,
+    /// The host's wall clock: for people.
+    pub started: Option<Millis>,
+    pub ended: Option<Millis>,
+    pub out_bytes: u64,
+    pub err_bytes: u64,
+    pub rss_max_kib: Option<u64>,
+    pub cpu_ms: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    Exit(Exit),
+    Refused(Refusal),
+    Unknown,
+    Lost,
+    Abandoned,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    Plain,
+    /// A host has listed it and no row knew it: a failover lost its commit. Its job may adopt it.
+    Orphan,
+    /// Its host is told to kill it, known or not, until it says that it is no more: a start still
+    /// on its way must not revive it.
+    Abandoned,
+}
+
+/// What people and programs ask for: table `command`, `verb` and `args` together as JSON
+/// `{"verb": "stop", …}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum Verb {
+    RunNow {
+        interface: InterfaceId,
+        period: Period,
+        #[serde(default)]
+        cascade: bool,
+        #[serde(default)]
+        params: BTreeMap<String, String>,
+        /// Runs that have succeeded count; otherwise they get a new generation.
+        #[serde(default)]
+        missing_only: bool,
+        #[serde(default)]
+        api: bool,
+    },
+    /// Stops what lives of an execution: its own runs.
+    StopExecution {
+        execution: ExecutionId,
+    },
+    Stop {
+        run: RunId,
+    },
+    /// 断点续跑: failed, stopped, skipped and timed-out jobs again, in the same run.
+    ResumeExecution {
+        execution: ExecutionId,
+    },
+    Resume {
+        run: RunId,
+    },
+    /// Nothing new begins in this run until `unpause`.
+    Pause {
+        run: RunId,
+    },
+    Unpause {
+        run: RunId,
+    },
+    Kill {
+        run: RunId,
+        job: JobId,
+    },
+    MarkSuccess {
+        run: RunId,
+        job: JobId,
+        reason: String,
+    },
+    /// Declares an unknown or unreachable attempt dead.
+    Abandon {
+        run: RunId,
+        job: JobId,
+    },
+    PauseDispatch {
+        dispatch: DispatchId,
+    },
+    ResumeDispatch {
+        dispatch: DispatchId,
+    },
+    /// 立即执行 of a dispatch: what it would start, for this period.
+    RunDispatch {
+        dispatch: DispatchId,
+        period: Period,
+        cascade: bool,
+    },
+    /// This machine is dead and will not come back under its name.
+    Retire {
+        host: HostId,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    pub project: ProjectId,
+    pub by: UserId,
+    pub verb: Verb,
+    /// Only tell what it would do. Stored in `args` beside the verb's own arguments.
+    pub dry_run: bool,
+}
+
+/// What became of a command; written with its effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandResult {
+    pub done: bool,
+    /// What it did, or why it did nothing.
+    pub plan: Plan,
+    pub at: Millis,
+}
+
+/// What a verb would do, or has done: the dry run of the very call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Why it does nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution: Option<ExecutionId>,
+    pub runs_made: u32,
+    pub runs_joined: u32,
+    pub runs_satisfied: u32,
+    pub jobs_to_run: u32,
+    pub jobs_stopped: u32,
+    pub jobs_skipped: u32,
+    pub jobs_reset: u32,
+    pub attempts_abandoned: u32,
+    pub runs_waiting_on_it: u32,
+}
+
+/// Table `outbox`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    pub project: ProjectId,
+    pub event: AlertEvent,
+    pub execution: Option<ExecutionId>,
+    pub run: Option<RunId>,
+    pub job: Option<JobId>,
+    pub body: String,
+    pub created: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertEvent {
+    ExecutionSucceeded,
+    ExecutionFailed,
+    ExecutionStopped,
+    AttemptUnknown,
+    FiringFailed,
+}
