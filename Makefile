@@ -1,0 +1,46 @@
+# Two commands for a stranger: `make run` (a sample mesh in a browser) and `make test` (everything that can run here).
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+CARGO ?= cargo
+SEEDS ?= 2000
+export PORT ?= 8630
+export DATA ?= var
+
+.PHONY: help run check lint test test-engines sim soak bench services needs vendor clean-run
+
+help:            ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+run: vendor      ## Master and one executor on SQLite with the sample mesh: PORT=8630 DATA=var
+	@config/run.sh
+
+check:           ## For every commit: format, clippy, units, tidy, 200 seeds
+	$(CARGO) fmt --all --check
+	$(CARGO) lint
+	$(CARGO) test --locked --workspace --lib --bins
+	$(CARGO) test --locked -p master --test tidy
+	SEEDS=200 $(CARGO) test --locked -p master --test sim every_world
+
+lint:            ## Format and clippy alone
+	$(CARGO) fmt --all --check
+	$(CARGO) lint
+
+test: needs vendor ## Everything that can run on one machine: units, tidy, contracts, simulation, real processes, pages, browser
+	$(CARGO) fmt --all --check
+	$(CARGO) build --locked --workspace --all-targets
+	$(CARGO) lint
+	$(CARGO) test --locked --workspace
+	node --test --test-concurrency=1 master/tests/e2e/
+
+sim:             ## Simulated worlds: SEEDS=2000 [SEED=n TRACE=1] [SABOTAGE=name]
+	SEEDS=$(SEEDS) $(CARGO) test --release --locked -p master --test sim every_world -- --nocapture
+
+needs:
+	@.ci/needs
+
+vendor: static/vendor/.stamp
+
+static/vendor/.stamp: package.json package-lock.json
+	npm ci --no-audit --no-fund --ignore-scripts
+	npm run --silent vendor
+	@touch $@
