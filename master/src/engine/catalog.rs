@@ -45,10 +45,19 @@ pub struct Host {
     pub spec: HostSpec,
 }
 
+/// Whom definitions belong to, as far as jobs see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Project {
+    pub name: String,
+    /// The weakest of the parameters: project < interface < job < run.
+    pub params: BTreeMap<String, String>,
+}
+
 /// All current definitions, at one revision.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     pub revision: i64,
+    pub projects: BTreeMap<ProjectId, Arc<Project>>,
     pub interfaces: BTreeMap<InterfaceId, Arc<Interface>>,
     /// Older versions that live runs name.
     pub old: BTreeMap<(InterfaceId, i64), Arc<Interface>>,

@@ -2,5 +2,6 @@
 //!
 //! Floor 0: it imports `shared` and nothing else of this crate.
 
+pub mod calendar;
 pub mod catalog;
 pub mod rows;

@@ -1,0 +1,452 @@
+//! Cron × zone: at which instants a dispatch fires.
+//!
+//! Preview and firing are this one function, [`next_after`]; what is done about an instant that
+//! passed unfired (misfire, late) is decided in the World, not here. Called by the World's firing
+//! heap, by validation and by the dispatch form.
+//!
+//! Daylight saving, as tested below: a *fixed* time (one second, minute and hour) that falls into
+//! the gap fires at the first instant after it, and fires once in the overlap, at the earlier of
+//! the two. Anything else (ranges, lists, steps) follows the wall clock: not in the gap, in both
+//! halves of the overlap.
+
+use chrono::{DateTime, TimeZone, Utc};
+use chrono_tz::Tz;
+use croner::errors::CronError;
+use croner::parser::{CronParser, Seconds, Year};
+use croner::{CivilDateTime, CronDateTime, Resolution, Weekday};
+use shared::ids::Millis;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Characters of one expression.
+pub const CHARS_MAX: usize = 200;
+/// Different expressions that [`Crons`] keeps parsed: one is 5.7 KB.
+pub const INTERNED_MAX: usize = 20_000;
+/// An expression that names no instant within so many years names none: a 29 February that is a
+/// given weekday comes back after 28 years, or 40 across a century.
+const YEARS_MAX: i32 = 50;
+
+/// A parsed expression that has at least one instant.
+#[derive(Clone, Debug)]
+pub struct Cron(croner::Cron);
+
+/// What is wrong with an expression, in words that say how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadCron(String);
+
+/// # Errors
+/// The text is no cron expression, or one that never comes true (30 February).
+pub fn parse(text: &str) -> Result<Cron, BadCron> {
+    let text = text.trim();
+    let shown: String = text.chars().take(40).collect();
+    if text.len() > CHARS_MAX {
+        return Err(BadCron(format!("a cron expression has at most {CHARS_MAX} characters")));
+    }
+    let fields = text.split_whitespace().count();
+    if !text.starts_with('@') && !(5..=6).contains(&fields) {
+        return Err(BadCron(format!(
+            "{shown:?} has {fields} fields: five (minute hour day month weekday) or six, with \
+             seconds first, are expected"
+        )));
+    }
+    let parser = CronParser::builder()
+        .seconds(Seconds::Optional)
+        .year(Year::Disallowed)
+        .sloppy_ranges(true)
+        .build();
+    let cron = parser.parse(text).map_err(|error| {
+        BadCron(format!(
+            "{shown:?} is no cron expression: {error} (known are * , - / L W # ? and names: \
+             \"30 2 * * MON-FRI\", \"0 0 L * *\", \"0 9 * * FRI#2\")"
+        ))
+    })?;
+    let cron = Cron(cron);
+    match next_after(&cron, Tz::UTC, 0) {
+        Some(_) => Ok(cron),
+        None => Err(BadCron(format!("{shown:?} never comes true: there is no such date"))),
+    }
+}
+
+/// # Errors
+/// It is no name of the IANA time zone database.
+pub fn zone(name: &str) -> Result<Tz, BadCron> {
+    name.parse().map_err(|_| {
+        let shown: String = name.chars().take(40).collect();
+        BadCron(format!("{shown:?} is no time zone: a name like Asia/Shanghai is expected"))
+    })
+}
+
+/// The first instant strictly after `after`; none if there is none within 50 years (which in a
+/// zone may be so: only ever in the hour that spring leaves out).
+pub fn next_after(cron: &Cron, zone: Tz, after: Millis) -> Option<Millis> {
+    let start = DateTime::<Utc>::from_timestamp_millis(after)?.with_timezone(&zone);
+    let start = Bounded { until: start.to_civil().year().saturating_add(YEARS_MAX), at: start };
+    let next = cron.0.find_next_occurrence(&start, false).ok()?;
+    let next = next.at.timestamp_millis();
+    // The search walks whole seconds.
+    (next > after).then_some(next)
+}
+
+/// The next ten instants after `after`: what a form shows.
+pub fn next_ten(cron: &Cron, zone: Tz, after: Millis) -> Vec<Millis> {
+    next_many(cron, zone, after, 10)
+}
+
+/// At most `count` instants after `after`.
+pub fn next_many(cron: &Cron, zone: Tz, after: Millis, count: usize) -> Vec<Millis> {
+    std::iter::successors(next_after(cron, zone, after), |&at| next_after(cron, zone, at))
+        .take(count)
+        .collect()
+}
+
+/// Parsed expressions by their text: a hundred thousand dispatches share a few hundred.
+#[derive(Clone, Debug, Default)]
+pub struct Crons {
+    known: HashMap<String, Arc<Cron>>,
+}
+
+impl Crons {
+    /// # Errors
+    /// As [`parse`].
+    pub fn get(&mut self, text: &str) -> Result<Arc<Cron>, BadCron> {
+        if let Some(cron) = self.known.get(text) {
+            return Ok(Arc::clone(cron));
+        }
+        let cron = Arc::new(parse(text)?);
+        if self.known.len() >= INTERNED_MAX {
+            self.known.retain(|_, cron| Arc::strong_count(cron) > 1);
+        }
+        if self.known.len() < INTERNED_MAX {
+            self.known.insert(text.to_owned(), Arc::clone(&cron));
+        }
+        Ok(cron)
+    }
+}
+
+/// An instant whose search ends at a year: croner's own ends in the year 5000, second by second
+/// where a clock change swallows every candidate.
+#[derive(Clone, Debug)]
+struct Bounded {
+    at: DateTime<Tz>,
+    until: i32,
+}
+
+impl CronDateTime for Bounded {
+    fn to_civil(&self) -> CivilDateTime {
+        self.at.to_civil()
+    }
+
+    fn civil_weekday(&self) -> Weekday {
+        self.at.civil_weekday()
+    }
+
+    fn resolve_civil(&self, civil: CivilDateTime) -> Result<Resolution<Bounded>, CronError> {
+        if civil.year() > self.until {
+            return Err(CronError::TimeSearchLimitExceeded);
+        }
+        let bound = |at| Bounded { at, until: self.until };
+        Ok(match self.at.resolve_civil(civil)? {
+            Resolution::Single(at) => Resolution::Single(bound(at)),
+            Resolution::Ambiguous(a, b) => Resolution::Ambiguous(bound(a), bound(b)),
+            Resolution::Gap => Resolution::Gap,
+        })
+    }
+
+    fn checked_add_seconds(&self, seconds: i64) -> Option<Bounded> {
+        let at = CronDateTime::checked_add_seconds(&self.at, seconds)?;
+        Some(Bounded { at, until: self.until })
+    }
+
+    fn cmp_instant(&self, other: &Bounded) -> Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+/// The rule in English words.
+pub fn describe(cron: &Cron) -> String {
+    cron.0.describe()
+}
+
+/// The rule in Chinese words: day, then time.
+pub fn describe_zh(cron: &Cron) -> String {
+    let pattern = &cron.0.pattern;
+    let text = pattern.as_str().to_uppercase();
+    let mut fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() == 5 {
+        fields.insert(0, "0");
+    }
+    // A nickname (@daily) has no fields to put into words.
+    let [_, minute, _, days, months, weekdays] = fields[..] else { return describe(cron) };
+    let month = list(&pattern.months.values());
+    let by_date = || day_words(days, &pattern.days.values());
+    let by_weekday = || weekday_words(weekdays, &pattern.days_of_week.values());
+    let between = if pattern.matches_dom_and_dow() { "且" } else { "或" };
+    let day = match (pattern.is_dom_wildcard(), pattern.is_dow_wildcard()) {
+        (false, false) => format!("{}{between}{}", by_date(), by_weekday()),
+        (false, true) => by_date(),
+        (true, false) => by_weekday(),
+        (true, true) => "每天".into(),
+    };
+    let month = if months == "*" { String::new() } else { format!("{month}月") };
+    let time = time_words(
+        minute,
+        &pattern.hours.values(),
+        &pattern.minutes.values(),
+        &pattern.seconds.values(),
+    );
+    format!("{month}{day} {time}")
+}
+
+fn list(values: &[u16]) -> String {
+    let texts: Vec<String> = values.iter().map(u16::to_string).collect();
+    texts.join("、")
+}
+
+fn day_words(text: &str, days: &[u16]) -> String {
+    match text {
+        "L" => "每月最后一天".into(),
+        "LW" => "每月最后一个工作日".into(),
+        _ if text.contains(['L', 'W']) => format!("每月 {text}"),
+        _ => format!("每月{}日", list(days)),
+    }
+}
+
+fn weekday_words(text: &str, weekdays: &[u16]) -> String {
+    const NAMES: [&str; 7] = ["日", "一", "二", "三", "四", "五", "六"];
+    if text.contains(['L', '#']) {
+        return format!("每月中的星期 {text}");
+    }
+    let days: Vec<&str> = weekdays.iter().map(|&day| NAMES[usize::from(day) % 7]).collect();
+    format!("每周{}", days.join("、"))
+}
+
+fn time_words(minute_text: &str, hours: &[u16], minutes: &[u16], seconds: &[u16]) -> String {
+    match (hours, minutes, seconds) {
+        (&[h], &[m], &[0]) => return format!("{h:02}:{m:02}"),
+        (&[h], &[m], &[s]) => return format!("{h:02}:{m:02}:{s:02}"),
+        (hours, &[m], &[0]) if hours.len() <= 6 => {
+            let at: Vec<String> = hours.iter().map(|h| format!("{h:02}:{m:02}")).collect();
+            return at.join("、");
+        }
+        _ => {}
+    }
+    let hour = match hours.len() {
+        24 => "每小时".to_owned(),
+        _ => format!("{}时", list(hours)),
+    };
+    let minute = match minute_text.strip_prefix("*/") {
+        Some(step) => format!("每 {step} 分钟"),
+        None if minutes.len() == 60 => "每分钟".to_owned(),
+        None => format!("第 {} 分", list(minutes)),
+    };
+    let second = match seconds {
+        [0] => String::new(),
+        _ if seconds.len() == 60 => "每秒".to_owned(),
+        _ => format!("第 {} 秒", list(seconds)),
+    };
+    format!("{hour}{minute}{second}")
+}
+
+/// An instant as a wall clock of this zone shows it: `2026-11-20 02:30:00 +08:00`.
+pub fn show(zone: Tz, at: Millis) -> String {
+    match zone.timestamp_millis_opt(at).single() {
+        Some(at) => at.format("%Y-%m-%d %H:%M:%S %:z").to_string(),
+        None => at.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Millis {
+        DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
+    }
+
+    /// `zone; after; cron > instants` in that zone.
+    fn check(zone_name: &str, after: &str, cron: &str, expect: &[&str]) {
+        let zone = zone(zone_name).unwrap();
+        let cron = parse(cron).unwrap();
+        let got: Vec<String> = next_many(&cron, zone, at(after), expect.len())
+            .iter()
+            .map(|&at| zone.timestamp_millis_opt(at).unwrap().to_rfc3339())
+            .collect();
+        assert_eq!(got, expect, "{} {zone_name} after {after}", describe(&cron));
+    }
+
+    #[test]
+    fn instants_of_plain_expressions() {
+        let after = "2026-11-20T12:00:00+08:00";
+        let shanghai = "Asia/Shanghai";
+        check(shanghai, after, "30 2 * * *", &["2026-11-21T02:30:00+08:00"]);
+        check(shanghai, after, "0 0 12 * * ?", &["2026-11-21T12:00:00+08:00"]);
+        check(
+            shanghai,
+            after,
+            "5/15 * * * *",
+            &[
+                "2026-11-20T12:05:00+08:00",
+                "2026-11-20T12:20:00+08:00",
+                "2026-11-20T12:35:00+08:00",
+                "2026-11-20T12:50:00+08:00",
+                "2026-11-20T13:05:00+08:00",
+            ],
+        );
+        check(shanghai, after, "*/10 * * * * *", &["2026-11-20T12:00:10+08:00"]);
+        check(
+            shanghai,
+            after,
+            "0 0 L * *",
+            &["2026-11-30T00:00:00+08:00", "2026-12-31T00:00:00+08:00"],
+        );
+        check(shanghai, after, "0 9 15W * *", &["2026-12-15T09:00:00+08:00"]);
+        check(
+            shanghai,
+            after,
+            "0 9 * * FRI#2",
+            &["2026-12-11T09:00:00+08:00", "2027-01-08T09:00:00+08:00"],
+        );
+        check(shanghai, after, "0 0 29 2 *", &["2028-02-29T00:00:00+08:00"]);
+        check(shanghai, after, "@daily", &["2026-11-21T00:00:00+08:00"]);
+    }
+
+    #[test]
+    fn weekdays_by_name_and_number_are_the_same_days() {
+        // A Friday; the original's mon…sun was read as ISO week numbers.
+        let after = "2026-11-20T12:00:00+08:00";
+        let days =
+            ["2026-11-23T08:00:00+08:00", "2026-11-24T08:00:00+08:00", "2026-11-25T08:00:00+08:00"];
+        check("Asia/Shanghai", after, "0 8 * * 1-5", &days);
+        check("Asia/Shanghai", after, "0 8 * * mon-fri", &days);
+        let sundays = ["2026-11-22T08:00:00+08:00", "2026-11-29T08:00:00+08:00"];
+        for sunday in ["0 8 * * 0", "0 8 * * 7", "0 8 * * Sun"] {
+            check("Asia/Shanghai", after, sunday, &sundays);
+        }
+        // Day of month and weekday: either; with + both.
+        let either = ["2026-11-27T00:00:00+08:00", "2026-12-01T00:00:00+08:00"];
+        check("Asia/Shanghai", after, "0 0 1 * FRI", &either);
+        check("Asia/Shanghai", after, "0 0 13 * +FRI", &["2027-08-13T00:00:00+08:00"]);
+    }
+
+    #[test]
+    fn the_hour_that_spring_leaves_out() {
+        let before = "2027-03-27T12:00:00+01:00";
+        check(
+            "Europe/Paris",
+            before,
+            "30 2 * * *",
+            &["2027-03-28T03:00:00+02:00", "2027-03-29T02:30:00+02:00"],
+        );
+        check(
+            "Europe/Paris",
+            "2027-03-28T01:40:00+01:00",
+            "*/30 * * * *",
+            &["2027-03-28T03:00:00+02:00", "2027-03-28T03:30:00+02:00"],
+        );
+        check("Europe/Paris", before, "0,30 2 * * *", &["2027-03-29T02:00:00+02:00"]);
+        check("Europe/Paris", before, "30 9 * * *", &["2027-03-28T09:30:00+02:00"]);
+    }
+
+    #[test]
+    fn the_hour_that_autumn_repeats() {
+        let before = "2026-10-24T12:00:00+02:00";
+        check(
+            "Europe/Paris",
+            before,
+            "30 2 * * *",
+            &["2026-10-25T02:30:00+02:00", "2026-10-26T02:30:00+01:00"],
+        );
+        check(
+            "Europe/Paris",
+            "2026-10-25T01:50:00+02:00",
+            "*/30 * * * *",
+            &[
+                "2026-10-25T02:00:00+02:00",
+                "2026-10-25T02:30:00+02:00",
+                "2026-10-25T02:00:00+01:00",
+                "2026-10-25T02:30:00+01:00",
+                "2026-10-25T03:00:00+01:00",
+            ],
+        );
+        // A range of hours follows the clock, so its 02:30 comes twice.
+        check(
+            "Europe/Paris",
+            before,
+            "30 2-3 * * *",
+            &[
+                "2026-10-25T02:30:00+02:00",
+                "2026-10-25T02:30:00+01:00",
+                "2026-10-25T03:30:00+01:00",
+            ],
+        );
+    }
+
+    #[test]
+    fn instants_go_forward_from_any_start() {
+        let zone = zone("Europe/Paris").unwrap();
+        for text in ["*/7 * * * * *", "30 2 * * *", "0 */5 * * *", "0 0 L 2 *"] {
+            let cron = parse(text).unwrap();
+            let mut after = at("2026-10-24T22:00:00Z") + 1;
+            for _ in 0..400 {
+                let next = next_after(&cron, zone, after).unwrap();
+                assert!(next > after);
+                // Nothing lies between: asked one millisecond before, it is the same instant.
+                assert_eq!(next_after(&cron, zone, next - 1), Some(next), "{text}");
+                after = next;
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (bad, why) in [
+            ("", "0 fields"),
+            ("* * * *", "4 fields"),
+            ("0 0 0 1 1 * 2026", "7 fields"),
+            ("0 25 * * *", "no cron expression"),
+            ("0 0 30 2 *", "never comes true"),
+            ("0 0 31 4,6 *", "never comes true"),
+            ("@reboot", "no cron expression"),
+            ("0 0 * * 每天", "no cron expression"),
+            ("*/0 * * * *", "no cron expression"),
+            ("99999999999/5 * * * *", "no cron expression"),
+            ("0 0 L-3 * *", "no cron expression"),
+        ] {
+            let error = parse(bad).unwrap_err().to_string();
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+        assert!(parse(&"1,".repeat(200)).is_err());
+        assert!(zone("Asia/Peking").is_err() && zone("").is_err());
+        // Only ever in the gap: possible as a date, never in this zone, and found out quickly.
+        let never = parse("0,30 2 * 3 SUN#L").unwrap();
+        let from = at("2026-01-01T00:00:00Z");
+        assert_eq!(next_after(&never, zone("Europe/Paris").unwrap(), from), None);
+        assert_eq!(next_after(&never, Tz::UTC, i64::MAX), None);
+    }
+
+    #[test]
+    fn equal_texts_are_parsed_once() {
+        let mut crons = Crons::default();
+        let one = crons.get("0 1 * * *").unwrap();
+        assert!(Arc::ptr_eq(&one, &crons.get("0 1 * * *").unwrap()));
+        assert!(crons.get("0 1 * *").is_err());
+    }
+
+    #[test]
+    fn rules_in_words() {
+        for (text, zh, en) in [
+            ("30 2 * * *", "每天 02:30", "At 02:30."),
+            ("0 8 * * 1-5", "每周一、二、三、四、五 08:00", "At 08:00, on"),
+            ("0 0 L * *", "每月最后一天 00:00", "At 00:00, on the last day"),
+            ("15 1 1,15 * ?", "每月1、15日 01:15", "At 01:15, on day 1"),
+            ("*/5 * * * *", "每天 每小时每 5 分钟", "At every 5 minutes."),
+            ("0 8 1 3 *", "3月每月1日 08:00", "At 08:00, on day 1"),
+        ] {
+            let cron = parse(text).unwrap();
+            assert_eq!(describe_zh(&cron), zh, "{text}");
+            assert!(describe(&cron).starts_with(en), "{text}: {}", describe(&cron));
+        }
+    }
+}
