@@ -10,7 +10,12 @@ pub mod spec;
 pub mod wire;
 
 pub mod kind;
+
+pub mod codec;
+pub mod pki;
 pub mod rpc;
+pub mod seal;
+pub mod tls;
 
 pub mod clock;
 pub mod config;

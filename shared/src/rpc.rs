@@ -2,11 +2,28 @@
 //!
 //! Every call is short (a dropped call cancels its handler in tarpc, so no handler owns work), and
 //! says what went wrong in its own `Result`: tarpc's `ServerError.kind` is not to be branched on.
+//! [`serve`] and [`connect`] put the same frames, codec and limits on both ends.
 
+use crate::codec::NamedMessagePack;
 use crate::ids::AttemptId;
+use crate::tasks;
 use crate::wire::{
-    Call, Hello, HostFacts, LogPart, OrderCall, Refused, Stream, WatchAnswer, WatchCall,
+    Call, FRAME_MAX, Hello, HostFacts, LogPart, OrderCall, Refused, Stream, WatchAnswer, WatchCall,
 };
+use futures::{StreamExt, TryStreamExt};
+use std::time::{Duration, Instant};
+use tarpc::server::{BaseChannel, Channel};
+use tarpc::{ClientMessage, context};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::codec::LengthDelimitedCodec;
+
+/// Calls that one connection may have open at its host; one more is refused by tarpc.
+pub const IN_FLIGHT_MAX: usize = 32;
+/// Calls that wait at the caller while so many are open.
+const PENDING_MAX: usize = 64;
+/// No call lasts longer; a peer that asks for more gets this. (A deadline of years would end
+/// tarpc's task: its timer does not reach that far.)
+pub const DEADLINE_MAX: Duration = Duration::from_secs(60);
 
 #[tarpc::service]
 pub trait Executor {
@@ -25,4 +42,64 @@ pub trait Executor {
     ) -> Result<Option<LogPart>, Refused>;
     /// The test button: how the host is, by itself.
     async fn probe(call: Call) -> Result<HostFacts, Refused>;
+}
+
+/// Answers the calls of one connection until it ends. Its handlers end with it.
+pub async fn serve<Io, S>(io: Io, service: S)
+where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Executor + Clone + Send + 'static,
+{
+    let codec = NamedMessagePack::default();
+    let transport = tarpc::serde_transport::new(frames().new_framed(io), codec).map_ok(clamped);
+    BaseChannel::with_defaults(transport)
+        .max_concurrent_requests(IN_FLIGHT_MAX)
+        .execute(service.serve())
+        .for_each_concurrent(None, |handler| handler)
+        .await;
+}
+
+/// The caller's end of a connection; it closes when the last clone is dropped.
+pub fn connect<Io>(io: Io) -> ExecutorClient
+where
+    Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let codec = NamedMessagePack::default();
+    let transport = tarpc::serde_transport::new(frames().new_framed(io), codec);
+    let mut config = tarpc::client::Config::default();
+    config.max_in_flight_requests = IN_FLIGHT_MAX;
+    config.pending_request_buffer = PENDING_MAX;
+    let client = ExecutorClient::new(config, transport);
+    tasks::spawn("rpc connection", async move {
+        if let Err(error) = client.dispatch.await {
+            tracing::debug!("a connection to a host ended: {error:#}");
+        }
+    });
+    client.client
+}
+
+/// A call that is given up after so long.
+#[expect(clippy::disallowed_methods, reason = "tarpc's own deadlines are instants of this clock")]
+pub fn within(limit: Duration) -> context::Context {
+    let mut context = context::Context::current();
+    context.deadline = Instant::now() + limit.min(DEADLINE_MAX);
+    context
+}
+
+fn frames() -> tokio_util::codec::length_delimited::Builder {
+    let mut frames = LengthDelimitedCodec::builder();
+    frames.max_frame_length(FRAME_MAX);
+    frames
+}
+
+#[expect(clippy::disallowed_methods, reason = "tarpc's own deadlines are instants of this clock")]
+fn clamped<T>(message: ClientMessage<T>) -> ClientMessage<T> {
+    match message {
+        ClientMessage::Request(mut request) => {
+            let latest = Instant::now() + DEADLINE_MAX;
+            request.context.deadline = request.context.deadline.min(latest);
+            ClientMessage::Request(request)
+        }
+        other => other,
+    }
 }

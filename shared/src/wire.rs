@@ -187,6 +187,10 @@ pub enum Refused {
     Role,
     #[error("the supervisor does not answer: {0}")]
     Supervisor(String),
+    #[error("this executor speaks protocol {0}: bring both sides to versions that fit")]
+    Protocol(u32),
+    #[error("`hello` comes first on every connection")]
+    HelloFirst,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

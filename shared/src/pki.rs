@@ -1,0 +1,224 @@
+//! The cluster's own authority: it signs the certificates of masters and hosts, 90 days each.
+//!
+//! Its key lies sealed ([`crate::seal`]) in `ca.key` beside `ca.pem`. Called at the master's start
+//! and by `hcndc-master issue-host`.
+
+use crate::ids::Millis;
+use crate::seal::{Key, write_private};
+use crate::tls::{Identity, Role, SERVER_NAME};
+use anyhow::{Context, bail};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType, SerialNumber,
+};
+use std::path::Path;
+use std::time::Duration;
+
+const DAY_MS: Millis = 24 * 3_600_000;
+/// How long a certificate of a master or a host holds.
+pub const LEAF_DAYS: i64 = 90;
+/// An alarm is given, and a new one is issued where we can, this long before.
+pub const RENEW_DAYS: i64 = 30;
+const AUTHORITY_DAYS: i64 = 3650;
+/// For clocks that are a little behind.
+const BACKDATED_MS: Millis = 3_600_000;
+
+/// Signs for one cluster.
+pub struct Authority {
+    pub cluster: String,
+    pub pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_tuple("Authority").field(&self.cluster).finish()
+    }
+}
+
+/// A certificate and its key, as text.
+#[derive(Clone)]
+pub struct Issued {
+    pub identity: Identity,
+    /// Hexadecimal.
+    pub serial: String,
+    pub issued_ms: Millis,
+    pub expires_ms: Millis,
+    pub certificate_pem: String,
+    pub key_pem: String,
+    pub authority_pem: String,
+}
+
+impl std::fmt::Debug for Issued {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_struct("Issued")
+            .field("identity", &self.identity)
+            .field("serial", &self.serial)
+            .field("expires_ms", &self.expires_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    /// Reads `ca.pem` and `ca.key` of `dir`, sealed with the key in `key_file`; makes all three if
+    /// there is no authority yet.
+    ///
+    /// # Errors
+    /// One is missing or damaged, belongs to another cluster, or cannot be written.
+    pub fn open(
+        dir: &Path,
+        key_file: &Path,
+        cluster: &str,
+        now_ms: Millis,
+    ) -> anyhow::Result<Authority> {
+        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+        let (cert_path, key_path) = (dir.join("ca.pem"), dir.join("ca.key"));
+        let key = Key::read_or_make(key_file)?;
+        let belongs_to = format!("authority/{cluster}");
+        if !key_path.exists() && !cert_path.exists() {
+            let (authority, secret) = Authority::make(cluster, now_ms)?;
+            write_private(&key_path, &key.seal(secret.as_bytes(), &belongs_to)?)?;
+            std::fs::write(&cert_path, &authority.pem)
+                .with_context(|| format!("writing {}", cert_path.display()))?;
+            return Ok(authority);
+        }
+        let read = |path: &Path| {
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let secret = key.open(&read(&key_path)?, &belongs_to).with_context(|| {
+            format!("{}: the authority of cluster {cluster:?}", key_path.display())
+        })?;
+        let secret = String::from_utf8(secret).context("the authority's key is no text")?;
+        let pem = String::from_utf8(read(&cert_path)?).context("ca.pem is no text")?;
+        Authority::of(cluster, pem, &secret)
+            .with_context(|| format!("the authority in {}", dir.display()))
+    }
+
+    fn of(cluster: &str, pem: String, secret: &str) -> anyhow::Result<Authority> {
+        let key = KeyPair::from_pem(secret).context("its key")?;
+        let issuer = Issuer::from_ca_cert_pem(&pem, key).context("its certificate")?;
+        Ok(Authority { cluster: cluster.into(), pem, issuer })
+    }
+
+    /// A new one, and its key as text.
+    ///
+    /// # Errors
+    /// The cluster has no proper name, or the system no random bytes.
+    pub fn make(cluster: &str, now_ms: Millis) -> anyhow::Result<(Authority, String)> {
+        Identity::new(cluster, Role::Master, "authority")?;
+        let key = KeyPair::generate().context("making the authority's key")?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, format!("HCNDC cluster {cluster}"));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        valid(&mut params, now_ms, AUTHORITY_DAYS)?;
+        let pem = params.self_signed(&key).context("signing the authority")?.pem();
+        let secret = key.serialize_pem();
+        Ok((Authority::of(cluster, pem, &secret)?, secret))
+    }
+
+    /// # Errors
+    /// The agent has no proper name, or the system no random bytes.
+    pub fn issue(&self, role: Role, agent: &str, now_ms: Millis) -> anyhow::Result<Issued> {
+        let identity = Identity::new(&self.cluster, role, agent)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, identity.agent.clone());
+        let uri = identity.to_string().try_into().context("the identity as a URI")?;
+        let name = SERVER_NAME.try_into().context("the server's name")?;
+        params.subject_alt_names = vec![SanType::URI(uri), SanType::DnsName(name)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        // What a certificate is *not* for, TLS itself refuses: a host's is no client's.
+        params.extended_key_usages = match role {
+            Role::Master => vec![ExtendedKeyUsagePurpose::ClientAuth],
+            Role::Host => vec![ExtendedKeyUsagePurpose::ServerAuth],
+        };
+        let (serial, expires_ms) = valid(&mut params, now_ms, LEAF_DAYS)?;
+        let key = KeyPair::generate().context("making a key")?;
+        let certificate = params.signed_by(&key, &self.issuer).context("signing")?;
+        Ok(Issued {
+            identity,
+            serial,
+            issued_ms: now_ms,
+            expires_ms,
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+            authority_pem: self.pem.clone(),
+        })
+    }
+}
+
+impl Issued {
+    /// `ca.pem`, `cert.pem` and `key.pem` (0600) into `dir`, for [`crate::tls::Credentials::read`].
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
+        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+        write_private(&dir.join("key.pem"), self.key_pem.as_bytes())?;
+        for (name, text) in [("cert.pem", &self.certificate_pem), ("ca.pem", &self.authority_pem)] {
+            let path = dir.join(name);
+            std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// Never for what an authority has issued.
+    pub fn credentials(&self) -> anyhow::Result<crate::tls::Credentials> {
+        crate::tls::Credentials::from_pem(
+            self.authority_pem.as_bytes(),
+            self.certificate_pem.as_bytes(),
+            self.key_pem.as_bytes(),
+        )
+    }
+}
+
+/// Validity and a random serial; returns the serial and when it ends.
+fn valid(
+    params: &mut CertificateParams,
+    now_ms: Millis,
+    days: i64,
+) -> anyhow::Result<(String, Millis)> {
+    let from_ms = now_ms.saturating_sub(BACKDATED_MS);
+    let until_ms = now_ms.saturating_add(days.saturating_mul(DAY_MS));
+    let (Ok(from), Ok(until)) = (u64::try_from(from_ms), u64::try_from(until_ms)) else {
+        bail!("this machine's clock is before 1970: set it, then start again")
+    };
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    // Certificates know whole seconds.
+    params.not_before = epoch + Duration::from_secs(from / 1000);
+    params.not_after = epoch + Duration::from_secs(until / 1000);
+    let mut serial = [0; 16];
+    getrandom::fill(&mut serial).context("no random bytes from the system")?;
+    // Positive, and of one length.
+    serial[0] = (serial[0] & 0x3f) | 0x40;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    let text = serial.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((text, until_ms / 1000 * 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_comes_back_and_what_it_issues_says_who_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("seal.key");
+        let pki = dir.path().join("pki");
+        let now = 1_795_000_000_000;
+        let first = Authority::open(&pki, &key, "prod", now).unwrap();
+        let again = Authority::open(&pki, &key, "prod", now).unwrap();
+        assert_eq!(first.pem, again.pem);
+        let issued = again.issue(Role::Host, "h1", now).unwrap();
+        issued.write(&dir.path().join("h1")).unwrap();
+        let read = crate::tls::Credentials::read(&dir.path().join("h1")).unwrap();
+        assert_eq!(read.identity().to_string(), "hcndc://prod/host/h1");
+        assert_eq!(read.facts.serial, issued.serial);
+        assert_eq!(read.facts.expires_ms, issued.expires_ms);
+        assert!(Authority::open(&pki, &key, "other", now).is_err());
+        let sealed = std::fs::read(pki.join("ca.key")).unwrap();
+        assert!(!sealed.windows(7).any(|part| part == b"PRIVATE"));
+        assert!(first.issue(Role::Host, "a/b", now).is_err());
+    }
+}
