@@ -5,3 +5,5 @@
 //! `web` and `app` (pages, API, start).
 
 pub mod engine;
+
+pub mod db;

@@ -1,0 +1,111 @@
+//! A database behind a link that breaks when a test says so. It never is in a configuration.
+//!
+//! What it injects is what a real link does and no test can otherwise order at will: an answer lost
+//! after the commit, a batch lost before it, a server that is away, another server after a failover.
+
+use super::migrate::Step;
+use super::{Batch, Db, Error, Result, Row, Value};
+use shared::ids::Millis;
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The next commit is stored, and its answer is lost.
+    AnswerLost,
+    /// The next commit never arrives, and nobody can tell.
+    BatchLost,
+    /// The next call finds nobody.
+    Away,
+}
+
+#[derive(Clone, Debug)]
+pub struct Faulty {
+    inner: Db,
+    faults: Arc<Mutex<VecDeque<Fault>>>,
+    server: Arc<Mutex<Option<String>>>,
+}
+
+impl Faulty {
+    pub fn new(inner: Db) -> Faulty {
+        Faulty { inner, faults: Arc::default(), server: Arc::default() }
+    }
+
+    /// The port as the others see it; this handle still breaks it.
+    pub fn db(&self) -> Db {
+        Db::Faulty(Box::new(self.clone()))
+    }
+
+    /// Faults happen in the order in which they were asked for.
+    pub fn inject(&self, fault: Fault) {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).push_back(fault);
+    }
+
+    /// Another server answers from now on.
+    pub fn fail_over(&self, server: &str) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.to_owned());
+    }
+
+    fn take(&self, wanted: impl Fn(Fault) -> bool) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if faults.front().is_some_and(|&fault| wanted(fault)) { faults.pop_front() } else { None }
+    }
+
+    fn reach(&self) -> Result<()> {
+        match self.take(|fault| fault == Fault::Away) {
+            Some(_) => Err(Error::Retry("nobody answers".into())),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn query(
+        &self,
+        sql: Cow<'static, str>,
+        params: Vec<Value>,
+    ) -> Result<Vec<Row>> {
+        self.reach()?;
+        self.inner.query(sql, params).await
+    }
+
+    pub(super) async fn query_locking(
+        &self,
+        sql: Cow<'static, str>,
+        params: Vec<Value>,
+    ) -> Result<Vec<Row>> {
+        self.reach()?;
+        self.inner.query_locking(sql, params).await
+    }
+
+    pub(super) async fn commit(&self, batch: Batch) -> Result<()> {
+        self.reach()?;
+        let lost = || Err(Error::UnknownOutcome("the link broke at the commit".into()));
+        match self.take(|_| true) {
+            Some(Fault::BatchLost) => lost(),
+            Some(Fault::AnswerLost) => {
+                self.inner.commit(batch).await?;
+                lost()
+            }
+            Some(Fault::Away) | None => self.inner.commit(batch).await,
+        }
+    }
+
+    pub(super) async fn migrate(&self, steps: Vec<Step>) -> Result<u32> {
+        self.reach()?;
+        self.inner.migrate(steps).await
+    }
+
+    pub(super) async fn server(&self) -> Result<String> {
+        self.reach()?;
+        let other = self.server.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match other {
+            Some(server) => Ok(server),
+            None => self.inner.server().await,
+        }
+    }
+
+    pub(super) async fn now_ms(&self) -> Result<Millis> {
+        self.reach()?;
+        self.inner.now_ms().await
+    }
+}

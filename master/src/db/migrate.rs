@@ -1,0 +1,90 @@
+//! The schema: numbered files of `ddl/`, each run once, in order, by one process at a time.
+//!
+//! The rule: a file that has been released is never edited (its checksum is stored); a change is a new
+//! file and one line in [`steps`]. A database of a newer program is refused. Called at start.
+
+use super::{Db, Error, Result};
+use sha2::{Digest, Sha256};
+
+/// One file of `ddl/`.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub version: i64,
+    pub name: &'static str,
+    pub text: &'static str,
+}
+
+/// What is in the binary.
+pub fn steps() -> Vec<Step> {
+    vec![Step { version: 1, name: "001_init", text: include_str!("../../../ddl/001_init.sql") }]
+}
+
+/// Where applied steps are recorded; the same text for every adapter.
+pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (
+  version BIGINT NOT NULL PRIMARY KEY,
+  name VARCHAR(64) NOT NULL,
+  checksum VARCHAR(64) NOT NULL,
+  applied_ms BIGINT NOT NULL
+)";
+pub(super) const APPLIED: &str = "SELECT version, checksum FROM schema_version ORDER BY version";
+pub(super) const RECORD: &str =
+    "INSERT INTO schema_version (version, name, checksum, applied_ms) VALUES (?, ?, ?, ?)";
+
+impl Step {
+    /// SHA-256 of the text, in hex.
+    pub fn checksum(&self) -> String {
+        Sha256::digest(self.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// One statement per `;` at the end of a line.
+    pub fn statements(&self) -> impl Iterator<Item = &'static str> {
+        let has_sql = |part: &&str| {
+            part.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with("--"))
+        };
+        self.text.split(";\n").filter(has_sql)
+    }
+}
+
+/// Brings the schema to what this program knows; answers how many steps that took.
+///
+/// # Errors
+/// The database is of a newer program, a released step was edited, or a statement failed.
+pub async fn run(db: &Db) -> Result<u32> {
+    db.migrate(steps()).await
+}
+
+/// What is left to do, given (version, checksum) of what was done.
+pub(super) fn missing(applied: &[(i64, String)], steps: Vec<Step>) -> Result<Vec<Step>> {
+    let newest = steps.last().map_or(0, |step| step.version);
+    if let Some((version, _)) = applied.iter().find(|(version, _)| *version > newest) {
+        return Err(Error::Fatal(format!(
+            "the schema of this database is version {version}, and this program knows none above \
+             {newest}: start the newer program that made it, or restore a backup from before"
+        )));
+    }
+    for (version, checksum) in applied {
+        let step = steps.iter().find(|step| step.version == *version);
+        if step.is_none_or(|step| step.checksum() != *checksum) {
+            return Err(Error::Fatal(format!(
+                "step {version} of the schema of this database was made by another text than this \
+                 program's: it belongs to another build; use that one, or another database"
+            )));
+        }
+    }
+    let done = applied.iter().map(|(version, _)| *version).max().unwrap_or(0);
+    Ok(steps.into_iter().filter(|step| step.version > done).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_cut_into_statements() {
+        let text = "-- a; b\nCREATE TABLE a (\n  b BIGINT\n);\n\n-- only words;\nINSERT INTO a VALUES (1);\n";
+        let step = Step { version: 1, name: "x", text };
+        let statements: Vec<&str> = step.statements().collect();
+        assert_eq!(statements.len(), 2, "{statements:?}");
+        assert!(steps()[0].statements().count() > 30);
+    }
+}

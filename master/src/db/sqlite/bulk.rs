@@ -1,0 +1,133 @@
+//! Statements of many rows: upserts, inserts and deletes as SQLite says them.
+
+use super::fault;
+use crate::db::error::{Error, Result};
+use crate::db::{Mode, Value, Write};
+use rusqlite::{Connection, params_from_iter};
+use std::fmt::Write as _;
+
+/// SQLite takes 32,766 parameters; more than this many at once gain nothing.
+const PARAMS_MAX: usize = 8_000;
+/// Rows per statement, greatest first: few sizes, so that the prepared ones are used again.
+const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+
+/// Rows must be as long as their columns: a slip in the program, found before anything is sent.
+pub(super) fn check(batch: &[Write]) -> Result<()> {
+    for (at, write) in batch.iter().enumerate() {
+        let (table, width, rows) = match write {
+            Write::Sql { .. } => continue,
+            Write::Rows { table, columns, rows, .. } => (table, columns.len(), rows),
+            Write::Delete { table, key, rows } => (table, key.len(), rows),
+        };
+        if width == 0 || width > PARAMS_MAX || rows.iter().any(|row| row.len() != width) {
+            let why = format!("a row of {table} does not have its {width} columns");
+            return Err(Error::Bad { write: at, why });
+        }
+    }
+    Ok(())
+}
+
+/// All writes of a batch, in order; the first error ends it. What was done is the caller's to undo.
+pub(super) fn write_all(connection: &Connection, batch: &[Write]) -> Result<()> {
+    for (at, write) in batch.iter().enumerate() {
+        write_one(connection, write).map_err(|error| match error {
+            Error::Duplicate { table, columns, .. } => {
+                Error::Duplicate { table, columns, write: at }
+            }
+            Error::Bad { why, .. } => Error::Bad { write: at, why },
+            other => other,
+        })?;
+    }
+    Ok(())
+}
+
+fn write_one(connection: &Connection, write: &Write) -> Result<()> {
+    match write {
+        Write::Sql { sql, params, must_match } => {
+            let matched = execute(connection, sql, params.iter())?;
+            match must_match {
+                Some(rows) if *rows != matched => Err(Error::Conflict),
+                _ => Ok(()),
+            }
+        }
+        Write::Rows { table, key, columns, rows, mode } => {
+            in_chunks(connection, rows, columns.len(), |count| {
+                insert(table, key, columns, (count, *mode))
+            })
+        }
+        Write::Delete { table, key, rows } => {
+            in_chunks(connection, rows, key.len(), |count| delete(table, key, count))
+        }
+    }
+}
+
+fn execute<'a>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Iterator<Item = &'a Value>,
+) -> Result<u64> {
+    let run = || connection.prepare_cached(sql)?.execute(params_from_iter(params));
+    match run() {
+        Ok(matched) => Ok(matched as u64),
+        Err(error) => Err(match fault(&error) {
+            Error::Fatal(why) => Error::Fatal(format!("{why} in: {}", head(sql))),
+            other => other,
+        }),
+    }
+}
+
+/// A statement of many rows is long, and its beginning says which one it is.
+fn head(sql: &str) -> String {
+    sql.chars().take(200).collect()
+}
+
+fn in_chunks(
+    connection: &Connection,
+    rows: &[Vec<Value>],
+    width: usize,
+    statement: impl Fn(usize) -> String,
+) -> Result<()> {
+    let mut left = rows;
+    for size in SIZES.into_iter().filter(|size| *size == 1 || size * width <= PARAMS_MAX) {
+        if left.len() < size {
+            continue;
+        }
+        let sql = statement(size);
+        while left.len() >= size {
+            let (chunk, rest) = left.split_at(size);
+            execute(connection, &sql, chunk.iter().flatten())?;
+            left = rest;
+        }
+    }
+    Ok(())
+}
+
+fn tuples(width: usize, count: usize) -> String {
+    let tuple = format!("({})", vec!["?"; width].join(","));
+    vec![tuple; count].join(",")
+}
+
+fn insert(table: &str, key: &[&str], columns: &[&str], (count, mode): (usize, Mode)) -> String {
+    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(","));
+    sql.push_str(&tuples(columns.len(), count));
+    let rest: Vec<String> = columns
+        .iter()
+        .filter(|column| !key.contains(column))
+        .map(|column| format!("{column}=excluded.{column}"))
+        .collect();
+    let _ = match mode {
+        Mode::Insert => Ok(()),
+        Mode::Upsert if !rest.is_empty() => {
+            write!(sql, " ON CONFLICT ({}) DO UPDATE SET {}", key.join(","), rest.join(","))
+        }
+        Mode::Upsert | Mode::InsertIfAbsent => {
+            write!(sql, " ON CONFLICT ({}) DO NOTHING", key.join(","))
+        }
+    };
+    sql
+}
+
+fn delete(table: &str, key: &[&str], count: usize) -> String {
+    let names = key.join(",");
+    format!("DELETE FROM {table} WHERE ({names}) IN (VALUES {})", tuples(key.len(), count))
+}
