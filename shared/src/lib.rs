@@ -21,4 +21,5 @@ pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod logs;
+pub mod sabotage;
 pub mod tasks;

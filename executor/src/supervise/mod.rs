@@ -1,0 +1,3 @@
+//! The supervisor: the small process that owns the children of one host.
+
+pub mod attempts;
