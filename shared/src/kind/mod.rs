@@ -1,4 +1,14 @@
 //! Kinds of jobs. A new kind is one new file here and one line in [`ALL`].
+//!
+//! A kind declares its fields (forms, validation and help are made from them), says what is wrong
+//! with them, and describes the process of one attempt. [`check`] is called when a definition is
+//! saved, [`work`] when an attempt is ordered; both are pure.
+
+pub mod check;
+pub mod render;
+mod shell;
+
+pub use check::{check, check_placeholders};
 
 use crate::ids::{AttemptId, ExecutionId};
 use crate::period::Period;
@@ -8,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Every kind there is, in the order in which forms offer them.
-pub const ALL: &[&dyn Kind] = &[];
+pub const ALL: &[&dyn Kind] = &[&shell::Shell];
 
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
     ALL.iter().copied().find(|kind| kind.name() == name)
@@ -37,6 +47,8 @@ pub trait Kind: Sync {
     fn title(&self) -> &'static str;
     fn locus(&self) -> Locus;
     fn fields(&self) -> &'static [Field];
+    /// The fields whose texts may hold placeholders: `${date}`, parameters.
+    fn rendered(&self) -> &'static [&'static str];
     /// What is wrong with the fields, each error beside its field. Called after the general checks
     /// of [`check`]: types, required, unknown.
     fn validate(&self, fields: &Fields) -> Vec<FieldError>;
@@ -115,3 +127,78 @@ pub struct Context {
     /// project < interface < job < run, already merged; values still unrendered.
     pub params: BTreeMap<String, String>,
 }
+
+/// Bytes of one attempt's command and environment together: it travels in one frame with others.
+pub const WORK_BYTES_MAX: usize = 48 * 1024;
+
+/// What the host is to start for one attempt: the kind's command, and what every job is told.
+///
+/// # Errors
+/// A parameter that has no value, or a command that has become too long; the path names the field.
+pub fn work(kind: &str, fields: &Fields, context: &Context) -> Result<Work, FieldError> {
+    let found = find(kind).ok_or_else(|| unknown_kind(kind))?;
+    let mut work = found.work(fields, context)?;
+    for (name, value) in told(context)? {
+        // What a person has set in the environment map stays as it is.
+        work.env.entry(name).or_insert(value);
+    }
+    let argv: usize = work.argv.iter().map(|text| text.len() + 1).sum();
+    let env: usize = work.env.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if argv + env > WORK_BYTES_MAX {
+        let message = format!(
+            "command and environment are {} bytes long once parameters are filled in; at most \
+             {WORK_BYTES_MAX} go to a host: put long texts into a file",
+            argv + env
+        );
+        return Err(FieldError::new("fields", message));
+    }
+    Ok(work)
+}
+
+pub(crate) fn unknown_kind(kind: &str) -> FieldError {
+    let known: Vec<&str> = ALL.iter().map(|kind| kind.name()).collect();
+    let shown: String = kind.chars().take(40).collect();
+    FieldError::new("kind", format!("{shown:?} is no kind; there are: {}", known.join(", ")))
+}
+
+/// The `HCNDC_*` variables: who the job is, and every parameter as `HCNDC_PARAM_name`.
+fn told(context: &Context) -> Result<BTreeMap<String, String>, FieldError> {
+    let mut env = BTreeMap::new();
+    let mut tell = |name: &str, value: String| env.insert(format!("HCNDC_{name}"), value);
+    tell("PROJECT", context.project.clone());
+    tell("INTERFACE", context.interface.clone());
+    tell("JOB", context.job.clone());
+    tell("PERIOD", context.period.to_string());
+    tell("DATE", render::date_of(context.period, "%Y%m%d"));
+    tell("EXECUTION", context.execution.to_string());
+    tell("RUN", context.attempt.run.to_string());
+    tell("ATTEMPT", context.attempt.number.to_string());
+    tell("ATTEMPT_ID", context.attempt.to_string());
+    for name in context.params.keys() {
+        let path = format!("params.{name}");
+        let value = render::param(name, context).map_err(|why| FieldError::new(path, why))?;
+        tell(&format!("PARAM_{name}"), value);
+    }
+    Ok(env)
+}
+
+/// The command as a person would type it: what a form and the job's drawer show. Only for the eye.
+pub fn preview(work: &Work) -> String {
+    let words: Vec<String> = work.argv.iter().map(|word| quoted(word)).collect();
+    match work.dir.is_empty() {
+        true => words.join(" "),
+        false => format!("cd {} && {}", quoted(&work.dir), words.join(" ")),
+    }
+}
+
+/// As a POSIX shell would need it to read back the same word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-+=.,:/@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! What holds for every kind there is, and for the shell kind in particular.
+
+use super::*;
+use crate::ids::{JobId, RunId};
+use serde_json::{Value, json};
+
+pub(super) fn context() -> Context {
+    let params = [
+        ("where", "/data"),
+        ("inner", "x${where}-${date}"),
+        ("self", "${self}"),
+        ("big", "${b}${b}"),
+        ("b", "0123456789abcdef0123456789abcdef"),
+    ];
+    let mut params: BTreeMap<String, String> =
+        params.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    params.insert("big".into(), "x".repeat(20_000));
+    Context {
+        project: "default".into(),
+        interface: "flights".into(),
+        job: "load".into(),
+        period: "2026-03-01".parse().unwrap(),
+        execution: ExecutionId(7),
+        attempt: AttemptId { run: RunId(8), job: JobId(9), number: 2, reign: 10 },
+        params,
+    }
+}
+
+fn fields(value: Value) -> Fields {
+    serde_json::from_value(value).unwrap()
+}
+
+/// A context whose parameters all have values.
+fn plain() -> Context {
+    let mut context = context();
+    context.params.retain(|name, _| matches!(name.as_str(), "where" | "inner"));
+    context
+}
+
+#[test]
+fn every_kind_keeps_the_contract() {
+    for (index, kind) in ALL.iter().enumerate() {
+        let name = kind.name();
+        assert!(!name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+        assert!(!kind.title().is_empty());
+        assert!(ALL[..index].iter().all(|other| other.name() != name), "{name} is there twice");
+        assert_eq!(find(name).map(Kind::name), Some(name));
+        for (index, field) in kind.fields().iter().enumerate() {
+            assert!(!field.label.is_empty() && !field.help.is_empty(), "{name}.{}", field.name);
+            assert!(check::is_variable(field.name), "{name}.{}", field.name);
+            assert!(kind.fields()[..index].iter().all(|other| other.name != field.name));
+            // A value of a wrong type is refused at its place, whatever the field.
+            let path = format!("fields.{}", field.name);
+            let wrong = fields(json!({ field.name: [{}] }));
+            let errors = check(name, &wrong);
+            assert!(errors.iter().any(|error| error.path.starts_with(&path)), "{errors:?}");
+        }
+        for rendered in kind.rendered() {
+            assert!(kind.fields().iter().any(|field| field.name == *rendered), "{rendered}");
+        }
+        assert!(!check(name, &Fields::new()).is_empty(), "{name} takes an empty spec");
+        let errors = check(name, &fields(json!({"no_such_field": 1})));
+        assert_eq!(errors[0].path, "fields.no_such_field");
+    }
+}
+
+#[test]
+fn an_unknown_kind_is_named_with_those_there_are() {
+    let errors = check("spark", &Fields::new());
+    assert_eq!(errors[0].path, "kind");
+    assert!(errors[0].message.contains("shell"));
+    assert!(work("spark", &Fields::new(), &plain()).is_err());
+}
+
+#[test]
+fn arguments_stay_as_they_are_without_a_shell() {
+    let spec = fields(json!({
+        "program": "/bin/echo",
+        "args": ["a b", "c,d", "it's; rm -rf $HOME", "", 5, "${where}/${date-1:%Y-%m-%d}", "\"$(x)\""],
+    }));
+    assert_eq!(check("shell", &spec), []);
+    let made = work("shell", &spec, &plain()).unwrap();
+    let expect =
+        ["/bin/echo", "a b", "c,d", "it's; rm -rf $HOME", "", "5", "/data/2026-02-28", "\"$(x)\""];
+    assert_eq!(made.argv, expect);
+    assert_eq!(made.success_codes, [0]);
+    assert_eq!(
+        preview(&made),
+        r#"/bin/echo 'a b' c,d 'it'\''s; rm -rf $HOME' '' 5 /data/2026-02-28 '"$(x)"'"#
+    );
+}
+
+#[test]
+fn a_shell_text_is_never_rendered() {
+    let script = "echo ${date} \"$HCNDC_PARAM_where\" \"$DAY\" \"$1\"";
+    let spec = fields(json!({
+        "use_shell": true, "script": script, "args": ["${inner}"],
+        "env": {"DAY": "${date}", "N": 3}, "dir": "${where}", "success_codes": [0, "3"],
+        "output_max_mib": 2,
+    }));
+    assert_eq!(check("shell", &spec), []);
+    let made = work("shell", &spec, &plain()).unwrap();
+    assert_eq!(made.argv, ["sh", "-c", script, "script", "x/data-20260301"]);
+    assert_eq!((made.env["DAY"].as_str(), made.env["N"].as_str()), ("20260301", "3"));
+    assert_eq!(made.env["HCNDC_PARAM_inner"], "x/data-20260301");
+    assert_eq!((made.dir.as_str(), &made.success_codes[..]), ("/data", &[0, 3][..]));
+    assert_eq!(made.output_max, Some(2 << 20));
+    for (name, value) in [
+        ("HCNDC_PROJECT", "default"),
+        ("HCNDC_INTERFACE", "flights"),
+        ("HCNDC_JOB", "load"),
+        ("HCNDC_PERIOD", "2026-03-01"),
+        ("HCNDC_DATE", "20260301"),
+        ("HCNDC_EXECUTION", &ExecutionId(7).to_string()),
+        ("HCNDC_RUN", &RunId(8).to_string()),
+        ("HCNDC_ATTEMPT", "2"),
+    ] {
+        assert_eq!(made.env[name], value, "{name}");
+    }
+    // However often it is made, it is the same.
+    assert_eq!(work("shell", &spec, &plain()).unwrap(), made);
+}
+
+#[test]
+fn what_is_wrong_with_a_shell_job_is_said_beside_the_field() {
+    for (spec, path) in [
+        (json!({}), "fields.program"),
+        (json!({"program": " "}), "fields.program"),
+        (json!({"program": "a\nb"}), "fields.program"),
+        (json!({"program": "${where}/x"}), "fields.program"),
+        (json!({"program": "a", "script": "b"}), "fields.script"),
+        (json!({"use_shell": true}), "fields.script"),
+        (json!({"use_shell": true, "script": "x", "program": "y"}), "fields.program"),
+        (json!({"use_shell": "yes", "script": "x"}), "fields.use_shell"),
+        (json!({"program": "a", "args": "b"}), "fields.args"),
+        (json!({"program": "a", "args": ["b", ["c"]]}), "fields.args[1]"),
+        (json!({"program": "a", "args": ["\u{0}"]}), "fields.args[0]"),
+        (json!({"program": "a", "args": vec!["x"; 201]}), "fields.args"),
+        (json!({"program": "x".repeat(1001)}), "fields.program"),
+        (json!({"program": "a", "env": {"1A": "x"}}), "fields.env.1A"),
+        (json!({"program": "a", "env": {"HCNDC_RUN": "x"}}), "fields.env.HCNDC_RUN"),
+        (json!({"program": "a", "env": {"A": {}}}), "fields.env.A"),
+        (json!({"program": "a", "success_codes": [0, 256]}), "fields.success_codes[1]"),
+        (json!({"program": "a", "success_codes": ["x"]}), "fields.success_codes[0]"),
+        (json!({"program": "a", "output_max_mib": 0}), "fields.output_max_mib"),
+        (json!({"program": "a", "output_max_mib": 1.5}), "fields.output_max_mib"),
+    ] {
+        let errors = check("shell", &fields(spec.clone()));
+        assert_eq!(errors.len(), 1, "{spec}: {errors:?}");
+        assert_eq!(errors[0].path, path, "{spec}: {errors:?}");
+    }
+}
+
+#[test]
+fn placeholders_are_checked_at_their_place() {
+    let spec = fields(json!({
+        "program": "a", "args": ["${where}", "${wher}"], "env": {"A": "${date:%Q}"}, "dir": "${",
+    }));
+    let errors = check_placeholders("shell", &spec, &|name| name == "where");
+    let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
+    assert_eq!(paths, ["fields.args[1]", "fields.env.A", "fields.dir"]);
+    // A shell text is nobody's to fill in.
+    let script = fields(json!({"use_shell": true, "script": "${anything}"}));
+    assert_eq!(check_placeholders("shell", &script, &|_| false), []);
+}
+
+#[test]
+fn a_command_that_cannot_be_made_says_why() {
+    let spec = fields(json!({"program": "a", "args": ["x", "${nothing}"]}));
+    let error = work("shell", &spec, &plain()).unwrap_err();
+    assert_eq!(error.path, "fields.args[1]");
+    let long = fields(json!({"program": "a", "args": vec!["${b}"; 100]}));
+    let mut context = plain();
+    context.params.insert("b".into(), "y".repeat(1_000));
+    let error = work("shell", &long, &context).unwrap_err();
+    assert!(error.message.contains("bytes long"), "{error}");
+}
