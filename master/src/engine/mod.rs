@@ -5,3 +5,8 @@
 pub mod calendar;
 pub mod catalog;
 pub mod rows;
+
+pub mod fleet;
+pub mod world;
+
+pub use world::World;
