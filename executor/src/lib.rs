@@ -1,3 +1,4 @@
 //! The executor.
 
+pub mod agent;
 pub mod supervise;

@@ -5,10 +5,10 @@
 //! [`serve`] and [`connect`] put the same frames, codec and limits on both ends.
 
 use crate::codec::NamedMessagePack;
-use crate::ids::AttemptId;
 use crate::tasks;
 use crate::wire::{
-    Call, FRAME_MAX, Hello, HostFacts, LogPart, OrderCall, Refused, Stream, WatchAnswer, WatchCall,
+    Call, FRAME_MAX, Hello, HostFacts, LogPart, LogQuery, OrderCall, Refused, WatchAnswer,
+    WatchCall,
 };
 use futures::{StreamExt, TryStreamExt};
 use std::time::{Duration, Instant};
@@ -33,13 +33,8 @@ pub trait Executor {
     async fn order(call: OrderCall) -> Result<(), Refused>;
     /// What has changed; held open while nothing has.
     async fn watch(call: WatchCall) -> Result<WatchAnswer, Refused>;
-    /// A part of an attempt's output, at most `max` bytes (and what a frame holds).
-    async fn read_log(
-        attempt: AttemptId,
-        stream: Stream,
-        from: u64,
-        max: u32,
-    ) -> Result<Option<LogPart>, Refused>;
+    /// A part of an attempt's output; none: it has no output there.
+    async fn read_log(query: LogQuery) -> Result<Option<LogPart>, Refused>;
     /// The test button: how the host is, by itself.
     async fn probe(call: Call) -> Result<HostFacts, Refused>;
 }
@@ -101,5 +96,23 @@ fn clamped<T>(message: ClientMessage<T>) -> ClientMessage<T> {
             ClientMessage::Request(request)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_of_years_is_cut_at_both_ends() {
+        let latest = within(DEADLINE_MAX).deadline + Duration::from_secs(1);
+        assert!(within(Duration::MAX).deadline < latest);
+        let mut context = within(DEADLINE_MAX);
+        context.deadline += Duration::from_secs(3 * 365 * 24 * 3600);
+        let request = tarpc::Request { context, id: 1, message: () };
+        let ClientMessage::Request(cut) = clamped(ClientMessage::Request(request)) else {
+            panic!("it was a request");
+        };
+        assert!(cut.context.deadline < latest);
     }
 }

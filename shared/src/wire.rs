@@ -230,6 +230,17 @@ pub enum Stream {
     Err,
 }
 
+/// Which part of whose output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogQuery {
+    pub attempt: AttemptId,
+    pub stream: Stream,
+    /// The first byte wanted.
+    pub from: u64,
+    /// Bytes, at most; and what a frame holds.
+    pub max: u32,
+}
+
 /// When a part of the output was written: up to these lengths at that time (grain: 100 ms).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
