@@ -3,7 +3,11 @@
 //! A period is a range of time at an interface's granularity, written in ISO 8601. Below a day the
 //! text carries the offset, so that the hour which autumn repeats is two periods.
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeZone, Weekday};
+mod cut;
+
+pub use cut::{BadMap, BadZone, Cut, PERIODS_MAX, zone};
+
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveTime, TimeZone, Weekday};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
@@ -57,6 +61,17 @@ impl Period {
             Period::Month(_) => Granularity::Month,
         }
     }
+
+    /// What is written before 1970 or after 9999 is a slip of the pen.
+    fn is_in_range(self) -> bool {
+        let date = match self {
+            Period::Day(date) | Period::Week(date) | Period::Month(date) => Some(date),
+            Period::Minute { start, offset } | Period::Hour { start, offset } => {
+                local(start, offset).map(|at| at.date_naive())
+            }
+        };
+        date.is_some_and(|date| (1969..=9999).contains(&date.year()))
+    }
 }
 
 fn local(start: i64, offset: i32) -> Option<DateTime<FixedOffset>> {
@@ -95,7 +110,7 @@ impl FromStr for Period {
         };
         // Only what is written as we write it: "2026-1-2" would be a second name of one thing.
         period
-            .filter(|period| period.to_string() == text)
+            .filter(|period| period.to_string() == text && period.is_in_range())
             .ok_or_else(|| BadPeriod(text.chars().take(40).collect()))
     }
 }

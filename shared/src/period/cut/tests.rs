@@ -1,0 +1,207 @@
+use super::*;
+use proptest::prelude::*;
+
+const ALL: [Granularity; 5] = [
+    Granularity::Minute,
+    Granularity::Hour,
+    Granularity::Day,
+    Granularity::Week,
+    Granularity::Month,
+];
+
+/// Whole hours, half hours, a half-hour summer, clocks that skip midnight, a date that never was.
+const ZONES: [Tz; 12] = [
+    Tz::UTC,
+    Tz::Europe__Paris,
+    Tz::Asia__Shanghai,
+    Tz::America__Sao_Paulo,
+    Tz::Asia__Kolkata,
+    Tz::Asia__Kathmandu,
+    Tz::Australia__Lord_Howe,
+    Tz::America__St_Johns,
+    Tz::America__Havana,
+    Tz::Pacific__Apia,
+    Tz::Africa__Cairo,
+    Tz::America__Goose_Bay,
+];
+
+fn at(text: &str) -> Millis {
+    DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
+}
+
+fn p(text: &str) -> Period {
+    text.parse().unwrap()
+}
+
+fn texts(periods: &[Period]) -> String {
+    periods.iter().map(Period::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn hours(period: &str, zone: Tz) -> f64 {
+    (p(period).end_ms(zone) - p(period).start_ms(zone)) as f64 / HOUR as f64
+}
+
+#[test]
+fn days_have_23_to_25_hours() {
+    use Tz::*;
+    for (day, zone, expected) in [
+        ("2026-03-28", Europe__Paris, 24.0),
+        ("2026-03-29", Europe__Paris, 23.0),
+        ("2026-10-25", Europe__Paris, 25.0),
+        ("2026-10-25", Asia__Shanghai, 24.0),
+        ("1988-04-17", Asia__Shanghai, 23.0),
+        // Clocks skip midnight, and are set back over it.
+        ("2018-11-04", America__Sao_Paulo, 23.0),
+        ("2018-02-17", America__Sao_Paulo, 25.0),
+        ("2018-02-18", America__Sao_Paulo, 24.0),
+        // Half an hour.
+        ("2026-04-05", Australia__Lord_Howe, 24.5),
+        ("2026-10-04", Australia__Lord_Howe, 23.5),
+        // Midnight comes twice.
+        ("2026-11-01", America__Havana, 25.0),
+        // The date line.
+        ("2011-12-30", Pacific__Apia, 0.0),
+        ("2026-W13", Europe__Paris, 167.0),
+        ("2026-10", Europe__Paris, 745.0),
+        ("2028-02", Europe__Paris, 696.0),
+    ] {
+        assert_eq!(hours(day, zone), expected, "{day} in {zone}");
+    }
+}
+
+#[test]
+fn the_hour_which_autumn_repeats_is_two_periods() {
+    let zone = Tz::Europe__Paris;
+    let first = Period::containing(Granularity::Hour, at("2026-10-25T02:30:00+02:00"), zone);
+    let second = Period::containing(Granularity::Hour, at("2026-10-25T02:30:00+01:00"), zone);
+    assert_eq!(texts(&[first, second]), "2026-10-25T02+02:00 2026-10-25T02+01:00");
+    assert_eq!(first.offset(1, zone), Some(second));
+    assert_eq!(second.offset(-1, zone), Some(first));
+    // Where the clocks go by half an hour, an hour is half as long.
+    let zone = Tz::Australia__Lord_Howe;
+    assert_eq!(hours("2026-04-05T01+11:00", zone), 1.0);
+    assert_eq!(hours("2026-04-05T01+10:30", zone), 0.5);
+    assert_eq!(hours("2026-10-04T02+11:00", zone), 0.5);
+    let day = p("2026-04-05").within(zone, Cut { granularity: Granularity::Hour, zone }).unwrap();
+    assert_eq!(day.len(), 25);
+}
+
+#[test]
+fn maps_name_what_a_period_needs() {
+    let check = |period: &str, map, (granularity, zone), expected: &str| {
+        let mapped = p(period).map(map, Tz::Europe__Paris, Cut { granularity, zone });
+        assert_eq!(mapped.map(|all| texts(&all)), Ok(expected.to_owned()), "{period} {map:?}");
+    };
+    use Granularity::*;
+    use PeriodMap::*;
+    let paris = Tz::Europe__Paris;
+    check("2026-11-20", Same, (Day, paris), "2026-11-20");
+    check("2026-11-20", Same, (Day, Tz::Asia__Shanghai), "2026-11-20");
+    check("2026-11-20", Same, (Week, Tz::Asia__Shanghai), "2026-W47");
+    check("2026-11-20", Same, (Month, paris), "2026-11");
+    check("2026-11", LastWithin, (Day, paris), "2026-11-30");
+    check("2026-11", LastWithin, (Week, paris), "2026-W49");
+    check("2026-W53", AllWithin, (Month, paris), "2026-12");
+    check("2026-11-20", Previous(2), (Day, paris), "2026-11-18 2026-11-19");
+    check("2026-11-20", Previous(1), (Month, paris), "2026-10");
+    check("2026-03-01", Offset(-1), (Day, paris), "2026-02-28");
+    check("2026-03-01", Offset(1), (Month, paris), "2026-04");
+    check("2026-11-20T13+01:00", Same, (Day, paris), "2026-11-20");
+    check("2026-11-20T13+01:00", Same, (Hour, Tz::Asia__Shanghai), "2026-11-20T20+08:00");
+    check("2026-11-20T23+01:00", Same, (Day, Tz::Asia__Shanghai), "2026-11-21");
+    check("2026-11-20", LastWithin, (Hour, paris), "2026-11-20T23+01:00");
+    check("2026-11-20", Previous(1), (Hour, paris), "2026-11-19T23+01:00");
+    check("2026-11-20T00+01:00", Offset(-1), (Hour, paris), "2026-11-19T23+01:00");
+    let all = |period: &str| {
+        p(period).map(AllWithin, paris, Cut { granularity: Hour, zone: paris }).unwrap().len()
+    };
+    assert_eq!((all("2026-03-29"), all("2026-10-25"), all("2026-11-20")), (23, 25, 24));
+    let minutes = Cut { granularity: Minute, zone: paris };
+    assert_eq!(p("2026-10-25").within(paris, minutes).unwrap().len(), 1500);
+    assert_eq!(p("2026-10").within(paris, minutes), Err(BadMap::TooMany));
+    assert_eq!(p("2026-10-25").previous(u32::MAX, paris), Err(BadMap::TooMany));
+    assert_eq!(p("1970-01-02").previous(999, paris), Err(BadMap::OutOfRange));
+    assert_eq!(p("2026-10-25").offset(i64::MIN, paris), None);
+}
+
+#[test]
+fn ranges_and_bad_input() {
+    let utc = Tz::UTC;
+    assert_eq!(p("2026-02-27").through(p("2026-03-02"), utc).unwrap().len(), 4);
+    assert_eq!(p("2026-02-27").through(p("2026-02-27"), utc).unwrap().len(), 1);
+    assert_eq!(p("2026-02-27").through(p("2026-02-26"), utc).unwrap().len(), 0);
+    assert_eq!(p("2026-02").through(p("2026-02-26"), utc), Err(BadMap::OutOfRange));
+    assert_eq!(p("1970-01-02").through(p("2026-02-26"), utc), Err(BadMap::TooMany));
+    let shanghai = Cut::new(Granularity::Hour, "Asia/Shanghai").unwrap();
+    assert!(shanghai.accepts(p("2026-11-20T13+08:00")));
+    assert!(!shanghai.accepts(p("2026-11-20T13+07:00")));
+    assert!(!shanghai.accepts(p("2026-11-20")));
+    assert!(zone("Asia/Peking").is_err());
+    for bad in ["0001-01-01", "+12026-01-01", "1960-01"] {
+        assert!(bad.parse::<Period>().is_err(), "{bad}");
+    }
+    for granularity in ALL {
+        for instant in [Millis::MIN, -1, 0, LAST, Millis::MAX] {
+            let period = Period::containing(granularity, instant, Tz::Pacific__Kiritimati);
+            assert!(period.start_ms(utc) < period.end_ms(utc));
+        }
+    }
+}
+
+fn any_zone() -> impl Strategy<Value = Tz> {
+    prop::sample::select(ZONES.to_vec())
+}
+
+fn any_granularity() -> impl Strategy<Value = Granularity> {
+    prop::sample::select(ALL.to_vec())
+}
+
+/// 1980 to 2100, and often near to a change of clocks, which is on a whole hour of some day.
+fn any_instant() -> impl Strategy<Value = Millis> {
+    315_532_800_000_i64..4_102_444_800_000
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn periods_follow_each_other_without_gap(
+        instant in any_instant(), zone in any_zone(), granularity in any_granularity()
+    ) {
+        let cut = Cut { granularity, zone };
+        let period = cut.containing(instant);
+        let (start, end) = (period.start_ms(zone), period.end_ms(zone));
+        prop_assert!(start <= instant && instant < end, "{period} {start} {end}");
+        prop_assert_eq!(cut.containing(start), period);
+        prop_assert_eq!(cut.containing(end - 1), period);
+        prop_assert!(cut.accepts(period));
+        prop_assert_eq!(period.to_string().parse::<Period>().unwrap(), period);
+        let next = cut.containing(end);
+        prop_assert_eq!(next.start_ms(zone), end);
+        // The date that Apia skipped is a period of no length.
+        let later = period.offset(1, zone).unwrap();
+        prop_assert!(later == next || later.start_ms(zone) == later.end_ms(zone));
+        prop_assert_eq!(period.offset(7, zone).unwrap().offset(-7, zone), Some(period));
+    }
+
+    #[test]
+    fn finer_periods_fill_a_coarser_one(
+        instant in any_instant(), zone in any_zone(), hours in any::<bool>()
+    ) {
+        let (coarse, fine) = match hours {
+            true => (Granularity::Week, Granularity::Hour),
+            false => (Granularity::Month, Granularity::Day),
+        };
+        let cut = Cut { granularity: fine, zone };
+        let period = Period::containing(coarse, instant, zone);
+        let all = period.within(zone, cut).unwrap();
+        prop_assert!(all.contains(&cut.containing(instant)));
+        prop_assert_eq!(all[0].start_ms(zone), period.start_ms(zone));
+        prop_assert_eq!(all[all.len() - 1].end_ms(zone), period.end_ms(zone));
+        for pair in all.windows(2) {
+            prop_assert_eq!(pair[0].end_ms(zone), pair[1].start_ms(zone));
+        }
+        prop_assert!(all.iter().all(|one| one.map(PeriodMap::Same, zone, Cut { granularity: coarse, zone })
+            .unwrap() == [period]));
+    }
+}
