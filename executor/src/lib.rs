@@ -1,4 +1,17 @@
-//! The executor.
+//! The executor of one host: two processes, so that the one which talks may die while jobs run.
+//!
+//! [`supervise`] owns the children: small, no TLS, no database. [`agent`] talks to the master and
+//! may be restarted at any time. [`run`] starts both and starts again what dies. Below them:
+//! [`process`] (the only place that starts and ends programs), [`spool`] (what is on the disk),
+//! [`clock`] and [`config`].
+
+pub mod config;
+
 
 pub mod agent;
 pub mod supervise;
+
+pub mod process;
+pub mod spool;
+
+pub mod clock;

@@ -1,3 +1,4 @@
 //! The supervisor: the small process that owns the children of one host.
 
 pub mod attempts;
+pub mod talk;

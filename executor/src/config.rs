@@ -1,0 +1,210 @@
+//! `executor.toml`: every key, its default, what it means. `config/executor.toml` shows them all.
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+use shared::ids::Millis;
+use shared::wire::Timing;
+use std::path::{Path, PathBuf};
+
+/// A path of a Unix socket holds 107 bytes: what is left for the data directory.
+const DATA_PATH_MAX: usize = 107 - "/supervisor.sock".len();
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Journal, output of jobs, locks and socket live here; it belongs to one executor.
+    pub data: PathBuf,
+    /// `address:port` where masters dial.
+    pub listen: String,
+    /// Holds `ca.pem`, `cert.pem` and `key.pem` as `hcndc-master issue-host` writes them;
+    /// empty means `pki` in the data directory.
+    pub pki: PathBuf,
+    /// As of `RUST_LOG`.
+    pub log: String,
+    pub jobs: Jobs,
+    pub output: Output,
+    pub timing: Times,
+}
+
+/// How children are started.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Jobs {
+    /// Users that a job may run as; the executor must be root for that.
+    pub users: Vec<String>,
+    /// `PATH` of jobs.
+    pub path: String,
+    /// `LANG` of jobs.
+    pub lang: String,
+    /// `TZ` of jobs; empty means the machine's own.
+    pub tz: String,
+    /// Octal, as in `umask 022`.
+    pub umask: String,
+    /// Open files of a job.
+    pub files_max: u64,
+    /// A writable directory of a cgroup v2 tree; each attempt gets a group in it. Empty means the
+    /// supervisor's own group if that is delegated to it; `off` means none.
+    pub cgroup: String,
+    /// What is left of a job that has succeeded is ended too, unless this is false.
+    pub end_leftovers: bool,
+}
+
+/// What is kept of the output of jobs.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Output {
+    /// Bytes kept per stream of an attempt; a job may ask for less. Beyond it the middle is cut out.
+    pub max_bytes: u64,
+    /// Output older than this is deleted, once its attempt has ended.
+    pub keep_h: u32,
+    /// With less room than this on the disk of the data directory no job is started.
+    pub disk_low_bytes: u64,
+}
+
+/// All in milliseconds. `fence_ms + grace of kills < lost_ms` must hold, and the master's numbers
+/// must be the same.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Times {
+    pub fence_ms: Millis,
+    pub lost_ms: Millis,
+    pub memory_ms: Millis,
+    pub watch_ms: Millis,
+    /// From TERM to KILL for what an earlier life of the supervisor left.
+    pub stray_grace_ms: Millis,
+    /// How often facts about the host are gathered.
+    pub facts_ms: Millis,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data: "var/executor".into(),
+            listen: "127.0.0.1:7701".into(),
+            pki: PathBuf::new(),
+            log: "info".into(),
+            jobs: Jobs::default(),
+            output: Output::default(),
+            timing: Times::default(),
+        }
+    }
+}
+
+impl Default for Jobs {
+    fn default() -> Jobs {
+        Jobs {
+            users: Vec::new(),
+            path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
+            lang: "C.UTF-8".into(),
+            tz: String::new(),
+            umask: "022".into(),
+            files_max: 65_536,
+            cgroup: String::new(),
+            end_leftovers: true,
+        }
+    }
+}
+
+impl Default for Output {
+    fn default() -> Output {
+        Output { max_bytes: 1 << 30, keep_h: 168, disk_low_bytes: 1 << 30 }
+    }
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        let Timing { fence_ms, lost_ms, memory_ms, watch_ms } = Timing::default();
+        let (stray_grace_ms, facts_ms) = (5_000, 10_000);
+        Times { fence_ms, lost_ms, memory_ms, watch_ms, stray_grace_ms, facts_ms }
+    }
+}
+
+impl Times {
+    pub fn timing(&self) -> Timing {
+        let Times { fence_ms, lost_ms, memory_ms, watch_ms, .. } = *self;
+        Timing { fence_ms, lost_ms, memory_ms, watch_ms }
+    }
+}
+
+impl Config {
+    /// Reads the file; a relative data directory counts from where the program was started.
+    ///
+    /// # Errors
+    /// It cannot be read, has an unknown key, or a value that cannot be.
+    pub fn read(path: &Path) -> anyhow::Result<Config> {
+        shared::config::read::<Config>(path)?
+            .checked()
+            .with_context(|| format!("in the configuration {}", path.display()))
+    }
+
+    /// Makes paths absolute and refuses values that cannot be.
+    ///
+    /// # Errors
+    /// Names the key and what is expected.
+    pub fn checked(mut self) -> anyhow::Result<Config> {
+        self.data = std::path::absolute(&self.data).context("data: not a path")?;
+        let length = self.data.as_os_str().len();
+        ensure!(
+            length <= DATA_PATH_MAX,
+            "data: the path has {length} bytes, {DATA_PATH_MAX} at most fit beside a socket's name"
+        );
+        if self.pki.as_os_str().is_empty() {
+            self.pki = self.data.join("pki");
+        }
+        let times = &self.timing;
+        let all = [times.fence_ms, times.lost_ms, times.memory_ms, times.watch_ms];
+        ensure!(
+            all.into_iter().chain([times.facts_ms]).all(|ms| ms > 0) && times.stray_grace_ms >= 0,
+            "timing: every number must be above 0"
+        );
+        ensure!(
+            times.fence_ms < times.lost_ms,
+            "timing: fence_ms {} must be below lost_ms {}",
+            times.fence_ms,
+            times.lost_ms
+        );
+        let keep_ms = Millis::from(self.output.keep_h) * 3_600_000;
+        ensure!(
+            keep_ms >= times.memory_ms,
+            "output.keep_h: output must be kept as long as attempts are remembered (timing.memory_ms)"
+        );
+        self.jobs.umask_bits()?;
+        Ok(self)
+    }
+}
+
+impl Jobs {
+    /// # Errors
+    /// It is not an octal number up to 777.
+    pub fn umask_bits(&self) -> anyhow::Result<u32> {
+        let bits = u32::from_str_radix(&self.umask, 8).ok().filter(|bits| *bits <= 0o777);
+        bits.with_context(|| format!("jobs.umask: {:?} is not like \"022\"", self.umask))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_holds_the_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/executor.toml");
+        let shown = Config::read(&path).unwrap();
+        assert_eq!(shown, Config::default().checked().unwrap());
+    }
+
+    #[test]
+    fn slips_are_refused_with_the_key() {
+        for (text, words) in [
+            ("datum = 'x'", "datum"),
+            ("[jobs]\numask = '9'", "jobs.umask"),
+            ("[timing]\nfence_ms = 30000", "fence_ms"),
+            ("[output]\nkeep_h = 1", "output.keep_h"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let error = format!("{:#}", Config::read(file.path()).unwrap_err());
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

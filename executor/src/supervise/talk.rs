@@ -1,0 +1,122 @@
+//! What agent and supervisor say to each other over `supervisor.sock`.
+//!
+//! A frame is its length (four bytes, big endian) and MessagePack with names, so that an agent and
+//! a supervisor of different versions understand each other. Spoken by [`crate::agent::link`], by
+//! [`crate::run`] and by the supervisor's loop.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shared::ids::{AttemptId, Incarnation, Millis};
+use shared::wire::{OrderCall, Refused, WatchAnswer, WatchCall};
+use std::io;
+
+/// In bytes: above what a frame of the outer wire can hold, with its wrapping.
+pub const MESSAGE_MAX: usize = 1024 * 1024;
+
+/// One question; its answer carries the same id.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Framed<T> {
+    pub id: u64,
+    pub body: T,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Ask {
+    Order(OrderCall),
+    Watch(WatchCall),
+    Status,
+    /// Whether anything of it may still be alive.
+    IsRunning(AttemptId),
+    /// Take back a wish to end: somebody needs the supervisor again.
+    Stay,
+    /// End all jobs, then yourself. Their ends are not recorded: they are `unknown` afterwards.
+    StopJobs { grace_ms: Millis },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Told {
+    Order(Result<(), Refused>),
+    Watch(Result<Box<WatchAnswer>, Refused>),
+    Status(Status),
+    IsRunning(bool),
+    Done,
+}
+
+/// How the supervisor is, in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub pid: u32,
+    pub incarnation: Incarnation,
+    /// The host's wall clock when this life began.
+    pub since_ms: Millis,
+    pub running: u32,
+    /// Not yet answering, and why: it ends what an earlier life left.
+    #[serde(default)]
+    pub busy: Option<String>,
+    pub version: String,
+}
+
+/// A whole frame, ready to be written.
+///
+/// # Errors
+/// It is larger than [`MESSAGE_MAX`].
+pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 4];
+    rmp_serde::encode::write_named(&mut bytes, message).map_err(io::Error::other)?;
+    let length = bytes.len() - 4;
+    if length > MESSAGE_MAX {
+        return Err(io::Error::other(format!("a message of {length} bytes is too long")));
+    }
+    let length = u32::try_from(length).map_err(io::Error::other)?;
+    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(bytes)
+}
+
+/// # Errors
+/// The bytes are no such message.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> io::Result<T> {
+    rmp_serde::from_slice(body).map_err(io::Error::other)
+}
+
+/// Takes the first whole frame out of `buffer`, without its length.
+///
+/// # Errors
+/// The length is beyond [`MESSAGE_MAX`]: whoever speaks does not speak our language.
+pub fn take_frame(buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    let Some(head) = buffer.first_chunk::<4>() else { return Ok(None) };
+    let length = u32::from_be_bytes(*head) as usize;
+    if length > MESSAGE_MAX {
+        return Err(io::Error::other(format!("a message of {length} bytes is announced")));
+    }
+    if buffer.len() < 4 + length {
+        return Ok(None);
+    }
+    let rest = buffer.split_off(4 + length);
+    let mut frame = std::mem::replace(buffer, rest);
+    frame.drain(..4);
+    Ok(Some(frame))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_whole_however_they_are_cut() {
+        let one = encode(&Framed { id: 1, body: Ask::Status }).unwrap();
+        let two = encode(&Framed { id: 2, body: Ask::Stay }).unwrap();
+        let all: Vec<u8> = [one, two].concat();
+        for cut in 0..all.len() {
+            let mut buffer = all[..cut].to_vec();
+            let mut ids = Vec::new();
+            for part in [&[][..], &all[cut..]] {
+                buffer.extend_from_slice(part);
+                while let Some(frame) = take_frame(&mut buffer).unwrap() {
+                    ids.push(decode::<Framed<Ask>>(&frame).unwrap().id);
+                }
+            }
+            assert_eq!(ids, [1, 2], "cut at {cut}");
+        }
+        assert!(take_frame(&mut vec![0xff; 8]).is_err());
+    }
+}
