@@ -7,7 +7,6 @@
 
 pub mod config;
 
-
 pub mod agent;
 pub mod supervise;
 

@@ -14,9 +14,27 @@ use sysinfo::System;
 
 /// What people ask for when they place a job.
 const PROGRAMS: &[&str] = &[
-    "sh", "bash", "awk", "perl", "python3", "java", "node", "Rscript", "kitchen.sh", "pan.sh",
-    "hop-run.sh", "flink", "spark-submit", "hive", "hadoop", "mysql", "psql", "sqlite3", "datax.py",
-    "seatunnel.sh", "curl",
+    "sh",
+    "bash",
+    "awk",
+    "perl",
+    "python3",
+    "java",
+    "node",
+    "Rscript",
+    "kitchen.sh",
+    "pan.sh",
+    "hop-run.sh",
+    "flink",
+    "spark-submit",
+    "hive",
+    "hadoop",
+    "mysql",
+    "psql",
+    "sqlite3",
+    "datax.py",
+    "seatunnel.sh",
+    "curl",
 ];
 /// Programs come and go seldom: looked for at every so many-th gathering.
 const LOOK_EVERY: u32 = 30;

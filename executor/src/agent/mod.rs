@@ -8,13 +8,12 @@ pub mod link;
 pub mod server;
 
 use crate::config::Config;
-use crate::spool::output::{self, Wanted};
 use crate::spool::Layout;
+use crate::spool::output;
 use facts::Facts;
 use link::SupervisorLink;
 use server::Behind;
-use shared::ids::AttemptId;
-use shared::wire::{HostFacts, LogPart, OrderCall, Refused, Stream, WatchAnswer, WatchCall};
+use shared::wire::{HostFacts, LogPart, LogQuery, OrderCall, Refused, WatchAnswer, WatchCall};
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,18 +51,12 @@ impl Behind for Host {
     }
 
     /// None: this attempt has no output here.
-    async fn read_log(
-        &self,
-        attempt: AttemptId,
-        stream: Stream,
-        from: u64,
-        max: u32,
-    ) -> Result<Option<LogPart>, Refused> {
+    async fn read_log(&self, query: LogQuery) -> Result<Option<LogPart>, Refused> {
+        let attempt = query.attempt;
         // Asked first: what has ended by now does not grow afterwards. Who does not answer may run.
         let ended = self.link.is_running(attempt).await.is_ok_and(|running| !running);
-        let wanted = Wanted { attempt, stream, from, max, ended };
         let layout = self.layout.clone();
-        let part = shared::tasks::blocking(move || output::read(&layout, wanted)).await;
+        let part = shared::tasks::blocking(move || output::read(&layout, &query, ended)).await;
         let part = part.and_then(|part| part.map_err(Into::into));
         part.map_err(|error| Refused::Supervisor(format!("output of {attempt}: {error:#}")))
     }

@@ -3,8 +3,8 @@
 //! `.marks` says when how much was written, `.hole` what the quota has cut out. The supervisor
 //! writes ([`Marker`]), the agent reads ([`read`]); bytes are never changed, offsets never move.
 
-use shared::ids::{AttemptId, Millis};
-use shared::wire::{LogPart, Mark, Stream};
+use shared::ids::Millis;
+use shared::wire::{LogPart, LogQuery, Mark, Stream};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -148,22 +148,12 @@ pub fn read_holes(base: &Path) -> Holes {
     Holes { out: (number(0), number(1)), err: (number(2), number(3)) }
 }
 
-/// What is wanted of a file of output.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    pub attempt: AttemptId,
-    pub stream: Stream,
-    pub from: u64,
-    pub max: u32,
-    /// Known to have ended *before* the file is looked at.
-    pub ended: bool,
-}
-
-/// A part of the output; nothing if there is no such attempt here (any more).
+/// A part of the output; nothing if there is no such attempt here (any more). `ended` says that it
+/// was known to have ended *before* this was called.
 ///
 /// # Errors
 /// As the operating system says.
-pub fn read(layout: &Layout, wanted: Wanted) -> io::Result<Option<LogPart>> {
+pub fn read(layout: &Layout, wanted: &LogQuery, ended: bool) -> io::Result<Option<LogPart>> {
     let base = layout.output_of(wanted.attempt);
     let file = match File::open(stream_file(&base, wanted.stream)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -194,7 +184,7 @@ pub fn read(layout: &Layout, wanted: Wanted) -> io::Result<Option<LogPart>> {
         }
     }
     let hole = (hole.0 < hole.1).then_some(hole);
-    Ok(Some(LogPart { from, bytes, len, ended: wanted.ended, hole, marks }))
+    Ok(Some(LogPart { from, bytes, len, ended, hole, marks }))
 }
 
 fn read_at_most(file: &File, bytes: &mut [u8], from: u64) -> io::Result<usize> {

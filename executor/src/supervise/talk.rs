@@ -30,7 +30,9 @@ pub enum Ask {
     /// Take back a wish to end: somebody needs the supervisor again.
     Stay,
     /// End all jobs, then yourself. Their ends are not recorded: they are `unknown` afterwards.
-    StopJobs { grace_ms: Millis },
+    StopJobs {
+        grace_ms: Millis,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
