@@ -4,9 +4,11 @@
 
 pub mod calendar;
 pub mod catalog;
+pub mod params;
 pub mod rows;
 
 pub mod fleet;
 pub mod world;
 
 pub use world::World;
+pub mod validate;
