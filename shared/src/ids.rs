@@ -168,6 +168,11 @@ impl RunId {
     }
 }
 
+/// The key of an alert, made from what it tells of: telling again writes the same row.
+pub fn alert_key(event: &str, about: &str, at: Millis) -> i64 {
+    derived(&[b"alert", event.as_bytes(), about.as_bytes(), &at.to_be_bytes()])
+}
+
 /// A node of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobRunId {

@@ -30,6 +30,8 @@ pub struct Dispatch {
     pub project: ProjectId,
     pub name: String,
     pub version: i64,
+    /// When this version was saved, by the database's date: it fires for instants after that.
+    pub since: Millis,
     pub spec: DispatchSpec,
 }
 

@@ -52,6 +52,10 @@ pub trait Kind: Sync {
     /// What is wrong with the fields, each error beside its field. Called after the general checks
     /// of [`check`]: types, required, unknown.
     fn validate(&self, fields: &Fields) -> Vec<FieldError>;
+    /// Exit codes that mean success, as [`Work::success_codes`] will have them: the engine judges.
+    fn success_codes(&self, _fields: &Fields) -> Vec<i32> {
+        vec![0]
+    }
     /// Of a `Process` kind: the exact command of one attempt.
     ///
     /// # Errors

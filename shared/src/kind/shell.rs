@@ -126,6 +126,10 @@ impl Kind for Shell {
         errors
     }
 
+    fn success_codes(&self, fields: &Fields) -> Vec<i32> {
+        success_codes(fields).unwrap_or_else(|_| vec![0])
+    }
+
     fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {
         let argument = |(index, value): (usize, &Value)| {
             let text = scalar(value).unwrap_or_default();

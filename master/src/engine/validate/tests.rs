@@ -45,6 +45,7 @@ fn catalog() -> Catalog {
         project: ProjectId(1),
         name: "daily".into(),
         version: 1,
+        since: 0,
         spec: of(json!({"interface": 1, "cron": "0 2 * * *"})),
     };
     Catalog {
