@@ -1,0 +1,10 @@
+//! The leader: it asks for the lease, claims the lead in the database, and drives runs on hosts.
+//!
+//! The core is pure: [`master::Master::step`] takes an [`ops::Input`] and answers with
+//! [`ops::Output`]s, of which the async shell executes each on a real port and brings the answer
+//! back. The simulation (`tests/sim`) does the same with ports that break.
+
+pub mod line;
+pub mod master;
+pub mod ops;
+pub mod reign;

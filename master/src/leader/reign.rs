@@ -1,0 +1,466 @@
+//! One reign of one leader: what people wrote and what the hosts said is applied at once, what
+//! changed is stored as soon as no batch is in the air, and only then orders go out (rule L3).
+
+use super::line::{HostOrders, Line};
+use super::ops::*;
+use crate::engine::World;
+use crate::engine::rows::*;
+use crate::engine::world::{Event, Now, SKEW_MS};
+use shared::ids::*;
+use shared::sabotage::{Sabotage, Switch};
+use shared::wire::WatchAnswer;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// By so much the anchor is moved towards the database's clock at each poll: a monotonic clock
+/// drifts, and a date must not jump.
+const SLEW_MS: Millis = 5;
+
+pub enum Next {
+    Lead,
+    /// Memory and rows may differ: drop the World. With the item that cannot be stored, if any.
+    Reload(Option<Bad>),
+    Deposed,
+}
+
+/// What cannot be stored, by its cause (rule L4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bad {
+    Firing(DispatchId, Millis),
+    Command(CommandId),
+}
+
+#[derive(Debug)]
+pub struct Reign {
+    pub(super) world: World,
+    /// As our last batch left it.
+    pub(super) row: LeaderRow,
+    pace: Pace,
+    sabotage: Switch,
+    /// (tick, date) at one moment.
+    anchor: (Millis, Millis),
+    pub(super) bad: BTreeSet<Bad>,
+    pub(super) nudged: bool,
+    polled: Millis,
+    ticked: Millis,
+    purged: Millis,
+    took_off: Millis,
+    /// No batch before that: the last one could not be stored just now.
+    rest: Millis,
+    /// Changed since the flight left.
+    pending: BTreeMap<Key, Option<Row>>,
+    flight: Option<Flight>,
+    released: Released,
+    pub(super) lines: BTreeMap<HostId, Line>,
+    /// A definition was edited: they must be read again.
+    pub(super) outdated: bool,
+}
+
+#[derive(Debug)]
+struct Flight {
+    batch: Batch,
+    /// Becomes `released` with the commit.
+    then: Released,
+    /// The last event whose changes are in it.
+    step: u64,
+    doubtful: bool,
+}
+
+/// What the committed state wants of the hosts, and the answers it rests on.
+#[derive(Clone, Debug, Default)]
+struct Released {
+    orders: BTreeMap<HostId, HostOrders>,
+    bases: BTreeMap<HostId, Answer>,
+}
+
+impl Reign {
+    pub(super) fn new(
+        world: World,
+        row: LeaderRow,
+        (pace, sabotage): (Pace, Switch),
+        anchor: (Millis, Millis),
+        bad: BTreeSet<Bad>,
+    ) -> Reign {
+        let mut reign = Reign {
+            world,
+            row,
+            pace,
+            sabotage,
+            anchor,
+            bad: BTreeSet::new(),
+            nudged: false,
+            polled: anchor.0 - pace.poll_ms,
+            ticked: anchor.0 - pace.tick_ms,
+            purged: anchor.0,
+            took_off: anchor.0,
+            rest: anchor.0,
+            pending: BTreeMap::new(),
+            flight: None,
+            released: Released::default(),
+            lines: BTreeMap::new(),
+            outdated: false,
+        };
+        let now = reign.now(anchor.0, anchor.1);
+        for bad in bad {
+            reign.set_aside(now, bad);
+        }
+        reign
+    }
+
+    pub fn now(&self, tick: Millis, wall: Millis) -> Now {
+        Now { tick, date: self.anchor.1 + (tick - self.anchor.0), wall }
+    }
+
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub fn row(&self) -> &LeaderRow {
+        &self.row
+    }
+
+    /// Nothing is in the air, and nothing waits for a batch: memory and rows are the same.
+    pub fn is_stored(&self) -> bool {
+        self.flight.is_none() && self.pending.is_empty()
+    }
+
+    fn apply(&mut self, now: Now, event: Event) {
+        let changes = self.world.apply(now, event);
+        self.pending.extend(changes);
+    }
+
+    /// It goes on without this one.
+    fn set_aside(&mut self, now: Now, bad: Bad) {
+        self.bad.insert(bad);
+        match bad {
+            Bad::Firing(dispatch, instant) => self.apply(now, Event::Unfirable(dispatch, instant)),
+            Bad::Command(id) => {
+                let why = "what it would make cannot be stored; the log of the leader says why";
+                let plan = Plan { refused: Some(why.into()), ..Plan::default() };
+                let result = CommandResult { done: false, plan, at: now.date };
+                self.pending.insert(Key::Command(id), Some(Row::Command(result)));
+            }
+        }
+    }
+
+    // ---- time ----
+
+    /// When time alone has something to do.
+    pub(super) fn wake(&self) -> Millis {
+        self.tick_at().min(self.polled + self.pace.poll_ms)
+    }
+
+    /// What the World asked for and was given and still asks for, as while the clocks disagree,
+    /// comes with the next tick.
+    fn tick_at(&self) -> Millis {
+        let regular = self.ticked + self.pace.tick_ms;
+        let asked = self.world.due().wake.filter(|at| *at > self.ticked);
+        asked.map_or(regular, |at| at.min(regular))
+    }
+
+    pub(super) fn turn(&mut self, tick: Millis, wall: Millis) {
+        let now = self.now(tick, wall);
+        if self.purged + self.pace.purge_every_ms <= tick {
+            self.purged = tick;
+            self.apply(now, Event::Purge(now.date - self.pace.keep_ms));
+        }
+        if self.tick_at() <= tick {
+            self.ticked = tick;
+            self.apply(now, Event::Tick);
+        }
+        self.take_off(tick);
+    }
+
+    // ---- what people wrote ----
+
+    pub(super) fn polls(&mut self, tick: Millis) -> bool {
+        let due = self.nudged || self.polled + self.pace.poll_ms <= tick;
+        if due {
+            self.polled = tick;
+        }
+        due
+    }
+
+    /// `asked`: when the question was.
+    pub(super) fn polled(&mut self, (tick, wall): (Millis, Millis), asked: Millis, answer: DbAnswer) -> Next {
+        match answer {
+            DbAnswer::Polled { leader, server, revision, commands, date } => {
+                if !self.is_ours(&leader, &server) {
+                    return Next::Deposed;
+                }
+                self.outdated = revision != self.world.catalog().revision;
+                self.anchor_again((tick, wall), asked, date);
+                let now = self.now(tick, wall);
+                if std::mem::take(&mut self.nudged) || !self.has(Sabotage::BusOnly) {
+                    for (id, command) in commands {
+                        if !self.bad.contains(&Bad::Command(id)) {
+                            self.apply(now, Event::Command(id, command));
+                        }
+                    }
+                }
+            }
+            DbAnswer::Catalog(catalog) => {
+                self.outdated = false;
+                self.apply(self.now(tick, wall), Event::Catalog(catalog));
+            }
+            DbAnswer::Slices(slices) => {
+                self.apply(self.now(tick, wall), Event::Slices(slices));
+            }
+            _ => {}
+        }
+        Next::Lead
+    }
+
+    fn is_ours(&self, leader: &LeaderRow, server: &str) -> bool {
+        let any = self.has(Sabotage::GuardAnyServer);
+        let same = leader.epoch == self.row.epoch && leader.holder == self.row.holder;
+        same && (any || leader.server == server)
+    }
+
+    /// While firing holds we ask again which clock is right; else we follow the database's slowly.
+    /// Silence is not counted by dates.
+    fn anchor_again(&mut self, (tick, wall): (Millis, Millis), asked: Millis, date: Millis) {
+        let skew = |date: Millis| wall.abs_diff(date) > SKEW_MS.unsigned_abs();
+        let ours = self.now(tick, wall).date;
+        if skew(ours) && !skew(date) {
+            self.anchor = (tick, date);
+            return;
+        }
+        // It was read at some time between the question and the answer.
+        let (early, late) = (date - ours, date + (tick - asked) - ours);
+        let off = if early > 0 { early } else { late.min(0) };
+        if off.abs() <= SKEW_MS {
+            self.anchor.1 += off.clamp(-SLEW_MS, SLEW_MS);
+        }
+    }
+
+    // ---- batches ----
+
+    /// The question that the flight has: one at a time.
+    pub(super) fn question(&self, tick: Millis) -> Option<DbOp> {
+        let flight = self.flight.as_ref().filter(|_| self.rest <= tick)?;
+        Some(match flight.doubtful {
+            true => DbOp::Leader,
+            false => DbOp::Commit(flight.batch.clone()),
+        })
+    }
+
+    pub(super) fn answered(&mut self, tick: Millis, answer: Option<DbAnswer>) -> Next {
+        let Some(mut flight) = self.flight.take() else { return Next::Lead };
+        match answer {
+            None if self.has(Sabotage::UnknownIsDone) => self.land(flight, tick),
+            None if self.has(Sabotage::UnknownIsNotDone) => {
+                for (key, row) in flight.batch.changes {
+                    self.pending.entry(key).or_insert(row);
+                }
+            }
+            None => {
+                flight.doubtful = true;
+                self.flight = Some(flight);
+            }
+            Some(DbAnswer::Committed) => self.land(flight, tick),
+            Some(DbAnswer::Leader { leader, server } | DbAnswer::Refused { leader, server }) => {
+                return self.judge(flight, (&leader, &server), tick);
+            }
+            Some(DbAnswer::Edited) => return Next::Reload(None),
+            Some(DbAnswer::BadItem(key, why)) if !self.has(Sabotage::BadItemFailsBatch) => {
+                let cause = cause(&flight.batch.changes, &self.world, key);
+                tracing::error!(?key, ?cause, "a row cannot be stored: {why}");
+                if let Some(cause) = cause {
+                    return Next::Reload(Some(cause));
+                }
+                self.again(flight, tick);
+            }
+            Some(_) => self.again(flight, tick),
+        }
+        Next::Lead
+    }
+
+    /// It is certain that nothing is stored: the very same, a little later.
+    fn again(&mut self, flight: Flight, tick: Millis) {
+        self.rest = tick + self.pace.poll_ms;
+        self.flight = Some(flight);
+    }
+
+    /// The row says what became of a batch (rule L3).
+    fn judge(
+        &mut self,
+        mut flight: Flight,
+        (leader, server): (&LeaderRow, &str),
+        tick: Millis,
+    ) -> Next {
+        if !self.is_ours(leader, server) {
+            return Next::Deposed;
+        }
+        if leader.batch == flight.batch.batch + 1 {
+            self.land(flight, tick);
+        } else if leader.batch == flight.batch.batch {
+            flight.doubtful = false; // not done: the very same again
+            self.flight = Some(flight);
+        } else {
+            return Next::Deposed;
+        }
+        Next::Lead
+    }
+
+    /// One batch at a time. It may be empty, for it also proves that we still lead: that is what
+    /// `retry` jobs live on (rule H9).
+    fn take_off(&mut self, tick: Millis) {
+        if self.flight.is_some() || self.rest > tick {
+            return;
+        }
+        let idle = self.pending.is_empty() && self.orders_are_released();
+        let proof = self.world.leased() > 0 && self.took_off + self.pace.tick_ms <= tick;
+        if idle && !proof {
+            return;
+        }
+        self.took_off = tick;
+        let changes: Vec<Change> = std::mem::take(&mut self.pending).into_iter().collect();
+        let fires = match self.has(Sabotage::FiringAnyRevision) {
+            true => Vec::new(),
+            false => fires(&changes),
+        };
+        let answers = self.world.fleet.hosts.iter();
+        let then = Released {
+            orders: self.world.due().orders.clone(),
+            bases: answers.filter_map(|(&host, seen)| Some((host, seen.answer?))).collect(),
+        };
+        if self.has(Sabotage::OrderBeforeCommit) {
+            self.release(then.clone(), tick);
+        }
+        let LeaderRow { epoch, holder, batch, server } = self.row.clone();
+        let batch = Batch { epoch, holder, batch, server, fires, changes };
+        self.flight = Some(Flight { batch, then, step: self.world.step(), doubtful: false });
+    }
+
+    fn orders_are_released(&self) -> bool {
+        let (wanted, released) = (&self.world.due().orders, &self.released.orders);
+        let same = |host: &HostId, orders: &HostOrders| {
+            wanted.get(host).is_some_and(|wanted| std::sync::Arc::ptr_eq(wanted, orders))
+        };
+        wanted.len() == released.len() && released.iter().all(|(host, orders)| same(host, orders))
+    }
+
+    fn land(&mut self, flight: Flight, tick: Millis) {
+        self.row.batch = flight.batch.batch + 1;
+        self.release(flight.then, tick);
+        let now = self.now(tick, self.anchor.1 + (tick - self.anchor.0));
+        self.apply(now, Event::Stored(flight.step));
+    }
+
+    fn release(&mut self, then: Released, tick: Millis) {
+        for (&host, line) in &mut self.lines {
+            line.release(then.orders.get(&host), tick, &self.pace);
+            line.stored = then.bases.get(&host).copied();
+        }
+        self.released = then;
+    }
+
+    // ---- the hosts ----
+
+    /// A line for every host that is defined, and no other.
+    fn keep_lines(&mut self, tick: Millis) {
+        let catalog = self.world.catalog().clone();
+        if self.lines.len() == catalog.hosts.len()
+            && self.lines.keys().all(|host| catalog.hosts.contains_key(host))
+        {
+            return;
+        }
+        self.lines.retain(|host, _| catalog.hosts.contains_key(host));
+        for &host in catalog.hosts.keys() {
+            if !self.lines.contains_key(&host) {
+                let line = self.lines.entry(host).or_default();
+                line.release(self.released.orders.get(&host), tick, &self.pace);
+                line.stored = self.released.bases.get(&host).copied();
+            }
+        }
+    }
+
+    pub(super) fn call_hosts(&mut self, tick: Millis, count: &mut u64, out: &mut Vec<Output>) {
+        self.keep_lines(tick);
+        let leader = self.row.reigning();
+        let unguarded = self.has(Sabotage::EchoUnguarded);
+        for (&host, line) in &mut self.lines {
+            if let Some(orders) = line.orders(tick, (*count + 1, leader), &self.pace) {
+                *count += 1;
+                out.push(Output::Order(host, *count, orders));
+            }
+            let after = self.world.fleet.hosts.get(&host).and_then(|seen| seen.answer);
+            if let Some(mut watch) = line.watch(tick, (*count + 1, leader), after, &self.pace) {
+                if unguarded {
+                    watch.stored = after;
+                }
+                *count += 1;
+                out.push(Output::Watch(host, *count, watch));
+            }
+        }
+    }
+
+    pub(super) fn ordered(&mut self, tick: Millis, host: HostId, number: u64, done: bool) {
+        if let Some(line) = self.lines.get_mut(&host) {
+            line.ordered(number, done, tick, &self.pace);
+        }
+    }
+
+    pub(super) fn heard(
+        &mut self,
+        (tick, wall): (Millis, Millis),
+        host: HostId,
+        number: u64,
+        answer: Option<WatchAnswer>,
+    ) {
+        let Some(line) = self.lines.get_mut(&host) else { return };
+        let newest = line.watched(number, answer.is_some(), tick, &self.pace);
+        let Some(answer) = answer else { return };
+        let seen = self.world.fleet.hosts.get(&host);
+        let last = seen.and_then(|seen| seen.answer);
+        let in_order = if self.has(Sabotage::AnyCall) {
+            last.is_none_or(|last| {
+                last.incarnation != answer.answer.incarnation || last.seq < answer.answer.seq
+            })
+        } else if self.has(Sabotage::OrderByWall) {
+            seen.is_none_or(|seen| seen.wall < answer.wall_ms)
+        } else {
+            newest
+        };
+        if in_order {
+            self.apply(self.now(tick, wall), Event::Heard(host, answer));
+        }
+    }
+
+    fn has(&self, sabotage: Sabotage) -> bool {
+        self.sabotage == Some(sabotage)
+    }
+}
+
+/// The versions that the firings of a batch were computed from.
+fn fires(changes: &[Change]) -> Vec<(DispatchId, i64)> {
+    let fired = changes.iter().filter_map(|(key, row)| match (key, row) {
+        (Key::Firing(dispatch, _), Some(Row::Firing(firing))) => {
+            Some((*dispatch, firing.version))
+        }
+        _ => None,
+    });
+    fired.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// What made a row: only that can be set aside.
+fn cause(changes: &[Change], world: &World, key: Key) -> Option<Bad> {
+    let execution = |id: ExecutionId| {
+        changes.iter().find_map(|change| match change {
+            (Key::Execution(key), Some(Row::Execution(row))) if *key == id => {
+                let firing = row.dispatch.map(|(d, instant)| Bad::Firing(d, instant));
+                firing.or(row.command.map(Bad::Command))
+            }
+            _ => None,
+        })
+    };
+    let run = |id: RunId| execution(world.run(id)?.execution);
+    match key {
+        Key::Firing(dispatch, instant) => Some(Bad::Firing(dispatch, instant)),
+        Key::Command(id) => Some(Bad::Command(id)),
+        Key::Execution(id) => execution(id),
+        Key::Run(id) => run(id),
+        Key::JobRun(id) => run(id.run),
+        Key::Attempt(_) | Key::Dispatch(_) | Key::Doubt(_) | Key::Outbox(_) => None,
+    }
+}
