@@ -7,3 +7,4 @@
 pub mod engine;
 
 pub mod db;
+pub mod leader;

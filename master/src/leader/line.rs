@@ -105,8 +105,9 @@ impl Line {
         pace: &Pace,
     ) -> Option<Watch> {
         let hold_ms = pace.timing.watch_ms;
-        let waits =
-            |open: Open| tick < open.at.saturating_add(hold_ms).saturating_add(pace.call_timeout_ms);
+        let waits = |open: Open| {
+            tick < open.at.saturating_add(hold_ms).saturating_add(pace.call_timeout_ms)
+        };
         if self.watch.is_some_and(waits) || tick < self.rest {
             return None;
         }

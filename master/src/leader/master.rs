@@ -185,9 +185,7 @@ impl Master {
 
     fn answered(&mut self, (tick, wall): (Millis, Millis), lane: Lane, answer: Option<DbAnswer>) {
         let Some((_, asked)) = self.asked.remove(&lane) else { return };
-        if answer.is_none() || matches!(answer, Some(DbAnswer::NotDone)) {
-            self.rest.insert(lane, tick + self.pace.poll_ms);
-        }
+        let failed = answer.is_none() || matches!(answer, Some(DbAnswer::NotDone));
         match std::mem::replace(&mut self.role, Role::Follower) {
             Role::Claiming(holder) => {
                 self.become_role(Role::Loading(holder, Fleet::new(tick), BTreeSet::new()));
@@ -216,6 +214,9 @@ impl Master {
             }
             Role::Follower => {}
         }
+        if failed {
+            self.rest.insert(lane, tick + self.pace.poll_ms);
+        }
     }
 
     fn loaded(
@@ -240,13 +241,7 @@ impl Master {
 
     // ---- the hosts ----
 
-    fn ordered(
-        &mut self,
-        tick: Millis,
-        host: HostId,
-        number: u64,
-        answer: Result<(), CallError>,
-    ) {
+    fn ordered(&mut self, tick: Millis, host: HostId, number: u64, answer: Result<(), CallError>) {
         let done = answer.is_ok();
         if let Err(error) = answer
             && self.is_refused(&error)

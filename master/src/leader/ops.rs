@@ -32,7 +32,10 @@ pub enum DbOp {
     /// Compare-and-set: the epoch becomes the greater of the row's and this one, + 1; batch 0; the
     /// server that answers. If the row named another server, every host is in doubt, in the same
     /// commit (rules L2, L5).
-    Claim { above: i64, holder: i64 },
+    Claim {
+        above: i64,
+        holder: i64,
+    },
     /// The leader row, all that a World is loaded from, and all definitions.
     Load,
     /// The leader row, the revision of the definitions, commands that have no answer, the date.

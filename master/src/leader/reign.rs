@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// drifts, and a date must not jump.
 const SLEW_MS: Millis = 5;
 
+#[derive(Debug)]
 pub enum Next {
     Lead,
     /// Memory and rows may differ: drop the World. With the item that cannot be stored, if any.
@@ -181,7 +182,12 @@ impl Reign {
     }
 
     /// `asked`: when the question was.
-    pub(super) fn polled(&mut self, (tick, wall): (Millis, Millis), asked: Millis, answer: DbAnswer) -> Next {
+    pub(super) fn polled(
+        &mut self,
+        (tick, wall): (Millis, Millis),
+        asked: Millis,
+        answer: DbAnswer,
+    ) -> Next {
         match answer {
             DbAnswer::Polled { leader, server, revision, commands, date } => {
                 if !self.is_ours(&leader, &server) {
@@ -309,7 +315,7 @@ impl Reign {
             return;
         }
         let idle = self.pending.is_empty() && self.orders_are_released();
-        let proof = self.world.leased() > 0 && self.took_off + self.pace.tick_ms <= tick;
+        let proof = self.world.due().leased > 0 && self.took_off + self.pace.tick_ms <= tick;
         if idle && !proof {
             return;
         }
@@ -435,9 +441,7 @@ impl Reign {
 /// The versions that the firings of a batch were computed from.
 fn fires(changes: &[Change]) -> Vec<(DispatchId, i64)> {
     let fired = changes.iter().filter_map(|(key, row)| match (key, row) {
-        (Key::Firing(dispatch, _), Some(Row::Firing(firing))) => {
-            Some((*dispatch, firing.version))
-        }
+        (Key::Firing(dispatch, _), Some(Row::Firing(firing))) => Some((*dispatch, firing.version)),
         _ => None,
     });
     fired.collect::<BTreeSet<_>>().into_iter().collect()
