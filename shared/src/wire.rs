@@ -194,6 +194,7 @@ pub enum Refused {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HostFacts {
     pub version: String,
     pub os: String,
@@ -210,7 +211,6 @@ pub struct HostFacts {
     pub since_ms: Millis,
     pub running: u32,
     /// Programs found: `java` → `17.0.15`.
-    #[serde(default)]
     pub environments: BTreeMap<String, String>,
 }
 

@@ -60,6 +60,12 @@ pub enum Event {
     Catalog(Arc<Catalog>),
     /// Known ones, and those that were answered, are ignored: it may be told as often as it is read.
     Command(CommandId, Command),
+    /// The command of this assigned attempt cannot be composed (a parameter without a value): nobody
+    /// was sent it, nobody ever will be. It ends as [`Refusal::CannotStart`] with these words; a
+    /// retry would be given the same, so the job run fails.
+    ///
+    /// [`Refusal::CannotStart`]: shared::wire::Refusal::CannotStart
+    CannotStart(AttemptId, String),
     /// The rows of this firing cannot be stored (rule L4).
     Unfirable(DispatchId, Millis),
     /// What [`Due::load`] asked for, in any order.

@@ -111,6 +111,11 @@ impl Master {
             Input::Watched(host, number, answer) => {
                 self.watched((tick, wall), host, number, answer);
             }
+            Input::CannotStart(attempt, why) => {
+                if let Role::Leading(reign) = &mut self.role {
+                    reign.cannot_start((tick, wall), attempt, why);
+                }
+            }
             Input::Nudge => {
                 if let Role::Leading(reign) = &mut self.role {
                     reign.nudged = true;

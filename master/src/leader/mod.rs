@@ -8,3 +8,6 @@ pub mod line;
 pub mod master;
 pub mod ops;
 pub mod reign;
+
+pub mod dial;
+pub mod status;

@@ -120,6 +120,8 @@ pub enum Input {
     Ordered(HostId, u64, Result<(), CallError>),
     /// The answer to an [`Output::Watch`].
     Watched(HostId, u64, Result<WatchAnswer, CallError>),
+    /// The work of a start that was to go out cannot be composed, and why; it was not sent.
+    CannotStart(AttemptId, String),
     /// The bus: something changed.
     Nudge,
 }

@@ -407,6 +407,17 @@ impl Reign {
         }
     }
 
+    /// The shell composes a start after its commit, so an attempt of an older state may be named;
+    /// the World ignores what is not assigned any more.
+    pub(super) fn cannot_start(
+        &mut self,
+        (tick, wall): (Millis, Millis),
+        attempt: AttemptId,
+        why: String,
+    ) {
+        self.apply(self.now(tick, wall), Event::CannotStart(attempt, why));
+    }
+
     pub(super) fn heard(
         &mut self,
         (tick, wall): (Millis, Millis),
