@@ -7,4 +7,13 @@
 pub mod engine;
 
 pub mod db;
+pub mod bus;
+pub mod session;
+
+pub mod store;
+
 pub mod leader;
+
+pub mod app;
+pub mod config;
+pub mod web;

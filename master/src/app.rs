@@ -1,0 +1,118 @@
+//! What every page, and the boot of the master, hold in their hands. Cheap to clone.
+
+use crate::bus::Bus;
+use crate::config::Config;
+use crate::db::Db;
+use crate::engine::catalog::Catalog;
+use crate::session::Sessions;
+use crate::store;
+use crate::web::frame::Templates;
+use crate::web::login::Throttle;
+use shared::clock::Clock;
+use shared::ids::Millis;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, watch};
+
+/// Password hashes at a time: each takes 19 MiB and a core for 40 ms.
+const HASHES_MAX: usize = 2;
+
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+pub struct Inner {
+    pub config: Config,
+    pub clock: Clock,
+    pub db: Db,
+    pub sessions: Sessions,
+    pub bus: Bus,
+    /// What the leader of this process says of itself; on other masters it stands still.
+    pub leader: watch::Receiver<LeaderStatus>,
+    pub templates: Templates,
+    pub hashing: Semaphore,
+    pub throttle: Throttle,
+    /// The definitions as last read: see [`App::catalog`].
+    catalog: Mutex<Arc<Catalog>>,
+    pub started_ms: Millis,
+}
+
+/// How this master stands to leading.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct LeaderStatus {
+    pub leads: bool,
+    pub epoch: i64,
+    pub since_ms: Option<Millis>,
+    /// Why it does not, or what holds it up: for people.
+    pub why: String,
+}
+
+/// What an [`App`] is made from: opened by `cli`, or by a test.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    pub clock: Clock,
+    pub db: Db,
+    pub sessions: Sessions,
+    pub bus: Bus,
+    pub leader: watch::Receiver<LeaderStatus>,
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    /// # Errors
+    /// A template or the catalogue of texts is broken.
+    pub fn new(parts: Parts) -> anyhow::Result<App> {
+        let Parts { config, clock, db, sessions, bus, leader } = parts;
+        let templates = Templates::load(&config)?;
+        let throttle = Throttle::new(&config.web);
+        let started_ms = clock.wall_ms();
+        Ok(App(Arc::new(Inner {
+            config,
+            clock,
+            db,
+            sessions,
+            bus,
+            leader,
+            templates,
+            hashing: Semaphore::new(HASHES_MAX),
+            throttle,
+            catalog: Mutex::default(),
+            started_ms,
+        })))
+    }
+
+    /// All current definitions. Read anew only when the revision has changed: a page costs one
+    /// small query for them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn catalog(&self) -> crate::db::Result<Arc<Catalog>> {
+        let revision = store::catalog::revision(&self.db).await?;
+        let known = Arc::clone(&self.catalog.lock().unwrap_or_else(PoisonError::into_inner));
+        if known.revision == revision {
+            return Ok(known);
+        }
+        let fresh = Arc::new(store::catalog::load(&self.db).await?);
+        let mut kept = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        if fresh.revision >= kept.revision {
+            *kept = Arc::clone(&fresh);
+        }
+        Ok(fresh)
+    }
+
+    /// `__Host-`: browsers take it only over HTTPS, for this host and all of it.
+    pub fn cookie_name(&self) -> &'static str {
+        match self.config.web.is_https() {
+            true => "__Host-hcndc",
+            false => "hcndc",
+        }
+    }
+}

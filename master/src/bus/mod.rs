@@ -1,0 +1,55 @@
+//! A nudge that something changed: a port. It carries no truth, only a topic: who hears it reads
+//! the database, and who misses it finds out at the next look. Embedded, it stays in this process.
+
+use tokio::sync::broadcast;
+
+/// Nudges that a slow listener may lag behind: it then hears [`Topic::Lagged`].
+const QUEUE: usize = 1_024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// A definition was edited.
+    Definition,
+    /// A command waits for the leader.
+    Command,
+    /// Run state was committed.
+    Run,
+    /// Nudges were lost: look at everything.
+    Lagged,
+}
+
+#[derive(Clone, Debug)]
+pub enum Bus {
+    Memory(broadcast::Sender<Topic>),
+}
+
+impl Bus {
+    pub fn memory() -> Bus {
+        Bus::Memory(broadcast::Sender::new(QUEUE))
+    }
+
+    pub fn nudge(&self, topic: Topic) {
+        let Bus::Memory(sender) = self;
+        // Nobody listening is no matter.
+        let _ = sender.send(topic);
+    }
+
+    pub fn listen(&self) -> Ear {
+        let Bus::Memory(sender) = self;
+        Ear(sender.subscribe())
+    }
+}
+
+#[derive(Debug)]
+pub struct Ear(broadcast::Receiver<Topic>);
+
+impl Ear {
+    /// The next nudge; none when the bus is gone. Cancel-safe.
+    pub async fn hear(&mut self) -> Option<Topic> {
+        match self.0.recv().await {
+            Ok(topic) => Some(topic),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Topic::Lagged),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}

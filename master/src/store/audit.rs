@@ -1,0 +1,84 @@
+//! Who did what when. Written in the batch of what it tells of; never changed.
+
+use super::edit::Edit;
+use crate::db::{self, Db, Write, params, sql};
+use shared::ids::*;
+
+/// A row of the audit.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Entry {
+    pub id: i64,
+    pub project: ProjectId,
+    pub at_ms: Millis,
+    pub by: UserId,
+    pub from: String,
+    pub action: String,
+    pub object: String,
+    pub object_id: i64,
+    pub detail: String,
+}
+
+/// Characters of a detail: the rest is cut.
+const DETAIL_CHARS_MAX: usize = 4_000;
+
+/// Ordered by time, without asking the database: 42 bits of milliseconds, 21 of chance.
+fn id(at: Millis) -> i64 {
+    let mut random = [0; 4];
+    // Without chance two audits of one millisecond may collide, and the batch is refused.
+    let _ = getrandom::fill(&mut random);
+    (at << 21) | i64::from(u32::from_be_bytes(random) >> 11)
+}
+
+pub(super) fn write(
+    edit: &Edit,
+    project: ProjectId,
+    action: &str,
+    (object, object_id): (&str, i64),
+    detail: &str,
+) -> Write {
+    let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
+    sql(
+        "INSERT INTO audit (id, project_id, at_ms, by_user, from_address, action, object, \
+         object_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            id(edit.at),
+            project,
+            edit.at,
+            edit.by,
+            edit.from.as_str(),
+            action,
+            object,
+            object_id,
+            detail
+        ],
+    )
+}
+
+/// The newest entries about one thing.
+///
+/// # Errors
+/// The database's.
+pub async fn of_object(db: &Db, object: &str, id: i64, limit: u32) -> db::Result<Vec<Entry>> {
+    let rows = db
+        .query(
+            "SELECT * FROM audit WHERE object = ? AND object_id = ? ORDER BY at_ms DESC, id DESC \
+             LIMIT ?",
+            params![object, id, limit],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Entry {
+                id: row.int("id")?,
+                project: ProjectId(row.int("project_id")?),
+                at_ms: row.int("at_ms")?,
+                by: UserId(row.int("by_user")?),
+                from: row.text("from_address")?.to_owned(),
+                action: row.text("action")?.to_owned(),
+                object: row.text("object")?.to_owned(),
+                object_id: row.int("object_id")?,
+                detail: row.text("detail")?.to_owned(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,34 @@
+//! One change by one person: who, from where, when. Every change of a definition is one batch: the
+//! row (guarded by its version), its version row, the revision, and the audit.
+
+use super::audit;
+use crate::db::{Write, guard, params};
+use shared::ids::*;
+
+#[derive(Clone, Debug)]
+pub struct Edit {
+    pub by: UserId,
+    /// Address of the asker.
+    pub from: String,
+    pub at: Millis,
+    /// For the history of versions.
+    pub note: String,
+}
+
+impl Edit {
+    /// By the master itself, at start.
+    pub fn of_system(at: Millis) -> Edit {
+        Edit { by: UserId(0), from: "master".into(), at, note: String::new() }
+    }
+
+    /// What was done to what, for the audit.
+    pub fn audit(&self, project: ProjectId, action: &str, object: (&str, i64), detail: &str) -> Write {
+        audit::write(self, project, action, object, detail)
+    }
+
+    /// Every edit of a definition raises it: the leader and the pages read anew.
+    pub fn revision(&self) -> Write {
+        let sql = "UPDATE revision SET value = value + 1 WHERE name = ?";
+        guard(sql, params!["definition"])
+    }
+}

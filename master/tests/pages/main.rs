@@ -1,0 +1,5 @@
+//! Pages and API through the router, without a socket.
+
+mod app;
+
+mod access;

@@ -1,0 +1,1 @@
+import { choices } from './choices.js'; choices();

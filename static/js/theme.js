@@ -1,0 +1,8 @@
+// Before the first paint: without a choice in the cookie, the system's light or dark holds.
+(() => {
+  const chosen = /(?:^|; )theme=(light|dark)/.exec(document.cookie);
+  const system = matchMedia('(prefers-color-scheme: dark)');
+  const apply = () => document.documentElement.classList.toggle('dark', chosen ? chosen[1] === 'dark' : system.matches);
+  apply();
+  if (!chosen) system.addEventListener('change', apply);
+})();
