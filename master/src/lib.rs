@@ -6,8 +6,8 @@
 
 pub mod engine;
 
-pub mod db;
 pub mod bus;
+pub mod db;
 pub mod session;
 
 pub mod store;

@@ -169,8 +169,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_ends_idle_old_or_revoked() {
         let clock = Clock::set_to(0);
-        let sessions =
-            Sessions::memory(clock.clone(), Limits { idle_ms: 100, age_ms: 250 });
+        let sessions = Sessions::memory(clock.clone(), Limits { idle_ms: 100, age_ms: 250 });
         let user = UserId(7);
         let id = sessions.create(user, "here", "test").await.unwrap();
         for _ in 0..3 {

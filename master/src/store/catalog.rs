@@ -25,7 +25,7 @@ pub async fn load(db: &Db) -> db::Result<Catalog> {
     let mut catalog = Catalog { revision, ..Catalog::default() };
     interfaces(db, &mut catalog).await?;
     old(db, &mut catalog).await?;
-    let sql = "SELECT d.id, d.project_id, d.name, d.version, v.spec FROM dispatch d \
+    let sql = "SELECT d.id, d.project_id, d.name, d.version, v.spec, v.at_ms FROM dispatch d \
                JOIN dispatch_version v ON v.dispatch_id = d.id AND v.version = d.version \
                WHERE d.deleted_ms IS NULL";
     for row in db.query(sql, vec![]).await? {
@@ -35,6 +35,7 @@ pub async fn load(db: &Db) -> db::Result<Catalog> {
             project: ProjectId(row.int("project_id")?),
             name: row.text("name")?.to_owned(),
             version: row.int("version")?,
+            since: row.int("at_ms")?,
             spec: row.json("spec")?,
         };
         catalog.dispatches.insert(id, Arc::new(dispatch));

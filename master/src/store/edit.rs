@@ -22,7 +22,13 @@ impl Edit {
     }
 
     /// What was done to what, for the audit.
-    pub fn audit(&self, project: ProjectId, action: &str, object: (&str, i64), detail: &str) -> Write {
+    pub fn audit(
+        &self,
+        project: ProjectId,
+        action: &str,
+        object: (&str, i64),
+        detail: &str,
+    ) -> Write {
         audit::write(self, project, action, object, detail)
     }
 

@@ -3,8 +3,8 @@
 //! One hash for the whole tree, so that a module's relative imports stay inside it. Release builds
 //! carry the files; debug builds read them from disk and tell browsers not to keep them.
 
-use super::error::{Error, Result};
 use super::Routes;
+use super::error::{Error, Result};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{Method, header};

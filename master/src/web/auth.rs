@@ -155,12 +155,10 @@ async fn viewer_of(
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
     let (user, means) = match bearer {
-        Some(token) => {
-            match store::token::user_of(&app.db, &digest(token.trim()), now).await? {
-                Some(user) => (user, Means::Token),
-                None => return Err(Error::bad_token()),
-            }
-        }
+        Some(token) => match store::token::user_of(&app.db, &digest(token.trim()), now).await? {
+            Some(user) => (user, Means::Token),
+            None => return Err(Error::bad_token()),
+        },
         None => {
             let Some(cookie) = cookie(headers, app.cookie_name()) else { return Ok(None) };
             match app.sessions.find(&cookie).await? {

@@ -218,8 +218,9 @@ async fn face(app: &App, mut asker: axum::http::request::Parts, problem: Problem
     let page = Page::from_request_parts(&mut asker, app).await;
     let html = match &page {
         Ok(page) => page.html("error.html", context! { problem => Serde(&problem) }),
-        Err(_) => Page::anonymous(app, &asker)
-            .html("error.html", context! { problem => Serde(&problem) }),
+        Err(_) => {
+            Page::anonymous(app, &asker).html("error.html", context! { problem => Serde(&problem) })
+        }
     };
     match html {
         Ok(html) => (status, axum::response::Html(html)).into_response(),

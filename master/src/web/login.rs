@@ -147,9 +147,8 @@ pub async fn hash_password(app: &App, password: String) -> anyhow::Result<String
 /// What a new password must be; an error in words that say how to mend it.
 pub fn weak(password: &str) -> Option<String> {
     let chars = password.chars().count();
-    (!(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars)).then(|| {
-        format!("a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters")
-    })
+    (!(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars))
+        .then(|| format!("a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"))
 }
 
 /// A name that nobody has costs as much time as a wrong password.

@@ -27,10 +27,7 @@ pub use frame::Page;
 
 /// The URL map.
 pub fn routes() -> Routes {
-    Routes::default()
-        .merge(assets::routes())
-        .merge(login::routes())
-        .merge(home::routes())
+    Routes::default().merge(assets::routes()).merge(login::routes()).merge(home::routes())
 }
 
 /// All pages and the API, ready to be served.
@@ -111,7 +108,8 @@ impl Routes {
     {
         let filter = MethodFilter::try_from(method.clone()).expect("one of the common methods");
         let route: MethodRouter<App> = on(filter, handler);
-        let gate = axum::middleware::from_fn(move |request, next| auth::gate(access, request, next));
+        let gate =
+            axum::middleware::from_fn(move |request, next| auth::gate(access, request, next));
         self.router = self.router.route(path, route.route_layer(gate));
         self.list.push(Route { method, path, access });
         self

@@ -138,8 +138,10 @@ impl TestApp {
 
     /// As a browser posts a form of our own page.
     pub async fn post(&self, client: &Client, path: &str, form: &[(&str, &str)]) -> Answer {
-        let pairs: Vec<String> =
-            form.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        let pairs: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect();
         let request = Request::post(path)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header("sec-fetch-site", "same-origin")
