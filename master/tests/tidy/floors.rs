@@ -142,7 +142,6 @@ fn the_ddl_stays_in_the_common_subset() {
         "TIMESTAMP",
         "BOOLEAN",
         "IF NOT EXISTS",
-        " SERIAL ",
         "ENUM(",
         " KEY (`",
         "FOREIGN KEY",
