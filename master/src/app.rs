@@ -4,6 +4,9 @@ use crate::bus::Bus;
 use crate::config::Config;
 use crate::db::Db;
 use crate::engine::catalog::Catalog;
+use crate::leader::dial::Caller;
+use crate::leader::status::LeaderStatus;
+use crate::logs::Logs;
 use crate::session::Sessions;
 use crate::store;
 use crate::web::frame::Templates;
@@ -29,22 +32,15 @@ pub struct Inner {
     pub bus: Bus,
     /// What the leader of this process says of itself; on other masters it stands still.
     pub leader: watch::Receiver<LeaderStatus>,
+    pub logs: Logs,
+    /// Tests a host.
+    pub caller: Caller,
     pub templates: Templates,
     pub hashing: Semaphore,
     pub throttle: Throttle,
     /// The definitions as last read: see [`App::catalog`].
     catalog: Mutex<Arc<Catalog>>,
     pub started_ms: Millis,
-}
-
-/// How this master stands to leading.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct LeaderStatus {
-    pub leads: bool,
-    pub epoch: i64,
-    pub since_ms: Option<Millis>,
-    /// Why it does not, or what holds it up: for people.
-    pub why: String,
 }
 
 /// What an [`App`] is made from: opened by `cli`, or by a test.
@@ -56,6 +52,8 @@ pub struct Parts {
     pub sessions: Sessions,
     pub bus: Bus,
     pub leader: watch::Receiver<LeaderStatus>,
+    pub logs: Logs,
+    pub caller: Caller,
 }
 
 impl Deref for App {
@@ -70,7 +68,7 @@ impl App {
     /// # Errors
     /// A template or the catalogue of texts is broken.
     pub fn new(parts: Parts) -> anyhow::Result<App> {
-        let Parts { config, clock, db, sessions, bus, leader } = parts;
+        let Parts { config, clock, db, sessions, bus, leader, logs, caller } = parts;
         let templates = Templates::load(&config)?;
         let throttle = Throttle::new(&config.web);
         let started_ms = clock.wall_ms();
@@ -81,6 +79,8 @@ impl App {
             sessions,
             bus,
             leader,
+            logs,
+            caller,
             templates,
             hashing: Semaphore::new(HASHES_MAX),
             throttle,

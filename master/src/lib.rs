@@ -8,12 +8,12 @@ pub mod engine;
 
 pub mod bus;
 pub mod db;
-pub mod lease;
 pub mod session;
 
 pub mod store;
 
 pub mod leader;
+pub mod logs;
 
 pub mod app;
 pub mod config;

@@ -9,8 +9,8 @@ mod reader;
 mod writer;
 
 use super::error::{Error, Result};
-use super::migrate::{self, Step};
-use super::{Batch, Limits, Row, Value, Write};
+use super::migrate::Step;
+use super::{Batch, Limits, Row, Value};
 use reader::Readers;
 use rusqlite::types::{Null, ToSqlOutput};
 use rusqlite::{Connection, OpenFlags, ToSql};
@@ -87,7 +87,6 @@ impl Sqlite {
         sql: Cow<'static, str>,
         params: Vec<Value>,
     ) -> Result<Vec<Row>> {
-        let params = self.named(params);
         self.0.readers.query(sql, params, self.0.limits.query_timeout).await
     }
 
@@ -98,8 +97,7 @@ impl Sqlite {
         params: Vec<Value>,
     ) -> Result<Vec<Row>> {
         let (reply, answer) = oneshot::channel();
-        let job = Job::Query(sql, self.named(params), reply);
-        self.send(job, self.0.limits.query_timeout).await?;
+        self.send(Job::Query(sql, params, reply), self.0.limits.query_timeout).await?;
         match timeout(self.0.limits.query_timeout, answer).await {
             Ok(Ok(rows)) => rows,
             Ok(Err(_)) => Err(writer_gone()),
@@ -107,16 +105,11 @@ impl Sqlite {
         }
     }
 
-    pub(super) async fn commit(&self, mut batch: Batch) -> Result<()> {
+    pub(super) async fn commit(&self, batch: Batch) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
         bulk::check(&batch)?;
-        for write in &mut batch {
-            if let Write::Sql { params, .. } = write {
-                *params = self.named(std::mem::take(params));
-            }
-        }
         let (reply, answer) = oneshot::channel();
         self.send(Job::Commit(batch, reply), self.0.limits.commit_timeout).await?;
         match timeout(self.0.limits.commit_timeout, answer).await {
@@ -138,14 +131,6 @@ impl Sqlite {
 
     pub(super) fn now_ms(&self) -> Millis {
         self.0.clock.wall_ms()
-    }
-
-    /// One file is one server, whoever executes the statement.
-    fn named(&self, mut params: Vec<Value>) -> Vec<Value> {
-        for value in params.iter_mut().filter(|value| **value == Value::Server) {
-            *value = Value::Text(self.0.server.clone());
-        }
-        params
     }
 
     async fn send(&self, job: Job, within: Duration) -> Result<()> {
@@ -179,11 +164,10 @@ fn connect(path: &Path) -> Result<Connection> {
 
 /// Random, made once, kept in the file: a copy of the file is the same server.
 fn identity(connection: &Connection) -> rusqlite::Result<String> {
-    connection.execute_batch(migrate::IDENTITY)?;
-    connection.execute(
-        "INSERT INTO database_identity (one, id) VALUES (1, lower(hex(randomblob(16))))
-         ON CONFLICT (one) DO NOTHING",
-        [],
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS database_identity (one INTEGER PRIMARY KEY, id TEXT NOT NULL);
+         INSERT INTO database_identity (one, id) VALUES (1, lower(hex(randomblob(16))))
+         ON CONFLICT (one) DO NOTHING;",
     )?;
     connection.query_row("SELECT id FROM database_identity", [], |row| row.get(0))
 }
@@ -195,9 +179,6 @@ impl ToSql for Value {
             Value::Int(value) => Ok(ToSqlOutput::from(*value)),
             Value::Text(value) => value.to_sql(),
             Value::Bytes(value) => value.to_sql(),
-            Value::Server => Err(rusqlite::Error::ToSqlConversionFailure(
-                "the server's identity was not filled in".into(),
-            )),
         }
     }
 }

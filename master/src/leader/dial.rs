@@ -8,13 +8,11 @@
 use crate::engine::catalog::Catalog;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use shared::ids::{HostId, Millis};
+use shared::ids::{HostId, Millis, Reigning};
 use shared::rpc::{self, ExecutorClient, within};
 use shared::tasks;
-use shared::tls::Connector;
-use shared::wire::{
-    Hello, ORDERS_MAX, Order, OrderCall, PROTOCOL, Refused, WatchAnswer, WatchCall,
-};
+use shared::tls::{Connector, Credentials};
+use shared::wire::*;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,24 +57,43 @@ impl fmt::Debug for Dial {
     }
 }
 
-impl Dial {
+/// How this master calls a host: cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub dial: Dial,
+    /// What it says first.
+    pub hello: Hello,
+}
+
+impl Caller {
+    pub fn new(dial: Dial, cluster: &str, agent: &str) -> Caller {
+        let version = env!("CARGO_PKG_VERSION").into();
+        let (cluster, agent) = (cluster.into(), agent.into());
+        Caller { dial, hello: Hello { protocol: PROTOCOL, cluster, version, agent } }
+    }
+
+    /// Over mutual TLS, as its certificate says.
+    ///
+    /// # Errors
+    /// The credentials do not fit together.
+    pub fn over_tls(own: &Credentials) -> anyhow::Result<Caller> {
+        let who = own.identity();
+        Ok(Caller::new(Dial::Tls(Connector::new(own)?), &who.cluster, &who.agent))
+    }
+
     /// The agent at this address, as its certificate says, and a client that has said hello.
     ///
     /// # Errors
     /// Nobody answers, it is not a host of this cluster, or the versions do not fit.
-    pub async fn connect(
-        &self,
-        address: &str,
-        hello: &Hello,
-    ) -> anyhow::Result<(String, ExecutorClient)> {
-        let (agent, client) = match self {
+    pub async fn connect(&self, address: &str) -> anyhow::Result<(String, ExecutorClient)> {
+        let (agent, client) = match &self.dial {
             Dial::Tls(connector) => {
                 let (tls, peer) = connector.connect(address).await?;
                 (peer.identity.agent, rpc::connect(tls))
             }
             Dial::Inside(hosts) => hosts.connect(address)?,
         };
-        match client.hello(within(CALL_MAX), hello.clone()).await {
+        match client.hello(within(CALL_MAX), self.hello.clone()).await {
             Ok(Ok(_)) => Ok((agent, client)),
             Ok(Err(refused)) => anyhow::bail!("the executor at {address} refuses: {refused}"),
             Err(error) => anyhow::bail!(
@@ -85,15 +102,17 @@ impl Dial {
             ),
         }
     }
-}
 
-/// What this master says first.
-pub fn own_hello(cluster: &str, agent: &str) -> Hello {
-    Hello {
-        protocol: PROTOCOL,
-        cluster: cluster.into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        agent: agent.into(),
+    /// The test button: connects, and asks how the host is. It takes nothing over.
+    ///
+    /// # Errors
+    /// As [`Caller::connect`]; the executor's own supervisor does not answer it.
+    pub async fn probe(&self, address: &str) -> anyhow::Result<(String, HostFacts)> {
+        let (agent, client) = self.connect(address).await?;
+        let call = Call { cluster: self.hello.cluster.clone(), leader: Reigning::default() };
+        let facts = flat(client.probe(within(CALL_MAX), call).await);
+        let facts = facts.map_err(|fault| anyhow::anyhow!("the executor at {address}: {fault}"))?;
+        Ok((agent, facts))
     }
 }
 
@@ -155,8 +174,7 @@ pub struct FromLine {
 /// All lines. Dropping it ends them.
 #[derive(Debug)]
 pub struct Lines {
-    dial: Dial,
-    hello: Hello,
+    caller: Caller,
     lines: BTreeMap<HostId, Line>,
     agents: Agents,
     tell: mpsc::Sender<FromLine>,
@@ -179,9 +197,9 @@ impl Drop for Line {
 type Agents = Arc<Mutex<HashMap<String, HostId>>>;
 
 impl Lines {
-    pub fn new(dial: Dial, hello: Hello) -> (Lines, mpsc::Receiver<FromLine>) {
+    pub fn new(caller: Caller) -> (Lines, mpsc::Receiver<FromLine>) {
         let (tell, told) = mpsc::channel(TOLD_MAX);
-        let lines = Lines { dial, hello, lines: BTreeMap::new(), agents: Agents::default(), tell };
+        let lines = Lines { caller, lines: BTreeMap::new(), agents: Agents::default(), tell };
         (lines, told)
     }
 
@@ -210,8 +228,7 @@ impl Lines {
                 host: id,
                 address: host.spec.address.clone(),
                 pinned: host.agent.clone(),
-                dial: self.dial.clone(),
-                hello: self.hello.clone(),
+                caller: self.caller.clone(),
                 agents: self.agents.clone(),
                 tell: self.tell.clone(),
                 connection: 0,
@@ -237,10 +254,9 @@ impl Lines {
 struct Task {
     host: HostId,
     address: String,
-    /// The agent that its row names, if any.
+    /// The agent that its row names, or that has answered first.
     pinned: String,
-    dial: Dial,
-    hello: Hello,
+    caller: Caller,
     agents: Agents,
     tell: mpsc::Sender<FromLine>,
     connection: u64,
@@ -250,9 +266,10 @@ impl Task {
     async fn run(mut self, mut asked: mpsc::Receiver<(u64, Ask)>) {
         let mut wait_ms = BACKOFF_MIN_MS;
         loop {
-            let (why, refused) = match self.dial.connect(&self.address, &self.hello).await {
+            let (why, refused) = match self.caller.connect(&self.address).await {
                 Ok((agent, client)) => match self.claim(&agent) {
                     Ok(()) => {
+                        self.pinned.clone_from(&agent);
                         self.connection = next_connection();
                         self.tell(Told::Up { agent }).await;
                         let (why, answered) = self.serve(&client, &mut asked).await;

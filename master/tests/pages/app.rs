@@ -4,16 +4,21 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use master::app::{App, LeaderStatus, Parts};
+use master::app::{App, Parts};
 use master::bus::Bus;
 use master::config::Config;
 use master::db::{Db, migrate};
+use master::leader::dial::{Caller, Dial, Inside};
+use master::leader::status::LeaderStatus;
+use master::logs::{Logs, on_host::OnHost};
 use master::session::{Limits, Sessions};
 use master::store::edit::Edit;
 use master::store::user::{self, Rights};
 use master::web;
 use shared::clock::Clock;
 use shared::ids::UserId;
+use shared::rpc::ExecutorClient;
+use std::sync::Arc;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -72,6 +77,15 @@ pub struct Client {
     bearer: String,
 }
 
+/// Pages need no machines.
+struct NoHosts;
+
+impl Inside for NoHosts {
+    fn connect(&self, address: &str) -> anyhow::Result<(String, ExecutorClient)> {
+        anyhow::bail!("nobody answers at {address}")
+    }
+}
+
 impl TestApp {
     pub async fn new() -> TestApp {
         let data = tempfile::tempdir().unwrap();
@@ -81,6 +95,8 @@ impl TestApp {
         migrate::run(&db).await.unwrap();
         let limits = Limits { idle_ms: 3_600_000, age_ms: 86_400_000 };
         let (sender, leader) = watch::channel(LeaderStatus::default());
+        let caller = Caller::new(Dial::Inside(Arc::new(NoHosts)), &config.cluster, "test");
+        let logs = Logs::OnHost(OnHost::new(db.clone(), caller.clone(), clock.clone()));
         let app = App::new(Parts {
             config,
             clock: clock.clone(),
@@ -88,6 +104,8 @@ impl TestApp {
             sessions: Sessions::memory(clock.clone(), limits),
             bus: Bus::memory(),
             leader,
+            logs,
+            caller,
         })
         .unwrap();
         let router = web::router(app.clone());

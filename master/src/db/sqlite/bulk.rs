@@ -4,7 +4,6 @@ use super::fault;
 use crate::db::error::{Error, Result};
 use crate::db::{Mode, Value, Write};
 use rusqlite::{Connection, params_from_iter};
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// SQLite takes 32,766 parameters; more than this many at once gain nothing.
@@ -19,7 +18,6 @@ pub(super) fn check(batch: &[Write]) -> Result<()> {
             Write::Sql { .. } => continue,
             Write::Rows { table, columns, rows, .. } => (table, columns.len(), rows),
             Write::Delete { table, key, rows } => (table, key.len(), rows),
-            Write::Exist { table, columns, rows } => (table, columns.len(), rows),
         };
         if width == 0 || width > PARAMS_MAX || rows.iter().any(|row| row.len() != width) {
             let why = format!("a row of {table} does not have its {width} columns");
@@ -53,41 +51,14 @@ fn write_one(connection: &Connection, write: &Write) -> Result<()> {
             }
         }
         Write::Rows { table, key, columns, rows, mode } => {
-            in_chunks(rows, columns.len(), |chunk| {
-                let sql = insert(table, key, columns, (chunk.len(), *mode));
-                execute(connection, &sql, chunk.iter().flatten()).map(drop)
+            in_chunks(connection, rows, columns.len(), |count| {
+                insert(table, key, columns, (count, *mode))
             })
         }
-        Write::Delete { table, key, rows } => in_chunks(rows, key.len(), |chunk| {
-            let sql = format!("DELETE FROM {table} WHERE {}", one_of(key, chunk.len()));
-            execute(connection, &sql, chunk.iter().flatten()).map(drop)
-        }),
-        Write::Exist { table, columns, rows } => in_chunks(rows, columns.len(), |chunk| {
-            let sql = format!("SELECT 1 FROM {table} WHERE {}", one_of(columns, chunk.len()));
-            let distinct = chunk.iter().collect::<HashSet<_>>().len();
-            match count(connection, &sql, chunk.iter().flatten())? {
-                found if found == distinct => Ok(()),
-                _ => Err(Error::Conflict),
-            }
-        }),
-    }
-}
-
-fn count<'a>(
-    connection: &Connection,
-    sql: &str,
-    params: impl Iterator<Item = &'a Value>,
-) -> Result<usize> {
-    let run = || {
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params_from_iter(params))?;
-        let mut count = 0;
-        while rows.next()?.is_some() {
-            count += 1;
+        Write::Delete { table, key, rows } => {
+            in_chunks(connection, rows, key.len(), |count| delete(table, key, count))
         }
-        Ok(count)
-    };
-    run().map_err(|error| fault(&error))
+    }
 }
 
 fn execute<'a>(
@@ -111,15 +82,20 @@ fn head(sql: &str) -> String {
 }
 
 fn in_chunks(
+    connection: &Connection,
     rows: &[Vec<Value>],
     width: usize,
-    run: impl Fn(&[Vec<Value>]) -> Result<()>,
+    statement: impl Fn(usize) -> String,
 ) -> Result<()> {
     let mut left = rows;
     for size in SIZES.into_iter().filter(|size| *size == 1 || size * width <= PARAMS_MAX) {
+        if left.len() < size {
+            continue;
+        }
+        let sql = statement(size);
         while left.len() >= size {
             let (chunk, rest) = left.split_at(size);
-            run(chunk)?;
+            execute(connection, &sql, chunk.iter().flatten())?;
             left = rest;
         }
     }
@@ -151,6 +127,7 @@ fn insert(table: &str, key: &[&str], columns: &[&str], (count, mode): (usize, Mo
     sql
 }
 
-fn one_of(columns: &[&str], count: usize) -> String {
-    format!("({}) IN (VALUES {})", columns.join(","), tuples(columns.len(), count))
+fn delete(table: &str, key: &[&str], count: usize) -> String {
+    let names = key.join(",");
+    format!("DELETE FROM {table} WHERE ({names}) IN (VALUES {})", tuples(key.len(), count))
 }

@@ -1,0 +1,112 @@
+//! Output that stays on its host: read from there, over a few connections of its own.
+//!
+//! Not over the leader's: any master shows logs, and reading takes nothing over.
+
+use super::{Error, Result};
+use crate::db::Db;
+use crate::leader::dial::Caller;
+use crate::store;
+use shared::clock::Clock;
+use shared::ids::{HostId, Millis};
+use shared::rpc::{ExecutorClient, within};
+use shared::wire::{LogPart, LogQuery};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tarpc::client::RpcError;
+
+/// Connections kept open for the next question; above that the longest idle one goes.
+const KEPT_MAX: usize = 32;
+/// Kept so long without a question. The host closes what is silent for a minute.
+const IDLE_MS: Millis = 30_000;
+const CALL_MAX: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug)]
+pub struct OnHost(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    caller: Caller,
+    clock: Clock,
+    kept: Mutex<HashMap<HostId, Kept>>,
+}
+
+struct Kept {
+    address: String,
+    client: ExecutorClient,
+    used: Millis,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
+impl OnHost {
+    pub fn new(db: Db, caller: Caller, clock: Clock) -> OnHost {
+        OnHost(Arc::new(Inner { db, caller, clock, kept: Mutex::default() }))
+    }
+
+    pub(super) async fn read(&self, query: LogQuery) -> Result<LogPart> {
+        let place = store::whereabouts::of_attempt(&self.0.db, query.attempt)
+            .await?
+            .ok_or(Error::NoAttempt)?;
+        let away = |why: String| Error::Away { host: place.name.clone(), why };
+        // A kept connection may have died meanwhile: then once more over a new one.
+        let mut fresh = false;
+        loop {
+            let client = match self.kept(place.host, &place.address) {
+                Some(client) if !fresh => client,
+                _ => {
+                    fresh = true;
+                    self.connect(place.host, &place.address).await.map_err(away)?
+                }
+            };
+            match client.read_log(within(CALL_MAX), query).await {
+                Ok(Ok(Some(part))) => return Ok(part),
+                Ok(Ok(None)) => return Err(Error::NoOutput { host: place.name }),
+                Ok(Err(refused)) => return Err(away(refused.to_string())),
+                Err(error) => {
+                    self.forget(place.host);
+                    if fresh || matches!(error, RpcError::DeadlineExceeded) {
+                        return Err(away(error.to_string()));
+                    }
+                    fresh = true;
+                }
+            }
+        }
+    }
+
+    fn kept(&self, host: HostId, address: &str) -> Option<ExecutorClient> {
+        let now = self.0.clock.mono_ms();
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, kept| now - kept.used < IDLE_MS);
+        let found = kept.get_mut(&host).filter(|kept| kept.address == address)?;
+        found.used = now;
+        Some(found.client.clone())
+    }
+
+    async fn connect(
+        &self,
+        host: HostId,
+        address: &str,
+    ) -> std::result::Result<ExecutorClient, String> {
+        let connected = self.0.caller.connect(address).await;
+        let (_, client) = connected.map_err(|error| format!("{error:#}"))?;
+        let used = self.0.clock.mono_ms();
+        let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX
+            && let Some((&oldest, _)) = kept.iter().min_by_key(|(_, kept)| kept.used)
+        {
+            kept.remove(&oldest);
+        }
+        kept.insert(host, Kept { address: address.to_owned(), client: client.clone(), used });
+        Ok(client)
+    }
+
+    fn forget(&self, host: HostId) {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&host);
+    }
+}
