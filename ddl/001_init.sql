@@ -31,6 +31,7 @@ CREATE TABLE project (
   id BIGINT NOT NULL PRIMARY KEY,
   name VARCHAR(64) NOT NULL,
   title VARCHAR(255) NOT NULL,
+  params LONGTEXT NOT NULL, -- JSON: the weakest of the parameters
   created_ms BIGINT NOT NULL,
   row_version BIGINT NOT NULL,
   UNIQUE (name)
@@ -383,5 +384,5 @@ CREATE TABLE certificate (
 ) /*! ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin */;
 
 INSERT INTO revision (name, value) VALUES ('definition', 1);
-INSERT INTO project (id, name, title, created_ms, row_version) VALUES (1, 'default', 'Default', 0, 1);
+INSERT INTO project (id, name, title, params, created_ms, row_version) VALUES (1, 'default', 'Default', '{}', 0, 1);
 INSERT INTO sequence (name, next) VALUES ('project', 2);

@@ -8,6 +8,7 @@ pub mod engine;
 
 pub mod bus;
 pub mod db;
+pub mod lease;
 pub mod session;
 
 pub mod store;

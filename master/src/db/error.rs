@@ -7,12 +7,13 @@ pub enum Error {
     /// A guard matched another number of rows than it must. Nothing was written. Read again.
     #[error("somebody else changed it first")]
     Conflict,
-    /// A unique key is taken. Nothing was written. `write` is the position in the batch.
+    /// A unique key is taken. Nothing was written. `write` is the position in the batch, `row` that
+    /// in a bulk write.
     #[error("{table} already has a row with this {}", .columns.join(", "))]
-    Duplicate { table: String, columns: Vec<String>, write: usize },
-    /// This one write can never be stored (a NULL, a size). Nothing was written.
-    #[error("write {write} of the batch cannot be stored: {why}")]
-    Bad { write: usize, why: String },
+    Duplicate { table: String, columns: Vec<String>, write: usize, row: usize },
+    /// This one row can never be stored (a NULL, a size). Nothing was written.
+    #[error("row {row} of write {write} of the batch cannot be stored: {why}")]
+    Bad { write: usize, row: usize, why: String },
     /// Nothing was written; the same again may well succeed.
     #[error("the database is busy or away: {0}")]
     Retry(String),

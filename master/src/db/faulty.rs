@@ -4,7 +4,7 @@
 //! after the commit, a batch lost before it, a server that is away, another server after a failover.
 
 use super::migrate::Step;
-use super::{Batch, Db, Error, Result, Row, Value};
+use super::{Batch, Db, Error, Result, Row, Value, Write};
 use shared::ids::Millis;
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -47,6 +47,14 @@ impl Faulty {
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.to_owned());
     }
 
+    fn name(&self, params: &mut [Value]) {
+        let other = self.server.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(other) = other else { return };
+        for value in params.iter_mut().filter(|value| **value == Value::Server) {
+            *value = Value::Text(other.clone());
+        }
+    }
+
     fn take(&self, wanted: impl Fn(Fault) -> bool) -> Option<Fault> {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         if faults.front().is_some_and(|&fault| wanted(fault)) { faults.pop_front() } else { None }
@@ -62,23 +70,30 @@ impl Faulty {
     pub(super) async fn query(
         &self,
         sql: Cow<'static, str>,
-        params: Vec<Value>,
+        mut params: Vec<Value>,
     ) -> Result<Vec<Row>> {
         self.reach()?;
+        self.name(&mut params);
         self.inner.query(sql, params).await
     }
 
     pub(super) async fn query_locking(
         &self,
         sql: Cow<'static, str>,
-        params: Vec<Value>,
+        mut params: Vec<Value>,
     ) -> Result<Vec<Row>> {
         self.reach()?;
+        self.name(&mut params);
         self.inner.query_locking(sql, params).await
     }
 
-    pub(super) async fn commit(&self, batch: Batch) -> Result<()> {
+    pub(super) async fn commit(&self, mut batch: Batch) -> Result<()> {
         self.reach()?;
+        for write in &mut batch {
+            if let Write::Sql { params, .. } = write {
+                self.name(params);
+            }
+        }
         let lost = || Err(Error::UnknownOutcome("the link broke at the commit".into()));
         match self.take(|_| true) {
             Some(Fault::BatchLost) => lost(),

@@ -26,6 +26,11 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (
   checksum VARCHAR(64) NOT NULL,
   applied_ms BIGINT NOT NULL
 )";
+/// Of the embedded database: what its servers' ids are to the others.
+pub(super) const IDENTITY: &str = "CREATE TABLE IF NOT EXISTS database_identity (
+  one BIGINT NOT NULL PRIMARY KEY,
+  id VARCHAR(64) NOT NULL
+)";
 pub(super) const APPLIED: &str = "SELECT version, checksum FROM schema_version ORDER BY version";
 pub(super) const RECORD: &str =
     "INSERT INTO schema_version (version, name, checksum, applied_ms) VALUES (?, ?, ?, ?)";

@@ -42,6 +42,9 @@ pub enum Write {
     },
     /// Deletes by primary key; rows that are not there are no matter.
     Delete { table: &'static str, key: &'static [&'static str], rows: Vec<Vec<Value>> },
+    /// All these rows must be there, each named by some of its columns, and stay as they are until
+    /// the commit; or it is an [`Error::Conflict`].
+    Exist { table: &'static str, columns: &'static [&'static str], rows: Vec<Vec<Value>> },
 }
 
 /// What becomes of a bulk row whose key is there already.

@@ -9,8 +9,8 @@ mod reader;
 mod writer;
 
 use super::error::{Error, Result};
-use super::migrate::Step;
-use super::{Batch, Limits, Row, Value};
+use super::migrate::{self, Step};
+use super::{Batch, Limits, Row, Value, Write};
 use reader::Readers;
 use rusqlite::types::{Null, ToSqlOutput};
 use rusqlite::{Connection, OpenFlags, ToSql};
@@ -87,6 +87,7 @@ impl Sqlite {
         sql: Cow<'static, str>,
         params: Vec<Value>,
     ) -> Result<Vec<Row>> {
+        let params = self.named(params);
         self.0.readers.query(sql, params, self.0.limits.query_timeout).await
     }
 
@@ -97,7 +98,8 @@ impl Sqlite {
         params: Vec<Value>,
     ) -> Result<Vec<Row>> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Query(sql, params, reply), self.0.limits.query_timeout).await?;
+        let job = Job::Query(sql, self.named(params), reply);
+        self.send(job, self.0.limits.query_timeout).await?;
         match timeout(self.0.limits.query_timeout, answer).await {
             Ok(Ok(rows)) => rows,
             Ok(Err(_)) => Err(writer_gone()),
@@ -105,11 +107,16 @@ impl Sqlite {
         }
     }
 
-    pub(super) async fn commit(&self, batch: Batch) -> Result<()> {
+    pub(super) async fn commit(&self, mut batch: Batch) -> Result<()> {
         if batch.is_empty() {
             return Ok(());
         }
         bulk::check(&batch)?;
+        for write in &mut batch {
+            if let Write::Sql { params, .. } = write {
+                *params = self.named(std::mem::take(params));
+            }
+        }
         let (reply, answer) = oneshot::channel();
         self.send(Job::Commit(batch, reply), self.0.limits.commit_timeout).await?;
         match timeout(self.0.limits.commit_timeout, answer).await {
@@ -131,6 +138,14 @@ impl Sqlite {
 
     pub(super) fn now_ms(&self) -> Millis {
         self.0.clock.wall_ms()
+    }
+
+    /// One file is one server, whoever executes the statement.
+    fn named(&self, mut params: Vec<Value>) -> Vec<Value> {
+        for value in params.iter_mut().filter(|value| **value == Value::Server) {
+            *value = Value::Text(self.0.server.clone());
+        }
+        params
     }
 
     async fn send(&self, job: Job, within: Duration) -> Result<()> {
@@ -164,10 +179,11 @@ fn connect(path: &Path) -> Result<Connection> {
 
 /// Random, made once, kept in the file: a copy of the file is the same server.
 fn identity(connection: &Connection) -> rusqlite::Result<String> {
-    connection.execute_batch(
-        "CREATE TABLE IF NOT EXISTS database_identity (one INTEGER PRIMARY KEY, id TEXT NOT NULL);
-         INSERT INTO database_identity (one, id) VALUES (1, lower(hex(randomblob(16))))
-         ON CONFLICT (one) DO NOTHING;",
+    connection.execute_batch(migrate::IDENTITY)?;
+    connection.execute(
+        "INSERT INTO database_identity (one, id) VALUES (1, lower(hex(randomblob(16))))
+         ON CONFLICT (one) DO NOTHING",
+        [],
     )?;
     connection.query_row("SELECT id FROM database_identity", [], |row| row.get(0))
 }
@@ -179,11 +195,14 @@ impl ToSql for Value {
             Value::Int(value) => Ok(ToSqlOutput::from(*value)),
             Value::Text(value) => value.to_sql(),
             Value::Bytes(value) => value.to_sql(),
+            Value::Server => Err(rusqlite::Error::ToSqlConversionFailure(
+                "the server's identity was not filled in".into(),
+            )),
         }
     }
 }
 
-/// Which class an error is of. `write` is unknown here: see [`Error::Duplicate`].
+/// Which class an error is of. `write` and `row` are unknown here: see [`Error::Duplicate`].
 fn fault(error: &rusqlite::Error) -> Error {
     use rusqlite::ErrorCode as Code;
     use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
@@ -198,7 +217,7 @@ fn fault(error: &rusqlite::Error) -> Error {
             duplicate(message.as_deref().unwrap_or_default())
         }
         Code::ConstraintViolation | Code::TooBig | Code::TypeMismatch => {
-            Error::Bad { write: 0, why }
+            Error::Bad { write: 0, row: 0, why }
         }
         _ => Error::Fatal(why),
     }
@@ -211,5 +230,5 @@ fn duplicate(message: &str) -> Error {
         names.split(", ").filter_map(|name| name.split_once('.')).collect();
     let table = pairs.first().map_or("", |(table, _)| table).to_owned();
     let columns = pairs.iter().map(|(_, column)| (*column).to_owned()).collect();
-    Error::Duplicate { table, columns, write: 0 }
+    Error::Duplicate { table, columns, write: 0, row: 0 }
 }

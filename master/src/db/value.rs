@@ -5,13 +5,16 @@ use shared::ids::*;
 use shared::period::Period;
 use std::sync::Arc;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     Null,
     Int(i64),
     Text(String),
     /// Bound as bytes always: as text, SQLite would make the number 123 of `0123`.
     Bytes(Vec<u8>),
+    /// The identity of the server that executes this very statement (rule L3): asked before, the
+    /// answer could be of another one.
+    Server,
 }
 
 macro_rules! from_ints {
@@ -117,6 +120,7 @@ impl Row {
             Value::Int(_) => "a number",
             Value::Text(_) => "a text",
             Value::Bytes(_) => "bytes",
+            Value::Server => "a server",
         };
         Err(Error::Fatal(format!("column {column} is {is}, and {expected} is expected")))
     }

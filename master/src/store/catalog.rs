@@ -1,48 +1,179 @@
-//! All definitions at once, as the engine reads them.
+//! Definitions as the engine reads them, whole: all current ones, and the versions that live runs name.
 
-use crate::db::{self, Db, Row, params};
-use crate::engine::catalog::{Catalog, Dispatch, Host, Interface, Job};
+use super::read::by_ids;
+use super::run::LIVE;
+use crate::db::{self, Db, Error, params};
+use crate::engine::catalog::{Catalog, Dispatch, Host, Interface, Job, Project};
 use shared::ids::*;
-use shared::spec::JobSpec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Definitions that are edited while they are read are read again, so often.
+const TRIES_MAX: u32 = 10;
 
 /// Raised by every edit of a definition.
 ///
 /// # Errors
 /// The database's.
 pub async fn revision(db: &Db) -> db::Result<i64> {
-    let sql = "SELECT value FROM revision WHERE name = ?";
-    let row = db.first(sql, params!["definition"]).await?;
-    row.map_or(Ok(0), |row| row.int("value"))
+    let text = "SELECT value FROM revision WHERE name = 'definition'";
+    let row = db.first(text, params![]).await?;
+    row.ok_or_else(|| Error::Fatal("the revision of the definitions is missing".into()))?
+        .int("value")
 }
 
+/// All of it, at one revision.
+///
 /// # Errors
-/// The database's; a spec that is not understood.
+/// The database's, or a stored definition cannot be read.
 pub async fn load(db: &Db) -> db::Result<Catalog> {
-    // Read before the rows: what is edited meanwhile has a newer one, and is read again.
-    let revision = revision(db).await?;
-    let mut catalog = Catalog { revision, ..Catalog::default() };
-    interfaces(db, &mut catalog).await?;
-    old(db, &mut catalog).await?;
-    let sql = "SELECT d.id, d.project_id, d.name, d.version, v.spec, v.at_ms FROM dispatch d \
-               JOIN dispatch_version v ON v.dispatch_id = d.id AND v.version = d.version \
-               WHERE d.deleted_ms IS NULL";
-    for row in db.query(sql, vec![]).await? {
+    reload(db, &Catalog::default()).await
+}
+
+/// As [`load`]; what is known already and has not changed is not read again.
+///
+/// # Errors
+/// As [`load`].
+pub async fn reload(db: &Db, known: &Catalog) -> db::Result<Catalog> {
+    for _ in 0..TRIES_MAX {
+        let before = revision(db).await?;
+        let catalog = Catalog {
+            revision: before,
+            projects: projects(db).await?,
+            interfaces: interfaces(db, known).await?,
+            old: BTreeMap::new(),
+            dispatches: dispatches(db, known).await?,
+            hosts: hosts(db, known).await?,
+            pools: pools(db).await?,
+        };
+        if revision(db).await? == before {
+            let old = named_by_live_runs(db, &catalog, known).await?;
+            return Ok(Catalog { old, ..catalog });
+        }
+    }
+    Err(Error::Retry("the definitions are edited faster than they are read".into()))
+}
+
+/// Ids and versions of what is not deleted, page by page.
+async fn heads(db: &Db, table: &str) -> db::Result<BTreeMap<i64, i64>> {
+    let page = super::read::PAGE;
+    let text = format!(
+        "SELECT id, version FROM {table} WHERE deleted_ms IS NULL AND id > ?
+         ORDER BY id LIMIT {page}"
+    );
+    let mut all = BTreeMap::new();
+    let mut after = i64::MIN;
+    loop {
+        let rows = db.query(text.clone(), params![after]).await?;
+        for row in &rows {
+            all.insert(row.int("id")?, row.int("version")?);
+        }
+        match rows.last() {
+            Some(row) if rows.len() == page => after = row.int("id")?,
+            _ => return Ok(all),
+        }
+    }
+}
+
+/// Splits heads into what is known at that version, and the ids to read.
+fn split<I: Ord, T>(
+    heads: BTreeMap<i64, i64>,
+    known: &BTreeMap<I, Arc<T>>,
+    (id, version): (fn(i64) -> I, fn(&T) -> i64),
+) -> (BTreeMap<I, Arc<T>>, Vec<i64>) {
+    let (mut same, mut other) = (BTreeMap::new(), Vec::new());
+    for (number, newest) in heads {
+        match known.get(&id(number)) {
+            Some(one) if version(one) == newest => {
+                same.insert(id(number), one.clone());
+            }
+            _ => other.push(number),
+        }
+    }
+    (same, other)
+}
+
+type Interfaces = BTreeMap<InterfaceId, Arc<Interface>>;
+
+async fn interfaces(db: &Db, known: &Catalog) -> db::Result<Interfaces> {
+    let heads = heads(db, "interface").await?;
+    let (mut all, ids) = split(heads, &known.interfaces, (InterfaceId, |i| i.version));
+    let select = "SELECT i.id AS id, i.project_id AS project_id, i.name AS name,
+        i.version AS version, v.spec AS spec
+        FROM interface i JOIN interface_version v
+        ON v.interface_id = i.id AND v.version = i.version";
+    let mut read: BTreeMap<InterfaceId, Interface> = BTreeMap::new();
+    for row in by_ids(db, &ids, (select, "i.id"), (&["i.id"], "i.deleted_ms IS NULL")).await? {
+        let interface = interface(&row)?;
+        read.insert(interface.id, interface);
+    }
+    let select = "SELECT j.id AS id, j.interface_id AS interface_id, j.name AS name, v.spec AS spec
+        FROM job j JOIN job_version v ON v.job_id = j.id AND v.version = j.version";
+    let order: &[&str] = &["j.interface_id", "j.id"];
+    for row in by_ids(db, &ids, (select, "j.interface_id"), (order, "j.deleted_ms IS NULL")).await?
+    {
+        let of = InterfaceId(row.int("interface_id")?);
+        if let Some(interface) = read.get_mut(&of) {
+            interface.jobs.push(job(&row)?);
+        }
+    }
+    all.extend(read.into_iter().map(|(id, interface)| (id, Arc::new(interface))));
+    Ok(all)
+}
+
+fn interface(row: &db::Row) -> db::Result<Interface> {
+    let id = InterfaceId(row.int("id")?);
+    Ok(Interface {
+        id,
+        project: ProjectId(row.int("project_id")?),
+        name: row.text("name")?.to_owned(),
+        version: row.int("version")?,
+        spec: row.json("spec").map_err(|error| of("interface", id.0, &error))?,
+        jobs: Vec::new(),
+    })
+}
+
+fn job(row: &db::Row) -> db::Result<Job> {
+    let id = JobId(row.int("id")?);
+    Ok(Job {
+        id,
+        name: row.text("name")?.to_owned(),
+        spec: row.json("spec").map_err(|error| of("job", id.0, &error))?,
+    })
+}
+
+/// Which one it is that cannot be read.
+fn of(what: &str, id: i64, error: &Error) -> Error {
+    Error::Fatal(format!("the stored definition of {what} {id} cannot be read: {error}"))
+}
+
+async fn dispatches(db: &Db, known: &Catalog) -> db::Result<BTreeMap<DispatchId, Arc<Dispatch>>> {
+    let heads = heads(db, "dispatch").await?;
+    let (mut all, ids) = split(heads, &known.dispatches, (DispatchId, |d| d.version));
+    let select = "SELECT d.id AS id, d.project_id AS project_id, d.name AS name,
+        d.version AS version, v.spec AS spec, v.at_ms AS since
+        FROM dispatch d JOIN dispatch_version v
+        ON v.dispatch_id = d.id AND v.version = d.version";
+    for row in by_ids(db, &ids, (select, "d.id"), (&["d.id"], "d.deleted_ms IS NULL")).await? {
         let id = DispatchId(row.int("id")?);
         let dispatch = Dispatch {
             id,
             project: ProjectId(row.int("project_id")?),
             name: row.text("name")?.to_owned(),
             version: row.int("version")?,
-            since: row.int("at_ms")?,
-            spec: row.json("spec")?,
+            since: row.int("since")?,
+            spec: row.json("spec").map_err(|error| of("dispatch", id.0, &error))?,
         };
-        catalog.dispatches.insert(id, Arc::new(dispatch));
+        all.insert(id, Arc::new(dispatch));
     }
-    let sql = "SELECT id, project_id, name, agent, version, spec FROM host \
-               WHERE deleted_ms IS NULL";
-    for row in db.query(sql, vec![]).await? {
+    Ok(all)
+}
+
+async fn hosts(db: &Db, known: &Catalog) -> db::Result<BTreeMap<HostId, Arc<Host>>> {
+    let heads = heads(db, "host").await?;
+    let (mut all, ids) = split(heads, &known.hosts, (HostId, |h| h.version));
+    let select = "SELECT id, project_id, name, agent, version, spec FROM host";
+    for row in by_ids(db, &ids, (select, "id"), (&["id"], "deleted_ms IS NULL")).await? {
         let id = HostId(row.int("id")?);
         let host = Host {
             id,
@@ -50,87 +181,78 @@ pub async fn load(db: &Db) -> db::Result<Catalog> {
             name: row.text("name")?.to_owned(),
             agent: row.text("agent")?.to_owned(),
             version: row.int("version")?,
-            spec: row.json("spec")?,
+            spec: row.json("spec").map_err(|error| of("host", id.0, &error))?,
         };
-        catalog.hosts.insert(id, Arc::new(host));
+        all.insert(id, Arc::new(host));
     }
-    for row in db.query("SELECT id, slots FROM pool", vec![]).await? {
-        catalog.pools.insert(PoolId(row.int("id")?), row.small("slots")?);
-    }
-    Ok(catalog)
+    Ok(all)
 }
 
-async fn interfaces(db: &Db, catalog: &mut Catalog) -> db::Result<()> {
-    let sql = "SELECT j.id, j.interface_id, j.name, v.spec FROM job j \
-               JOIN job_version v ON v.job_id = j.id AND v.version = j.version \
-               WHERE j.deleted_ms IS NULL ORDER BY j.id";
-    let mut jobs: BTreeMap<InterfaceId, Vec<Job>> = BTreeMap::new();
-    for row in db.query(sql, vec![]).await? {
-        jobs.entry(InterfaceId(row.int("interface_id")?)).or_default().push(job(&row)?);
+async fn projects(db: &Db) -> db::Result<BTreeMap<ProjectId, Arc<Project>>> {
+    let mut all = BTreeMap::new();
+    for row in db.query("SELECT id, name, params FROM project", params![]).await? {
+        let id = ProjectId(row.int("id")?);
+        let params = row.json("params").map_err(|error| of("project", id.0, &error))?;
+        all.insert(id, Arc::new(Project { name: row.text("name")?.to_owned(), params }));
     }
-    let sql = "SELECT i.id, i.project_id, i.name, i.version, v.spec FROM interface i \
-               JOIN interface_version v ON v.interface_id = i.id AND v.version = i.version \
-               WHERE i.deleted_ms IS NULL";
-    for row in db.query(sql, vec![]).await? {
-        let id = InterfaceId(row.int("id")?);
-        let interface = Interface {
-            id,
-            project: ProjectId(row.int("project_id")?),
-            name: row.text("name")?.to_owned(),
-            version: row.int("version")?,
-            spec: row.json("spec")?,
-            jobs: jobs.remove(&id).unwrap_or_default(),
-        };
-        catalog.interfaces.insert(id, Arc::new(interface));
-    }
-    Ok(())
+    Ok(all)
 }
 
-fn job(row: &Row) -> db::Result<Job> {
-    let spec: JobSpec = row.json("spec")?;
-    Ok(Job { id: JobId(row.int("id")?), name: row.text("name")?.to_owned(), spec })
+async fn pools(db: &Db) -> db::Result<BTreeMap<PoolId, u32>> {
+    let rows = db.query("SELECT id, slots FROM pool", params![]).await?;
+    rows.iter().map(|row| Ok((PoolId(row.int("id")?), row.small("slots")?))).collect()
 }
 
-/// Versions that live runs name and that are not the newest.
-async fn old(db: &Db, catalog: &mut Catalog) -> db::Result<()> {
-    let sql = "SELECT DISTINCT interface_id, version FROM run \
-               WHERE state IN ('waiting', 'ready', 'running')";
-    for row in db.query(sql, vec![]).await? {
-        let key = (InterfaceId(row.int("interface_id")?), row.int("version")?);
-        let newest = catalog.interfaces.get(&key.0).map(|interface| interface.version);
-        if newest != Some(key.1)
-            && let Some(interface) = version(db, key.0, key.1).await?
-        {
-            catalog.old.insert(key, Arc::new(interface));
+type Versions = BTreeMap<(InterfaceId, i64), Arc<Interface>>;
+
+async fn named_by_live_runs(db: &Db, current: &Catalog, known: &Catalog) -> db::Result<Versions> {
+    let text = format!("SELECT DISTINCT interface_id, version FROM run WHERE state IN {LIVE}");
+    let mut all = Versions::new();
+    let mut missing = BTreeSet::new();
+    for row in db.query(text, params![]).await? {
+        let (id, version) = (InterfaceId(row.int("interface_id")?), row.int("version")?);
+        if current.interfaces.get(&id).is_some_and(|now| now.version == version) {
+            continue;
+        }
+        let was = known.interfaces.get(&id).filter(|was| was.version == version);
+        match was.or_else(|| known.old.get(&(id, version))) {
+            Some(interface) => {
+                all.insert((id, version), interface.clone());
+            }
+            None => {
+                missing.insert((id, version));
+            }
         }
     }
-    Ok(())
+    all.extend(versions(db, &missing).await?);
+    Ok(all)
 }
 
-/// An interface as it was at one version.
+/// Interfaces as they were at these versions, also of what is deleted since; those that never were
+/// are not in the answer.
 ///
 /// # Errors
-/// The database's; a spec that is not understood.
-pub async fn version(db: &Db, id: InterfaceId, version: i64) -> db::Result<Option<Interface>> {
-    let sql = "SELECT i.project_id, i.name, v.spec FROM interface i \
-               JOIN interface_version v ON v.interface_id = i.id \
-               WHERE i.id = ? AND v.version = ?";
-    let Some(row) = db.first(sql, params![id, version]).await? else { return Ok(None) };
-    // Of each job its newest row that is not newer than the interface's version.
-    let sql = "SELECT j.id, j.name, v.spec, v.deleted, v.version FROM job j \
-               JOIN job_version v ON v.job_id = j.id \
-               WHERE v.interface_id = ? AND v.version <= ? ORDER BY j.id, v.version";
-    let mut jobs: BTreeMap<JobId, Option<Job>> = BTreeMap::new();
-    for row in db.query(sql, params![id, version]).await? {
-        let job = if row.flag("deleted")? { None } else { Some(job(&row)?) };
-        jobs.insert(JobId(row.int("id")?), job);
+/// As [`load`].
+pub async fn versions(db: &Db, wanted: &BTreeSet<(InterfaceId, i64)>) -> db::Result<Versions> {
+    let mut all = Versions::new();
+    for &(id, version) in wanted {
+        let text = "SELECT i.id AS id, i.project_id AS project_id, i.name AS name,
+            v.version AS version, v.spec AS spec
+            FROM interface i JOIN interface_version v ON v.interface_id = i.id
+            WHERE i.id = ? AND v.version = ?";
+        let Some(row) = db.first(text, params![id, version]).await? else { continue };
+        let mut interface = interface(&row)?;
+        // A job's spec then is its newest one up to that version.
+        let text = "SELECT j.id AS id, j.name AS name, v.spec AS spec
+            FROM job_version v JOIN job j ON j.id = v.job_id
+            WHERE v.interface_id = ? AND v.deleted = 0 AND v.version =
+              (SELECT MAX(w.version) FROM job_version w
+               WHERE w.job_id = v.job_id AND w.version <= ?)
+            ORDER BY j.id";
+        for row in db.query(text, params![id, version]).await? {
+            interface.jobs.push(job(&row)?);
+        }
+        all.insert((id, version), Arc::new(interface));
     }
-    Ok(Some(Interface {
-        id,
-        project: ProjectId(row.int("project_id")?),
-        name: row.text("name")?.to_owned(),
-        version,
-        spec: row.json("spec")?,
-        jobs: jobs.into_values().flatten().collect(),
-    }))
+    Ok(all)
 }

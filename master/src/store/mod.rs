@@ -1,10 +1,23 @@
 //! Rows in and out: the only place with SQL. One file per aggregate owns all of its SQL.
+//!
+//! The rule: a store gives [`crate::db::Write`]s or answers from the database; it decides nothing.
+//! Run state is written by the leader alone, in batches that begin with [`leader::guard`]; definitions
+//! by pages and API, with [`edit`]. Called by `leader`, `web` and the start of the master.
+
+mod codec;
+mod read;
 
 pub mod edit;
 pub mod sequence;
 
 pub mod catalog;
 pub mod project;
+
+pub mod command;
+pub mod leader;
+pub mod outbox;
+pub mod run;
+pub mod slice;
 
 pub mod audit;
 pub mod token;

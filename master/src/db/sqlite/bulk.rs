@@ -4,6 +4,7 @@ use super::fault;
 use crate::db::error::{Error, Result};
 use crate::db::{Mode, Value, Write};
 use rusqlite::{Connection, params_from_iter};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// SQLite takes 32,766 parameters; more than this many at once gain nothing.
@@ -18,10 +19,11 @@ pub(super) fn check(batch: &[Write]) -> Result<()> {
             Write::Sql { .. } => continue,
             Write::Rows { table, columns, rows, .. } => (table, columns.len(), rows),
             Write::Delete { table, key, rows } => (table, key.len(), rows),
+            Write::Exist { table, columns, rows } => (table, columns.len(), rows),
         };
         if width == 0 || width > PARAMS_MAX || rows.iter().any(|row| row.len() != width) {
             let why = format!("a row of {table} does not have its {width} columns");
-            return Err(Error::Bad { write: at, why });
+            return Err(Error::Bad { write: at, row: 0, why });
         }
     }
     Ok(())
@@ -31,10 +33,10 @@ pub(super) fn check(batch: &[Write]) -> Result<()> {
 pub(super) fn write_all(connection: &Connection, batch: &[Write]) -> Result<()> {
     for (at, write) in batch.iter().enumerate() {
         write_one(connection, write).map_err(|error| match error {
-            Error::Duplicate { table, columns, .. } => {
-                Error::Duplicate { table, columns, write: at }
+            Error::Duplicate { table, columns, row, .. } => {
+                Error::Duplicate { table, columns, write: at, row }
             }
-            Error::Bad { why, .. } => Error::Bad { write: at, why },
+            Error::Bad { why, row, .. } => Error::Bad { write: at, row, why },
             other => other,
         })?;
     }
@@ -51,14 +53,41 @@ fn write_one(connection: &Connection, write: &Write) -> Result<()> {
             }
         }
         Write::Rows { table, key, columns, rows, mode } => {
-            in_chunks(connection, rows, columns.len(), |count| {
-                insert(table, key, columns, (count, *mode))
+            in_chunks(rows, columns.len(), |chunk| {
+                let sql = insert(table, key, columns, (chunk.len(), *mode));
+                execute(connection, &sql, chunk.iter().flatten()).map(drop)
             })
         }
-        Write::Delete { table, key, rows } => {
-            in_chunks(connection, rows, key.len(), |count| delete(table, key, count))
-        }
+        Write::Delete { table, key, rows } => in_chunks(rows, key.len(), |chunk| {
+            let sql = format!("DELETE FROM {table} WHERE {}", one_of(key, chunk.len()));
+            execute(connection, &sql, chunk.iter().flatten()).map(drop)
+        }),
+        Write::Exist { table, columns, rows } => in_chunks(rows, columns.len(), |chunk| {
+            let sql = format!("SELECT 1 FROM {table} WHERE {}", one_of(columns, chunk.len()));
+            let distinct = chunk.iter().collect::<HashSet<_>>().len();
+            match count(connection, &sql, chunk.iter().flatten())? {
+                found if found == distinct => Ok(()),
+                _ => Err(Error::Conflict),
+            }
+        }),
     }
+}
+
+fn count<'a>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Iterator<Item = &'a Value>,
+) -> Result<usize> {
+    let run = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(params))?;
+        let mut count = 0;
+        while rows.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    };
+    run().map_err(|error| fault(&error))
 }
 
 fn execute<'a>(
@@ -82,24 +111,42 @@ fn head(sql: &str) -> String {
 }
 
 fn in_chunks(
-    connection: &Connection,
     rows: &[Vec<Value>],
     width: usize,
-    statement: impl Fn(usize) -> String,
+    run: impl Fn(&[Vec<Value>]) -> Result<()>,
 ) -> Result<()> {
-    let mut left = rows;
+    let mut done = 0;
     for size in SIZES.into_iter().filter(|size| *size == 1 || size * width <= PARAMS_MAX) {
-        if left.len() < size {
-            continue;
-        }
-        let sql = statement(size);
-        while left.len() >= size {
-            let (chunk, rest) = left.split_at(size);
-            execute(connection, &sql, chunk.iter().flatten())?;
-            left = rest;
+        while rows.len() - done >= size {
+            let chunk = &rows[done..done + size];
+            run(chunk).map_err(|error| blame(chunk, done, error, &run))?;
+            done += size;
         }
     }
     Ok(())
+}
+
+/// Which row of a statement of many it was: one by one. What that writes is undone with the batch.
+fn blame(
+    chunk: &[Vec<Value>],
+    before: usize,
+    error: Error,
+    run: impl Fn(&[Vec<Value>]) -> Result<()>,
+) -> Error {
+    if !matches!(error, Error::Duplicate { .. } | Error::Bad { .. }) {
+        return error;
+    }
+    let each = chunk.iter().enumerate();
+    let mut faults =
+        each.filter_map(|(at, row)| Some((before + at, run(std::slice::from_ref(row)).err()?)));
+    match faults.next() {
+        Some((row, Error::Duplicate { table, columns, write, .. })) => {
+            Error::Duplicate { table, columns, write, row }
+        }
+        Some((row, Error::Bad { why, write, .. })) => Error::Bad { write, row, why },
+        Some((_, other)) => other,
+        None => error,
+    }
 }
 
 fn tuples(width: usize, count: usize) -> String {
@@ -127,7 +174,6 @@ fn insert(table: &str, key: &[&str], columns: &[&str], (count, mode): (usize, Mo
     sql
 }
 
-fn delete(table: &str, key: &[&str], count: usize) -> String {
-    let names = key.join(",");
-    format!("DELETE FROM {table} WHERE ({names}) IN (VALUES {})", tuples(key.len(), count))
+fn one_of(columns: &[&str], count: usize) -> String {
+    format!("({}) IN (VALUES {})", columns.join(","), tuples(columns.len(), count))
 }

@@ -155,7 +155,9 @@ impl Writer {
 fn weight(write: &Write) -> usize {
     match write {
         Write::Sql { .. } => 1,
-        Write::Rows { rows, .. } | Write::Delete { rows, .. } => rows.len(),
+        Write::Rows { rows, .. } | Write::Delete { rows, .. } | Write::Exist { rows, .. } => {
+            rows.len()
+        }
     }
 }
 
