@@ -11,6 +11,10 @@ pub mod edit;
 pub mod sequence;
 
 pub mod catalog;
+pub mod dispatch;
+pub mod host;
+pub mod interface;
+pub mod job;
 pub mod project;
 
 pub mod command;

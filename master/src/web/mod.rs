@@ -8,7 +8,10 @@ pub mod error;
 pub mod frame;
 
 pub mod assets;
+pub mod form;
 pub mod i18n;
+pub mod list;
+pub mod save;
 
 pub mod home;
 pub mod login;

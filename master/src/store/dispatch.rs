@@ -1,0 +1,164 @@
+//! Dispatches: rows and their versions; and what the leader keeps beside them (pause, cursor).
+
+use super::edit::Edit;
+use super::interface::{self, Meta, Version, json};
+use crate::db::{self, Db, Write, guard, params, sql};
+use shared::ids::*;
+use shared::spec::DispatchSpec;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Put<'a> {
+    pub id: DispatchId,
+    pub project: ProjectId,
+    pub name: &'a str,
+    pub spec: &'a DispatchSpec,
+}
+
+fn version_row(put: &Put, version: i64, edit: &Edit) -> db::Result<Write> {
+    Ok(sql(
+        "INSERT INTO dispatch_version (dispatch_id, version, project_id, spec, note, at_ms, \
+         by_user) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        params![
+            put.id,
+            version,
+            put.project,
+            json(put.spec)?,
+            edit.note.as_str(),
+            edit.at,
+            edit.by
+        ],
+    ))
+}
+
+/// # Errors
+/// The spec cannot be written.
+pub fn insert(put: &Put, edit: &Edit) -> db::Result<Vec<Write>> {
+    Ok(vec![
+        sql(
+            "INSERT INTO dispatch (id, project_id, interface_id, name, version, deleted_ms, \
+             updated_ms, updated_by) VALUES (?, ?, ?, ?, 1, NULL, ?, ?)",
+            params![put.id, put.project, put.spec.interface, put.name, edit.at, edit.by],
+        ),
+        version_row(put, 1, edit)?,
+        edit.revision(),
+        edit.audit(put.project, "create", ("dispatch", put.id.0), put.name),
+    ])
+}
+
+/// Whether it is paused is not touched: that is the leader's.
+///
+/// # Errors
+/// The spec cannot be written. At the commit: [`db::Error::Conflict`] when `from` is not the newest.
+pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
+    Ok(vec![
+        guard(
+            "UPDATE dispatch SET name = ?, interface_id = ?, version = ?, updated_ms = ?, \
+             updated_by = ? WHERE id = ? AND version = ? AND deleted_ms IS NULL",
+            params![
+                put.name,
+                put.spec.interface,
+                from + 1,
+                edit.at,
+                edit.by,
+                put.id,
+                from
+            ],
+        ),
+        version_row(put, from + 1, edit)?,
+        edit.revision(),
+        edit.audit(put.project, "update", ("dispatch", put.id.0), put.name),
+    ])
+}
+
+pub fn delete(id: DispatchId, from: i64, (project, name): (ProjectId, &str), edit: &Edit) -> Vec<Write> {
+    vec![
+        guard(
+            "UPDATE dispatch SET name = ?, deleted_ms = ?, updated_ms = ?, updated_by = ? \
+             WHERE id = ? AND version = ? AND deleted_ms IS NULL",
+            params![format!("{name} (deleted {id})"), edit.at, edit.at, edit.by, id, from],
+        ),
+        edit.revision(),
+        edit.audit(project, "delete", ("dispatch", id.0), name),
+    ]
+}
+
+/// Of all current dispatches.
+///
+/// # Errors
+/// The database's.
+pub async fn metas(db: &Db) -> db::Result<BTreeMap<i64, Meta>> {
+    let sql = "SELECT id, version, updated_ms, updated_by FROM dispatch WHERE deleted_ms IS NULL";
+    interface::read_metas(db, sql).await
+}
+
+/// The newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn versions(db: &Db, id: DispatchId) -> db::Result<Vec<Version>> {
+    let sql = "SELECT version, spec, note, at_ms, by_user FROM dispatch_version \
+               WHERE dispatch_id = ? ORDER BY version DESC LIMIT ?";
+    interface::read_versions(db, sql, id.0).await
+}
+
+/// Which dispatches a person has paused.
+///
+/// # Errors
+/// The database's.
+pub async fn paused(db: &Db) -> db::Result<Vec<DispatchId>> {
+    let rows = db.query("SELECT dispatch_id FROM dispatch_state WHERE paused <> 0", vec![]).await?;
+    rows.iter().map(|row| Ok(DispatchId(row.int("dispatch_id")?))).collect()
+}
+
+/// What was decided at an instant: fired, or why not.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Fired {
+    pub instant_ms: Millis,
+    pub period: String,
+    pub decision: String,
+    pub why: String,
+    pub execution: Option<ExecutionId>,
+    pub state: Option<String>,
+}
+
+/// The newest decisions of one dispatch.
+///
+/// # Errors
+/// The database's.
+pub async fn fired(db: &Db, id: DispatchId, limit: u32) -> db::Result<Vec<Fired>> {
+    let sql = "SELECT f.instant_ms, f.period, f.decision, f.why, f.execution_id, e.state \
+               FROM firing f LEFT JOIN execution e ON e.id = f.execution_id \
+               WHERE f.dispatch_id = ? ORDER BY f.instant_ms DESC LIMIT ?";
+    let rows = db.query(sql, params![id, limit]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Fired {
+                instant_ms: row.int("instant_ms")?,
+                period: row.text("period")?.to_owned(),
+                decision: row.text("decision")?.to_owned(),
+                why: row.text("why")?.to_owned(),
+                execution: row.opt_int("execution_id")?.map(ExecutionId),
+                state: row.opt_text("state")?.map(str::to_owned),
+            })
+        })
+        .collect()
+}
+
+/// The state of each dispatch's last execution.
+///
+/// # Errors
+/// The database's.
+pub async fn last_states(db: &Db) -> db::Result<BTreeMap<i64, (ExecutionId, String)>> {
+    let sql = "SELECT e.dispatch_id, e.id, e.state FROM execution e JOIN \
+               (SELECT dispatch_id AS d, MAX(instant_ms) AS m FROM execution \
+               WHERE dispatch_id IS NOT NULL GROUP BY dispatch_id) l \
+               ON e.dispatch_id = l.d AND e.instant_ms = l.m";
+    let rows = db.query(sql, vec![]).await?;
+    rows.iter()
+        .map(|row| {
+            let state = row.text("state")?.to_owned();
+            Ok((row.int("dispatch_id")?, (ExecutionId(row.int("id")?), state)))
+        })
+        .collect()
+}

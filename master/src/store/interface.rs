@@ -1,0 +1,164 @@
+//! Interfaces: rows and their versions. What is current is read through [`super::catalog`].
+//!
+//! Each change here is a list of writes, so that several can go into one batch (`apply`).
+
+use super::edit::Edit;
+use crate::db::{self, Db, Write, guard, params, sql};
+use shared::ids::*;
+use shared::spec::InterfaceSpec;
+use std::collections::BTreeMap;
+
+/// Versions shown of one definition.
+const VERSIONS_MAX: u32 = 200;
+
+/// Who changed a definition last, and when.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Meta {
+    pub version: i64,
+    pub updated_ms: Millis,
+    pub updated_by: UserId,
+}
+
+/// One step of a definition's history.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Version {
+    pub version: i64,
+    /// JSON, as it was saved.
+    pub spec: String,
+    pub note: String,
+    pub at_ms: Millis,
+    pub by: UserId,
+}
+
+/// A spec as it is stored.
+///
+/// # Errors
+/// A spec that cannot be JSON: there is none.
+pub(super) fn json<T: serde::Serialize>(spec: &T) -> db::Result<String> {
+    serde_json::to_string(spec).map_err(|error| db::Error::Fatal(format!("a spec: {error}")))
+}
+
+/// What an interface is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Put<'a> {
+    pub id: InterfaceId,
+    pub project: ProjectId,
+    pub name: &'a str,
+    pub spec: &'a InterfaceSpec,
+}
+
+fn version_row(put: &Put, version: i64, edit: &Edit) -> db::Result<Write> {
+    Ok(sql(
+        "INSERT INTO interface_version (interface_id, version, project_id, spec, note, at_ms, \
+         by_user) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        params![
+            put.id,
+            version,
+            put.project,
+            json(put.spec)?,
+            edit.note.as_str(),
+            edit.at,
+            edit.by
+        ],
+    ))
+}
+
+/// A new interface, at version 1.
+///
+/// # Errors
+/// The spec cannot be written.
+pub fn insert(put: &Put, edit: &Edit) -> db::Result<Vec<Write>> {
+    Ok(vec![
+        sql(
+            "INSERT INTO interface (id, project_id, name, version, deleted_ms, updated_ms, \
+             updated_by) VALUES (?, ?, ?, 1, NULL, ?, ?)",
+            params![put.id, put.project, put.name, edit.at, edit.by],
+        ),
+        version_row(put, 1, edit)?,
+        edit.revision(),
+        edit.audit(put.project, "create", ("interface", put.id.0), put.name),
+    ])
+}
+
+/// The next version after `from`; also what a change of its jobs begins with.
+///
+/// # Errors
+/// The spec cannot be written. At the commit: [`db::Error::Conflict`] when `from` is not the newest.
+pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
+    Ok(vec![
+        guard(
+            "UPDATE interface SET name = ?, version = ?, updated_ms = ?, updated_by = ? \
+             WHERE id = ? AND version = ? AND deleted_ms IS NULL",
+            params![put.name, from + 1, edit.at, edit.by, put.id, from],
+        ),
+        version_row(put, from + 1, edit)?,
+        edit.revision(),
+        edit.audit(put.project, "update", ("interface", put.id.0), put.name),
+    ])
+}
+
+/// Its name is free again; its history stays.
+pub fn delete(id: InterfaceId, from: i64, (project, name): (ProjectId, &str), edit: &Edit) -> Vec<Write> {
+    vec![
+        guard(
+            "UPDATE interface SET name = ?, deleted_ms = ?, updated_ms = ?, updated_by = ? \
+             WHERE id = ? AND version = ? AND deleted_ms IS NULL",
+            params![format!("{name} (deleted {id})"), edit.at, edit.at, edit.by, id, from],
+        ),
+        sql(
+            "UPDATE job SET deleted_ms = ?, updated_ms = ?, updated_by = ? \
+             WHERE interface_id = ? AND deleted_ms IS NULL",
+            params![edit.at, edit.at, edit.by, id],
+        ),
+        edit.revision(),
+        edit.audit(project, "delete", ("interface", id.0), name),
+    ]
+}
+
+/// Of all current interfaces.
+///
+/// # Errors
+/// The database's.
+pub async fn metas(db: &Db) -> db::Result<BTreeMap<i64, Meta>> {
+    let sql = "SELECT id, version, updated_ms, updated_by FROM interface WHERE deleted_ms IS NULL";
+    read_metas(db, sql).await
+}
+
+pub(super) async fn read_metas(db: &Db, sql: &'static str) -> db::Result<BTreeMap<i64, Meta>> {
+    let rows = db.query(sql, vec![]).await?;
+    rows.iter()
+        .map(|row| {
+            let meta = Meta {
+                version: row.int("version")?,
+                updated_ms: row.int("updated_ms")?,
+                updated_by: UserId(row.int("updated_by")?),
+            };
+            Ok((row.int("id")?, meta))
+        })
+        .collect()
+}
+
+/// The newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn versions(db: &Db, id: InterfaceId) -> db::Result<Vec<Version>> {
+    let sql = "SELECT version, spec, note, at_ms, by_user FROM interface_version \
+               WHERE interface_id = ? ORDER BY version DESC LIMIT ?";
+    read_versions(db, sql, id.0).await
+}
+
+pub(super) async fn read_versions(db: &Db, sql: &'static str, id: i64) -> db::Result<Vec<Version>> {
+    let rows = db.query(sql, params![id, VERSIONS_MAX]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Version {
+                version: row.int("version")?,
+                spec: row.text("spec")?.to_owned(),
+                note: row.text("note")?.to_owned(),
+                at_ms: row.int("at_ms")?,
+                by: UserId(row.int("by_user")?),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,136 @@
+//! Jobs: rows and their versions. A job's version is that of its interface from which on it holds:
+//! saving a job makes the next version of its interface, in the same batch.
+
+use super::edit::Edit;
+use super::interface::{self, Meta, Version, json};
+use crate::db::{self, Db, Write, guard, params, sql};
+use shared::ids::*;
+use shared::spec::JobSpec;
+use std::collections::BTreeMap;
+
+/// What a job is to be, from version `version` of its interface on.
+#[derive(Clone, Copy, Debug)]
+pub struct Put<'a> {
+    pub id: JobId,
+    pub project: ProjectId,
+    pub interface: InterfaceId,
+    pub name: &'a str,
+    pub spec: &'a JobSpec,
+    pub version: i64,
+}
+
+fn version_row(put: &Put, deleted: bool, edit: &Edit) -> db::Result<Write> {
+    Ok(sql(
+        "INSERT INTO job_version (job_id, version, project_id, interface_id, deleted, spec, \
+         at_ms, by_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            put.id,
+            put.version,
+            put.project,
+            put.interface,
+            deleted,
+            json(put.spec)?,
+            edit.at,
+            edit.by
+        ],
+    ))
+}
+
+/// A new job. The batch must also hold [`interface::update`] to `put.version`, or
+/// [`interface::insert`].
+///
+/// # Errors
+/// The spec cannot be written.
+pub fn insert(put: &Put, edit: &Edit) -> db::Result<Vec<Write>> {
+    Ok(vec![
+        sql(
+            "INSERT INTO job (id, project_id, interface_id, name, version, deleted_ms, \
+             updated_ms, updated_by) VALUES (?, ?, ?, ?, ?, NULL, ?, ?)",
+            params![
+                put.id,
+                put.project,
+                put.interface,
+                put.name,
+                put.version,
+                edit.at,
+                edit.by
+            ],
+        ),
+        version_row(put, false, edit)?,
+        edit.audit(put.project, "create", ("job", put.id.0), put.name),
+    ])
+}
+
+/// Replaces the version `from` of the job. As with [`insert`], the interface goes on too.
+///
+/// # Errors
+/// The spec cannot be written. At the commit: [`db::Error::Conflict`] when `from` is not the newest.
+pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
+    Ok(vec![
+        guard(
+            "UPDATE job SET name = ?, version = ?, updated_ms = ?, updated_by = ? \
+             WHERE id = ? AND version = ? AND deleted_ms IS NULL",
+            params![put.name, put.version, edit.at, edit.by, put.id, from],
+        ),
+        version_row(put, false, edit)?,
+        edit.audit(put.project, "update", ("job", put.id.0), put.name),
+    ])
+}
+
+/// As with [`insert`], the interface goes on too.
+///
+/// # Errors
+/// As [`update`].
+pub fn delete(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
+    Ok(vec![
+        guard(
+            "UPDATE job SET name = ?, version = ?, deleted_ms = ?, updated_ms = ?, \
+             updated_by = ? WHERE id = ? AND version = ? AND deleted_ms IS NULL",
+            params![
+                format!("{} (deleted {})", put.name, put.id),
+                put.version,
+                edit.at,
+                edit.at,
+                edit.by,
+                put.id,
+                from
+            ],
+        ),
+        version_row(put, true, edit)?,
+        edit.audit(put.project, "delete", ("job", put.id.0), put.name),
+    ])
+}
+
+/// Of all current jobs.
+///
+/// # Errors
+/// The database's.
+pub async fn metas(db: &Db) -> db::Result<BTreeMap<i64, Meta>> {
+    let sql = "SELECT id, version, updated_ms, updated_by FROM job WHERE deleted_ms IS NULL";
+    interface::read_metas(db, sql).await
+}
+
+/// # Errors
+/// The database's.
+pub async fn meta(db: &Db, id: JobId) -> db::Result<Option<Meta>> {
+    let sql = "SELECT version, updated_ms, updated_by FROM job WHERE id = ? AND deleted_ms IS NULL";
+    let row = db.first(sql, params![id]).await?;
+    row.map(|row| {
+        Ok(Meta {
+            version: row.int("version")?,
+            updated_ms: row.int("updated_ms")?,
+            updated_by: UserId(row.int("updated_by")?),
+        })
+    })
+    .transpose()
+}
+
+/// The newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn versions(db: &Db, id: JobId) -> db::Result<Vec<Version>> {
+    let sql = "SELECT version, spec, '' AS note, at_ms, by_user FROM job_version \
+               WHERE job_id = ? ORDER BY version DESC LIMIT ?";
+    interface::read_versions(db, sql, id.0).await
+}
