@@ -55,15 +55,7 @@ pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
         guard(
             "UPDATE dispatch SET name = ?, interface_id = ?, version = ?, updated_ms = ?, \
              updated_by = ? WHERE id = ? AND version = ? AND deleted_ms IS NULL",
-            params![
-                put.name,
-                put.spec.interface,
-                from + 1,
-                edit.at,
-                edit.by,
-                put.id,
-                from
-            ],
+            params![put.name, put.spec.interface, from + 1, edit.at, edit.by, put.id, from],
         ),
         version_row(put, from + 1, edit)?,
         edit.revision(),
@@ -71,7 +63,12 @@ pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
     ])
 }
 
-pub fn delete(id: DispatchId, from: i64, (project, name): (ProjectId, &str), edit: &Edit) -> Vec<Write> {
+pub fn delete(
+    id: DispatchId,
+    from: i64,
+    (project, name): (ProjectId, &str),
+    edit: &Edit,
+) -> Vec<Write> {
     vec![
         guard(
             "UPDATE dispatch SET name = ?, deleted_ms = ?, updated_ms = ?, updated_by = ? \

@@ -26,15 +26,7 @@ pub fn insert(put: &Put, edit: &Edit) -> db::Result<Vec<Write>> {
         sql(
             "INSERT INTO host (id, project_id, name, agent, spec, version, deleted_ms, \
              updated_ms, updated_by) VALUES (?, ?, ?, ?, ?, 1, NULL, ?, ?)",
-            params![
-                put.id,
-                put.project,
-                put.name,
-                put.agent,
-                json(put.spec)?,
-                edit.at,
-                edit.by
-            ],
+            params![put.id, put.project, put.name, put.agent, json(put.spec)?, edit.at, edit.by],
         ),
         edit.revision(),
         edit.audit(put.project, "create", ("host", put.id.0), put.name),
@@ -48,22 +40,19 @@ pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
         guard(
             "UPDATE host SET name = ?, spec = ?, version = ?, updated_ms = ?, updated_by = ? \
              WHERE id = ? AND version = ? AND deleted_ms IS NULL",
-            params![
-                put.name,
-                json(put.spec)?,
-                from + 1,
-                edit.at,
-                edit.by,
-                put.id,
-                from
-            ],
+            params![put.name, json(put.spec)?, from + 1, edit.at, edit.by, put.id, from],
         ),
         edit.revision(),
         edit.audit(put.project, "update", ("host", put.id.0), put.name),
     ])
 }
 
-pub fn delete(id: HostId, from: i64, (project, name): (ProjectId, &str), edit: &Edit) -> Vec<Write> {
+pub fn delete(
+    id: HostId,
+    from: i64,
+    (project, name): (ProjectId, &str),
+    edit: &Edit,
+) -> Vec<Write> {
     vec![
         guard(
             "UPDATE host SET name = ?, deleted_ms = ?, updated_ms = ?, updated_by = ? \

@@ -98,7 +98,12 @@ pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
 }
 
 /// Its name is free again; its history stays.
-pub fn delete(id: InterfaceId, from: i64, (project, name): (ProjectId, &str), edit: &Edit) -> Vec<Write> {
+pub fn delete(
+    id: InterfaceId,
+    from: i64,
+    (project, name): (ProjectId, &str),
+    edit: &Edit,
+) -> Vec<Write> {
     vec![
         guard(
             "UPDATE interface SET name = ?, deleted_ms = ?, updated_ms = ?, updated_by = ? \

@@ -46,15 +46,7 @@ pub fn insert(put: &Put, edit: &Edit) -> db::Result<Vec<Write>> {
         sql(
             "INSERT INTO job (id, project_id, interface_id, name, version, deleted_ms, \
              updated_ms, updated_by) VALUES (?, ?, ?, ?, ?, NULL, ?, ?)",
-            params![
-                put.id,
-                put.project,
-                put.interface,
-                put.name,
-                put.version,
-                edit.at,
-                edit.by
-            ],
+            params![put.id, put.project, put.interface, put.name, put.version, edit.at, edit.by],
         ),
         version_row(put, false, edit)?,
         edit.audit(put.project, "create", ("job", put.id.0), put.name),

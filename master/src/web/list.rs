@@ -90,8 +90,7 @@ pub fn page<T>(
 ) -> Listed<T> {
     let down = asked.sort.starts_with('-');
     let wanted = asked.sort.trim_start_matches('-');
-    let (name, key) =
-        *sorters.iter().find(|(name, _)| *name == wanted).unwrap_or(&sorters[0]);
+    let (name, key) = *sorters.iter().find(|(name, _)| *name == wanted).unwrap_or(&sorters[0]);
     let place = |row: &T| (key(row), id(row));
     rows.sort_by_cached_key(place);
     if down {
