@@ -1,0 +1,459 @@
+//! What pages and API read of executions: lists by keyset, one execution with all of its runs, and
+//! what changed since a batch of the leader.
+//!
+//! Reads only: the leader alone writes these rows (`store/run.rs`). What is asked for many ids goes
+//! in chunks, so that no statement has more than [`IDS_MAX`] of them.
+
+use crate::db::{Db, Result, Row, Value};
+use crate::engine::rows::{Origin, RunState, Target};
+use shared::ids::*;
+use shared::period::Period;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Ids in one statement.
+const IDS_MAX: usize = 400;
+/// Executions of one page at most.
+pub const PAGE_MAX: usize = 200;
+
+/// One line of a list.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    pub id: ExecutionId,
+    pub project: ProjectId,
+    pub interface: InterfaceId,
+    pub period: Period,
+    pub origin: Origin,
+    pub dispatch: Option<DispatchId>,
+    /// The scheduled one, of a firing.
+    pub instant: Option<Millis>,
+    pub by: Option<UserId>,
+    pub by_name: Option<String>,
+    pub cascade: bool,
+    pub params: BTreeMap<String, String>,
+    pub state: RunState,
+    pub runs: Vec<RunId>,
+    pub created: Millis,
+    pub ended: Option<Millis>,
+    pub batch: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub id: RunId,
+    pub project: ProjectId,
+    pub interface: InterfaceId,
+    pub period: Period,
+    pub generation: u32,
+    pub version: i64,
+    /// The one that made it.
+    pub execution: ExecutionId,
+    pub params: BTreeMap<String, String>,
+    pub state: RunState,
+    pub paused: bool,
+    pub stale: bool,
+    pub waits: BTreeSet<Target>,
+    pub wait_until: Millis,
+    pub created: Millis,
+    pub started: Option<Millis>,
+    pub ended: Option<Millis>,
+}
+
+#[derive(Clone, Debug)]
+pub struct JobRun {
+    pub run: RunId,
+    pub job: JobId,
+    /// A word of `Phase::word`.
+    pub state: String,
+    pub reason: String,
+    pub number: u32,
+    pub reign: i64,
+    pub allowed: u32,
+    pub not_before: Millis,
+    pub waits: BTreeSet<Target>,
+    pub host: Option<HostId>,
+    pub ready: Option<Millis>,
+    pub started: Option<Millis>,
+    pub ended: Option<Millis>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub id: AttemptId,
+    pub host: HostId,
+    pub mark: String,
+    /// A word: code, signal, killed, …; none while it lives.
+    pub end_kind: Option<String>,
+    pub end_code: Option<i64>,
+    pub end_text: Option<String>,
+    pub assigned: Millis,
+    pub started: Option<Millis>,
+    pub ended: Option<Millis>,
+    pub out_bytes: i64,
+    pub err_bytes: i64,
+    pub rss_max_kib: Option<i64>,
+    pub cpu_ms: Option<i64>,
+}
+
+/// What a list is narrowed to. `None` and empty mean all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The viewer's; `None` for those who see every project.
+    pub projects: Option<Vec<ProjectId>>,
+    pub interface: Option<InterfaceId>,
+    pub dispatch: Option<DispatchId>,
+    pub states: Vec<RunState>,
+    pub period: Option<Period>,
+    pub origin: Option<Origin>,
+    /// Made at or after, and before.
+    pub from: Option<Millis>,
+    pub until: Option<Millis>,
+}
+
+/// The last line of a page: the next one begins after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub created: Millis,
+    pub id: ExecutionId,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{}-{}", self.created, self.id)
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Cursor, String> {
+        let parts = text.split_once('-').and_then(|(created, id)| {
+            Some(Cursor { created: created.parse().ok()?, id: id.parse().ok()? })
+        });
+        parts.ok_or_else(|| "this is no cursor: leave it out to begin at the first page".into())
+    }
+}
+
+const EXECUTION: &str = "SELECT e.id, e.project_id, e.interface_id, e.period, e.origin, e.dispatch_id, \
+    e.instant_ms, e.by_user, u.name AS by_name, e.is_cascade, e.params, e.state, e.runs, e.created_ms, \
+    e.ended_ms, e.batch FROM execution e LEFT JOIN user_account u ON u.id = e.by_user";
+const RUN: &str = "id, project_id, interface_id, period, generation, version, execution_id, params, \
+    state, paused, stale, waits, wait_until_ms, created_ms, started_ms, ended_ms";
+const JOB_RUN: &str = "run_id, job_id, state, reason, number, reign, allowed, not_before_ms, waits, \
+    host_id, ready_ms, started_ms, ended_ms";
+const ATTEMPT: &str = "run_id, job_id, number, reign, host_id, mark, end_kind, end_code, end_text, \
+    assigned_ms, started_ms, ended_ms, out_bytes, err_bytes, rss_max_kib, cpu_ms";
+
+/// The word of a state or origin in the database: as in JSON.
+pub fn word<T: serde::Serialize>(value: T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn of_word<T: serde::de::DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
+    let text = row.text(column)?;
+    serde_json::from_value(serde_json::Value::String(text.to_owned()))
+        .map_err(|error| crate::db::Error::Fatal(format!("column {column}: {error}")))
+}
+
+/// Newest first; `limit` + 1 rows tell whether there is a next page.
+pub async fn list(
+    db: &Db,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> Result<Vec<Execution>> {
+    let mut sql = format!("{EXECUTION} WHERE 1 = 1");
+    let mut values: Vec<Value> = Vec::new();
+    let mut and = |clause: &str, given: Vec<Value>| {
+        sql.push_str(" AND ");
+        sql.push_str(clause);
+        values.extend(given);
+    };
+    if let Some(projects) = &filter.projects {
+        let given: Vec<Value> = projects.iter().map(|&project| project.into()).collect();
+        and(&format!("e.project_id IN ({})", marks(given.len())), given);
+    }
+    if let Some(interface) = filter.interface {
+        and("e.interface_id = ?", vec![interface.into()]);
+    }
+    if let Some(dispatch) = filter.dispatch {
+        and("e.dispatch_id = ?", vec![dispatch.into()]);
+    }
+    if !filter.states.is_empty() {
+        let given: Vec<Value> = filter.states.iter().map(|&state| word(state).into()).collect();
+        and(&format!("e.state IN ({})", marks(given.len())), given);
+    }
+    if let Some(period) = filter.period {
+        and("e.period = ?", vec![period.into()]);
+    }
+    if let Some(origin) = filter.origin {
+        and("e.origin = ?", vec![word(origin).into()]);
+    }
+    if let Some(from) = filter.from {
+        and("e.created_ms >= ?", vec![from.into()]);
+    }
+    if let Some(until) = filter.until {
+        and("e.created_ms < ?", vec![until.into()]);
+    }
+    if let Some(Cursor { created, id }) = after {
+        let given = vec![created.into(), created.into(), id.into()];
+        and("(e.created_ms < ? OR (e.created_ms = ? AND e.id < ?))", given);
+    }
+    let limit = limit.min(PAGE_MAX + 1) as u64;
+    sql.push_str(&format!(" ORDER BY e.created_ms DESC, e.id DESC LIMIT {limit}"));
+    db.query(sql, values).await?.iter().map(execution).collect()
+}
+
+/// For an empty `IN ()` a clause that nothing meets.
+fn marks(count: usize) -> String {
+    match count {
+        0 => "NULL".into(),
+        _ => vec!["?"; count].join(", "),
+    }
+}
+
+fn execution(row: &Row) -> Result<Execution> {
+    Ok(Execution {
+        id: ExecutionId(row.int("id")?),
+        project: ProjectId(row.int("project_id")?),
+        interface: InterfaceId(row.int("interface_id")?),
+        period: row.parsed("period")?,
+        origin: of_word(row, "origin")?,
+        dispatch: row.opt_int("dispatch_id")?.map(DispatchId),
+        instant: row.opt_int("instant_ms")?,
+        by: row.opt_int("by_user")?.map(UserId),
+        by_name: row.opt_text("by_name")?.map(str::to_owned),
+        cascade: row.flag("is_cascade")?,
+        params: row.json("params")?,
+        state: of_word(row, "state")?,
+        runs: row.json("runs")?,
+        created: row.int("created_ms")?,
+        ended: row.opt_int("ended_ms")?,
+        batch: row.int("batch")?,
+    })
+}
+
+fn run(row: &Row) -> Result<Run> {
+    Ok(Run {
+        id: RunId(row.int("id")?),
+        project: ProjectId(row.int("project_id")?),
+        interface: InterfaceId(row.int("interface_id")?),
+        period: row.parsed("period")?,
+        generation: row.small("generation")?,
+        version: row.int("version")?,
+        execution: ExecutionId(row.int("execution_id")?),
+        params: row.json("params")?,
+        state: of_word(row, "state")?,
+        paused: row.flag("paused")?,
+        stale: row.flag("stale")?,
+        waits: row.json("waits")?,
+        wait_until: row.int("wait_until_ms")?,
+        created: row.int("created_ms")?,
+        started: row.opt_int("started_ms")?,
+        ended: row.opt_int("ended_ms")?,
+    })
+}
+
+fn job_run(row: &Row) -> Result<JobRun> {
+    Ok(JobRun {
+        run: RunId(row.int("run_id")?),
+        job: JobId(row.int("job_id")?),
+        state: row.text("state")?.to_owned(),
+        reason: row.text("reason")?.to_owned(),
+        number: row.small("number")?,
+        reign: row.int("reign")?,
+        allowed: row.small("allowed")?,
+        not_before: row.int("not_before_ms")?,
+        waits: row.json("waits")?,
+        host: row.opt_int("host_id")?.map(HostId),
+        ready: row.opt_int("ready_ms")?,
+        started: row.opt_int("started_ms")?,
+        ended: row.opt_int("ended_ms")?,
+    })
+}
+
+fn attempt(row: &Row) -> Result<Attempt> {
+    let text = |column| row.opt_text(column).map(|text| text.map(str::to_owned));
+    Ok(Attempt {
+        id: AttemptId {
+            run: RunId(row.int("run_id")?),
+            job: JobId(row.int("job_id")?),
+            number: row.small("number")?,
+            reign: row.int("reign")?,
+        },
+        host: HostId(row.int("host_id")?),
+        mark: row.text("mark")?.to_owned(),
+        end_kind: text("end_kind")?,
+        end_code: row.opt_int("end_code")?,
+        end_text: text("end_text")?,
+        assigned: row.int("assigned_ms")?,
+        started: row.opt_int("started_ms")?,
+        ended: row.opt_int("ended_ms")?,
+        out_bytes: row.int("out_bytes")?,
+        err_bytes: row.int("err_bytes")?,
+        rss_max_kib: row.opt_int("rss_max_kib")?,
+        cpu_ms: row.opt_int("cpu_ms")?,
+    })
+}
+
+/// `{}` of `sql` stands for the marks of one chunk of ids; `more` follows them.
+async fn for_ids<T>(
+    db: &Db,
+    sql: &str,
+    ids: &[i64],
+    more: &[Value],
+    read: fn(&Row) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut found = Vec::new();
+    for chunk in ids.chunks(IDS_MAX) {
+        let mut values: Vec<Value> = chunk.iter().map(|&id| id.into()).collect();
+        values.extend_from_slice(more);
+        let rows = db.query(sql.replace("{}", &marks(chunk.len())), values).await?;
+        for row in &rows {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+pub async fn find(db: &Db, id: ExecutionId) -> Result<Option<Execution>> {
+    Ok(many(db, &[id]).await?.pop())
+}
+
+pub async fn many(db: &Db, ids: &[ExecutionId]) -> Result<Vec<Execution>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let sql = format!("{EXECUTION} WHERE e.id IN ({{}})");
+    for_ids(db, &sql, &ids, &[], execution).await
+}
+
+/// In the order asked for; those that are not there are left out.
+pub async fn runs(db: &Db, ids: &[RunId]) -> Result<Vec<Run>> {
+    changed_runs(db, ids, -1).await
+}
+
+/// Those of them that a batch after `batch` has written.
+pub async fn changed_runs(db: &Db, ids: &[RunId], batch: i64) -> Result<Vec<Run>> {
+    let sql = format!("SELECT {RUN} FROM run WHERE id IN ({{}}) AND batch > ?");
+    let mut found = for_ids(db, &sql, &raw(ids), &[batch.into()], run).await?;
+    let place: BTreeMap<RunId, usize> = ids.iter().enumerate().map(|(at, &id)| (id, at)).collect();
+    found.sort_by_key(|run| place.get(&run.id).copied());
+    Ok(found)
+}
+
+/// By run and job.
+pub async fn job_runs(db: &Db, runs: &[RunId]) -> Result<Vec<JobRun>> {
+    changed_job_runs(db, runs, -1).await
+}
+
+pub async fn changed_job_runs(db: &Db, runs: &[RunId], batch: i64) -> Result<Vec<JobRun>> {
+    let sql = format!(
+        "SELECT {JOB_RUN} FROM job_run WHERE run_id IN ({{}}) AND batch > ? ORDER BY run_id, job_id"
+    );
+    for_ids(db, &sql, &raw(runs), &[batch.into()], job_run).await
+}
+
+fn raw(ids: &[RunId]) -> Vec<i64> {
+    ids.iter().map(|id| id.0).collect()
+}
+
+/// How many job runs of each state: for progress bars.
+pub async fn counts(db: &Db, runs: &[RunId]) -> Result<BTreeMap<RunId, BTreeMap<String, i64>>> {
+    let sql = "SELECT run_id, state, COUNT(*) AS n FROM job_run WHERE run_id IN ({}) \
+               GROUP BY run_id, state";
+    let read = |row: &Row| {
+        Ok((RunId(row.int("run_id")?), row.text("state")?.to_owned(), row.int("n")?))
+    };
+    let mut counts: BTreeMap<RunId, BTreeMap<String, i64>> = BTreeMap::new();
+    for (run, state, n) in for_ids(db, sql, &raw(runs), &[], read).await? {
+        counts.entry(run).or_default().insert(state, n);
+    }
+    Ok(counts)
+}
+
+/// All tries of one job run, oldest first.
+pub async fn attempts(db: &Db, run: RunId, job: JobId) -> Result<Vec<Attempt>> {
+    let sql = format!(
+        "SELECT {ATTEMPT} FROM attempt WHERE run_id = ? AND job_id = ? \
+         ORDER BY number, assigned_ms LIMIT 1000"
+    );
+    db.query(sql, crate::params![run, job]).await?.iter().map(attempt).collect()
+}
+
+/// All tries of these runs.
+pub async fn attempts_of(db: &Db, runs: &[RunId]) -> Result<Vec<Attempt>> {
+    let sql = format!(
+        "SELECT {ATTEMPT} FROM attempt WHERE run_id IN ({{}}) ORDER BY run_id, job_id, number"
+    );
+    for_ids(db, &sql, &raw(runs), &[], attempt).await
+}
+
+pub async fn find_attempt(db: &Db, id: AttemptId) -> Result<Option<Attempt>> {
+    let sql = format!(
+        "SELECT {ATTEMPT} FROM attempt WHERE run_id = ? AND job_id = ? AND number = ? AND reign = ?"
+    );
+    let row = db.first(sql, crate::params![id.run, id.job, id.number, id.reign]).await?;
+    row.as_ref().map(attempt).transpose()
+}
+
+/// Who waits for this run's success: live runs whose waits name it, of those that are live now.
+pub async fn waiting_runs(db: &Db, limit: u32) -> Result<Vec<Run>> {
+    let sql = format!("SELECT {RUN} FROM run WHERE state = 'waiting' ORDER BY id LIMIT {limit}");
+    db.query(sql, Vec::new()).await?.iter().map(run).collect()
+}
+
+/// The leader's last batch: nothing has changed while it stands.
+pub async fn batch(db: &Db) -> Result<i64> {
+    let row = db.first("SELECT MAX(batch) AS batch FROM leader", Vec::new()).await?;
+    row.map_or(Ok(0), |row| Ok(row.opt_int("batch")?.unwrap_or(0)))
+}
+
+/// The counters of the top bar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counters {
+    pub running: i64,
+    pub waiting: i64,
+    /// Executions made since `since` that have failed.
+    pub failed: i64,
+}
+
+pub async fn counters(db: &Db, since: Millis) -> Result<Counters> {
+    let live = "SELECT state, COUNT(*) AS n FROM execution \
+                WHERE state IN ('waiting', 'ready', 'running') GROUP BY state";
+    let mut counters = Counters::default();
+    for row in db.query(live, Vec::new()).await? {
+        match row.text("state")? {
+            "running" => counters.running = row.int("n")?,
+            _ => counters.waiting += row.int("n")?,
+        }
+    }
+    let failed =
+        "SELECT COUNT(*) AS n FROM execution WHERE state = 'failed' AND created_ms >= ?";
+    if let Some(row) = db.first(failed, crate::params![since]).await? {
+        counters.failed = row.int("n")?;
+    }
+    Ok(counters)
+}
+
+/// How many executions were made after this one, and are to be seen on a list that ends with it.
+pub async fn newer(db: &Db, than: Millis) -> Result<i64> {
+    let sql = "SELECT COUNT(*) AS n FROM execution WHERE created_ms > ?";
+    db.first(sql, crate::params![than]).await?.map_or(Ok(0), |row| row.int("n"))
+}
+
+/// How long the last successful job runs of one job took, newest first: what is usual.
+pub async fn durations(db: &Db, interface: InterfaceId, limit: u32) -> Result<Vec<Millis>> {
+    let sql = format!(
+        "SELECT started_ms, ended_ms FROM run WHERE interface_id = ? AND state = 'succeeded' \
+         ORDER BY period_ms DESC LIMIT {limit}"
+    );
+    let rows = db.query(sql, crate::params![interface]).await?;
+    rows.iter()
+        .filter_map(|row| match (row.opt_int("started_ms"), row.opt_int("ended_ms")) {
+            (Ok(Some(started)), Ok(Some(ended))) => Some(Ok(ended - started)),
+            (Err(error), _) | (_, Err(error)) => Some(Err(error)),
+            _ => None,
+        })
+        .collect()
+}
