@@ -7,21 +7,23 @@
 //   nodes:  [{ id, name, group, state, rect, note, start, end }],
 //   edges:  [{ from, to, expect, line: [x, y, …] }] }   from/to: node index, or -1 - group index;
 //                                                       expect: success | failure | done | parent
-// options: { words, text, onNode(node), onGroup(group), onFold(group), critical }
+// options: { onNode(node), onGroup(group), onFold(group), critical }
 
-import { SHAPES, cssVar, onTheme, el, duration } from "./state.js";
+import { t } from './t.js';
+import { SHAPES, WORDS, cssVar, onTheme, el, duration } from './state.js';
 
 const STATES = Object.keys(SHAPES);
 const ZOOM = [0.02, 2.5];
 const FULL = 0.5;   // from here on texts are drawn
 const PLAIN = 0.16; // below this nodes are specks
 const TEXT = {
-  fit: "Fit to the window", in: "Zoom in", out: "Zoom out", critical: "Critical path",
-  fold: "Fold all", unfold: "Unfold all", help: "Graph: arrow keys walk, Enter opens, plus and minus zoom, 0 fits",
+  fit: t('Fit to the window'), in: t('Zoom in'), out: t('Zoom out'), critical: t('Critical path'),
+  fold: t('Fold all'), unfold: t('Unfold all'),
+  help: t('Graph: arrow keys walk, Enter opens, plus and minus zoom, 0 fits'),
 };
 
 export function drawMesh(host, data, options = {}) {
-  const text = { ...TEXT, ...options.text };
+  const text = TEXT;
   const canvas = el("canvas", { class: "mesh-canvas", tabindex: "0", role: "application", "aria-label": text.help });
   const tip = el("div", { class: "mesh-tip", hidden: true });
   const said = el("div", { class: "visually-hidden", "aria-live": "polite" });
@@ -46,11 +48,12 @@ export function drawMesh(host, data, options = {}) {
 
   function palette() {
     colours = {
-      text: cssVar("--text", "#1f2937"), dim: cssVar("--text-dim", "#6b7280"), line: cssVar("--mesh-edge", "#94a3b8"),
-      card: cssVar("--surface", "#ffffff"), box: cssVar("--mesh-box", "#f4f6f9"), border: cssVar("--border", "#d5dbe3"),
-      accent: cssVar("--accent", "#1e6fd9"), fail: cssVar("--state-failed", "#c62828"),
+      text: cssVar("--text", "#1d2733"), dim: cssVar("--muted", "#5a6675"), line: cssVar("--faint", "#8a95a3"),
+      card: cssVar("--surface", "#ffffff"), box: cssVar("--sunken", "#eef1f4"), border: cssVar("--line-strong", "#c3cbd5"),
+      accent: cssVar("--accent", "#0b6e66"), fail: cssVar("--state-failed", "#c21f1f"),
+      glyph: cssVar("--surface", "#ffffff"),
     };
-    for (const state of STATES) colours[state] = cssVar(`--state-${state.replace("_", "-")}`, "#6b7280");
+    for (const state of STATES) colours[state] = cssVar(`--state-${state}`, "#6b7280");
     draw();
   }
 
@@ -213,14 +216,14 @@ export function drawMesh(host, data, options = {}) {
     round(x, y, 28, h, 6);
     paint.fill();
     if (view.k < FULL * 0.6) return;
-    paint.fillStyle = "#fff";
+    paint.fillStyle = colours.glyph;
     paint.font = "700 15px system-ui, sans-serif";
     paint.textAlign = "center";
     paint.textBaseline = "middle";
     paint.fillText(SHAPES[node.state] || "▸", x + 14, y + h / 2 + 1);
     paint.textAlign = "left";
     if (view.k < FULL * 0.75) return;
-    const words = node.state ? `${options.words?.[node.state] || node.state}${node.note ? " · " + node.note : ""}` : node.note || "";
+    const words = node.state ? `${WORDS[node.state] || node.state}${node.note ? " · " + node.note : ""}` : node.note || "";
     paint.fillStyle = colours.text;
     paint.font = "600 13px system-ui, 'Noto Sans CJK SC', sans-serif";
     paint.fillText(cut(node.name, w - 42), x + 36, y + (words ? 14 : h / 2));
@@ -287,7 +290,7 @@ export function drawMesh(host, data, options = {}) {
     tip.hidden = !node;
     if (!node) return;
     const lines = [node.name, data.groups[node.group]?.name];
-    if (node.state) lines.push(`${SHAPES[node.state] || ""} ${options.words?.[node.state] || node.state}`);
+    if (node.state) lines.push(`${SHAPES[node.state] || ""} ${WORDS[node.state] || node.state}`);
     if (node.start) lines.push(duration((node.end || Date.now()) - node.start));
     if (node.reason) lines.push(node.reason);
     tip.replaceChildren(...lines.filter(Boolean).map((words, n) => el(n ? "div" : "strong", {}, words)));
@@ -300,7 +303,7 @@ export function drawMesh(host, data, options = {}) {
     chosen = at;
     if (at == null) return draw();
     const thing = at >= 0 ? data.nodes[at] : data.groups[-1 - at];
-    const state = thing.state ? `, ${options.words?.[thing.state] || thing.state}` : "";
+    const state = thing.state ? `, ${WORDS[thing.state] || thing.state}` : "";
     said.textContent = `${thing.name}${state}`;
     if (open && at >= 0) options.onNode?.(thing);
     if (open && at < 0) options.onGroup?.(thing);

@@ -1,9 +1,18 @@
 // The words of states, each with its shape and its colour: the same in graph, Gantt and tables.
 // Colours are CSS variables (--state-WORD), read once per theme.
 
+import { t } from './t.js';
+
 export const SHAPES = {
   waiting: "◔", queued: "◑", assigned: "◌", running: "●", stopping: "◒", unknown: "?",
   succeeded: "✓", failed: "✕", timed_out: "⧖", skipped: "⊘", stopped: "■", paused: "‖", ready: "○",
+};
+
+/** The words of the states in the viewer's language. */
+export const WORDS = {
+  waiting: t('waiting'), ready: t('ready'), queued: t('queued'), assigned: t('assigned'), running: t('running'),
+  stopping: t('stopping'), unknown: t('unknown'), succeeded: t('succeeded'), failed: t('failed'),
+  timed_out: t('timed out'), skipped: t('skipped'), stopped: t('stopped'), paused: t('paused'),
 };
 
 const LIVE = new Set(["waiting", "ready", "queued", "assigned", "running", "stopping", "paused", "unknown"]);
@@ -61,7 +70,37 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 /** A state as people see it: shape and word in its colour. */
-export function badge(state, words) {
-  return el("span", { class: `state state-${state}` },
-    el("span", { class: "state-shape", "aria-hidden": "true" }, SHAPES[state] || "·"), " ", words?.[state] || state);
+export function badge(state, title) {
+  return el('span', { class: `state s-${state}`, title },
+    el('i', { 'aria-hidden': 'true' }, SHAPES[state] || '·'), WORDS[state] || state);
+}
+
+/** JSON from the API; an error has the words of the server. */
+export async function api(path, options = {}) {
+  const answer = await fetch(path, {
+    headers: { accept: 'application/json', ...(options.body ? { 'content-type': 'application/json' } : {}) },
+    ...options,
+  });
+  const text = await answer.text();
+  let json;
+  try { json = text ? JSON.parse(text) : {}; } catch { json = {}; }
+  if (answer.ok) return json;
+  if (answer.status === 401) location.reload();
+  const error = new Error(json.detail || t('the server answered {status}', { status: answer.status }));
+  error.fields = json.errors || [];
+  error.request = json.instance;
+  throw error;
+}
+
+/** A button in the manner of the frame. */
+export function button(words, act, attributes = {}) {
+  return el('button', { type: 'button', onclick: act, ...attributes, class: `layui-btn layui-btn-sm ${attributes.class || ''}` }, words);
+}
+
+/** `1.4 MiB`. */
+export function bytes(n) {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let unit = 0;
+  while (n >= 1024 && unit < 4) { n /= 1024; unit++; }
+  return `${unit && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
 }

@@ -5,10 +5,11 @@
 //! in chunks, so that no statement has more than [`IDS_MAX`] of them.
 
 use crate::db::{Db, Result, Row, Value};
-use crate::engine::rows::{Origin, RunState, Target};
+use crate::engine::rows::{self, Origin, RunState, Target};
 use shared::ids::*;
 use shared::period::Period;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 /// Ids in one statement.
 const IDS_MAX: usize = 400;
@@ -37,25 +38,19 @@ pub struct Execution {
     pub batch: i64,
 }
 
+/// A run with its id.
 #[derive(Clone, Debug)]
 pub struct Run {
     pub id: RunId,
-    pub project: ProjectId,
-    pub interface: InterfaceId,
-    pub period: Period,
-    pub generation: u32,
-    pub version: i64,
-    /// The one that made it.
-    pub execution: ExecutionId,
-    pub params: BTreeMap<String, String>,
-    pub state: RunState,
-    pub paused: bool,
-    pub stale: bool,
-    pub waits: BTreeSet<Target>,
-    pub wait_until: Millis,
-    pub created: Millis,
-    pub started: Option<Millis>,
-    pub ended: Option<Millis>,
+    pub row: rows::Run,
+}
+
+impl Deref for Run {
+    type Target = rows::Run;
+
+    fn deref(&self) -> &rows::Run {
+        &self.row
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -136,8 +131,8 @@ impl std::str::FromStr for Cursor {
 const EXECUTION: &str = "SELECT e.id, e.project_id, e.interface_id, e.period, e.origin, e.dispatch_id, \
     e.instant_ms, e.by_user, u.name AS by_name, e.is_cascade, e.params, e.state, e.runs, e.created_ms, \
     e.ended_ms, e.batch FROM execution e LEFT JOIN user_account u ON u.id = e.by_user";
-const RUN: &str = "id, project_id, interface_id, period, generation, version, execution_id, params, \
-    state, paused, stale, waits, wait_until_ms, created_ms, started_ms, ended_ms";
+const RUN: &str = "id, project_id, interface_id, period, period_ms, generation, version, execution_id, \
+    priority, params, state, paused, stale, waits, wait_until_ms, created_ms, started_ms, ended_ms";
 const JOB_RUN: &str = "run_id, job_id, state, reason, number, reign, allowed, not_before_ms, waits, \
     host_id, ready_ms, started_ms, ended_ms";
 const ATTEMPT: &str = "run_id, job_id, number, reign, host_id, mark, end_kind, end_code, end_text, \
@@ -236,14 +231,15 @@ fn execution(row: &Row) -> Result<Execution> {
 }
 
 fn run(row: &Row) -> Result<Run> {
-    Ok(Run {
-        id: RunId(row.int("id")?),
+    let run = rows::Run {
         project: ProjectId(row.int("project_id")?),
         interface: InterfaceId(row.int("interface_id")?),
         period: row.parsed("period")?,
+        period_start: row.int("period_ms")?,
         generation: row.small("generation")?,
         version: row.int("version")?,
         execution: ExecutionId(row.int("execution_id")?),
+        priority: row.small("priority")?,
         params: row.json("params")?,
         state: of_word(row, "state")?,
         paused: row.flag("paused")?,
@@ -253,7 +249,8 @@ fn run(row: &Row) -> Result<Run> {
         created: row.int("created_ms")?,
         started: row.opt_int("started_ms")?,
         ended: row.opt_int("ended_ms")?,
-    })
+    };
+    Ok(Run { id: RunId(row.int("id")?), row: run })
 }
 
 fn job_run(row: &Row) -> Result<JobRun> {
