@@ -394,12 +394,6 @@ pub async fn find_attempt(db: &Db, id: AttemptId) -> Result<Option<Attempt>> {
     row.as_ref().map(attempt).transpose()
 }
 
-/// Who waits for this run's success: live runs whose waits name it, of those that are live now.
-pub async fn waiting_runs(db: &Db, limit: u32) -> Result<Vec<Run>> {
-    let sql = format!("SELECT {RUN} FROM run WHERE state = 'waiting' ORDER BY id LIMIT {limit}");
-    db.query(sql, Vec::new()).await?.iter().map(run).collect()
-}
-
 /// The leader's last batch: nothing has changed while it stands.
 pub async fn batch(db: &Db) -> Result<i64> {
     let row = db.first("SELECT MAX(batch) AS batch FROM leader", Vec::new()).await?;
@@ -415,28 +409,47 @@ pub struct Counters {
     pub failed: i64,
 }
 
-pub async fn counters(db: &Db, since: Millis) -> Result<Counters> {
-    let live = "SELECT state, COUNT(*) AS n FROM execution \
-                WHERE state IN ('waiting', 'ready', 'running') GROUP BY state";
+/// Of these projects, or of all.
+pub async fn counters(
+    db: &Db,
+    projects: Option<&[ProjectId]>,
+    since: Millis,
+) -> Result<Counters> {
+    let (clause, of) = of_projects(projects);
+    let live = format!(
+        "SELECT state, COUNT(*) AS n FROM execution \
+         WHERE state IN ('waiting', 'ready', 'running'){clause} GROUP BY state"
+    );
     let mut counters = Counters::default();
-    for row in db.query(live, Vec::new()).await? {
+    for row in db.query(live, of.clone()).await? {
         match row.text("state")? {
             "running" => counters.running = row.int("n")?,
             _ => counters.waiting += row.int("n")?,
         }
     }
-    let failed =
-        "SELECT COUNT(*) AS n FROM execution WHERE state = 'failed' AND created_ms >= ?";
-    if let Some(row) = db.first(failed, crate::params![since]).await? {
+    let failed = format!(
+        "SELECT COUNT(*) AS n FROM execution WHERE state = 'failed' AND created_ms >= ?{clause}"
+    );
+    let values = [vec![Value::from(since)], of].concat();
+    if let Some(row) = db.first(failed, values).await? {
         counters.failed = row.int("n")?;
     }
     Ok(counters)
 }
 
-/// How many executions were made after this one, and are to be seen on a list that ends with it.
-pub async fn newer(db: &Db, than: Millis) -> Result<i64> {
-    let sql = "SELECT COUNT(*) AS n FROM execution WHERE created_ms > ?";
-    db.first(sql, crate::params![than]).await?.map_or(Ok(0), |row| row.int("n"))
+fn of_projects(projects: Option<&[ProjectId]>) -> (String, Vec<Value>) {
+    projects.map_or_else(Default::default, |projects| {
+        let clause = format!(" AND project_id IN ({})", marks(projects.len()));
+        (clause, projects.iter().map(|&project| project.into()).collect())
+    })
+}
+
+/// How many executions were made after the newest one of a list.
+pub async fn newer(db: &Db, projects: Option<&[ProjectId]>, than: Millis) -> Result<i64> {
+    let (clause, of) = of_projects(projects);
+    let sql = format!("SELECT COUNT(*) AS n FROM execution WHERE created_ms > ?{clause}");
+    let values = [vec![Value::from(than)], of].concat();
+    db.first(sql, values).await?.map_or(Ok(0), |row| row.int("n"))
 }
 
 /// How long the last successful job runs of one job took, newest first: what is usual.

@@ -136,7 +136,7 @@ fn field<T: std::str::FromStr>(
 }
 
 /// `None` when all of them are.
-fn seen_projects(viewer: &Viewer) -> Option<Vec<ProjectId>> {
+pub(super) fn seen_projects(viewer: &Viewer) -> Option<Vec<ProjectId>> {
     match viewer.may(Right::View, ProjectId(0)) {
         true => None,
         false => Some(viewer.rights.keys().copied().filter(|id| viewer.sees(*id)).collect()),
@@ -156,7 +156,7 @@ async fn page_of(app: &App, asked: &Asked, viewer: &Viewer) -> Result<(Vec<Value
 }
 
 /// Executions as lists and the live stream give them: with their jobs counted by state.
-pub(super) async fn items(app: &App, found: &[Execution]) -> Result<Vec<Value>, Error> {
+pub(super) async fn items(app: &App, found: &[Execution]) -> crate::db::Result<Vec<Value>> {
     let catalog = app.catalog().await?;
     let runs: Vec<RunId> = found.iter().flat_map(|one| one.runs.iter().copied()).collect();
     let counts = store::execution::counts(&app.db, &runs).await?;
@@ -272,15 +272,21 @@ fn default_period(
     period::Period::containing(interface.spec.granularity, now, zone).offset(-1, zone)
 }
 
-/// One execution, if the viewer may see it.
-pub(super) async fn load(app: &App, viewer: &Viewer, id: &str) -> Result<Whole, Error> {
+/// One execution with everything, if the viewer may see it.
+async fn load(app: &App, viewer: &Viewer, id: &str) -> Result<Whole, Error> {
+    let execution = load_row(app, viewer, id).await?;
+    Ok(Whole::load(&app.db, app.catalog().await?, execution).await?)
+}
+
+/// Its row alone, if the viewer may see it.
+pub(super) async fn load_row(app: &App, viewer: &Viewer, id: &str) -> Result<Execution, Error> {
     let missing = || Error::not_found(format!("execution {id}"));
     let parsed: ExecutionId = id.parse().map_err(|_| missing())?;
     let execution = store::execution::find(&app.db, parsed).await?.ok_or_else(missing)?;
     if !viewer.sees(execution.project) {
         return Err(missing());
     }
-    Ok(Whole::load(&app.db, app.catalog().await?, execution).await?)
+    Ok(execution)
 }
 
 async fn show_api(

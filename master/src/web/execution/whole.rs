@@ -31,8 +31,18 @@ pub struct Whole {
 
 impl Whole {
     pub async fn load(db: &Db, catalog: Arc<Catalog>, execution: Execution) -> Result<Whole> {
+        Whole::changed(db, catalog, execution, -1).await
+    }
+
+    /// All of its runs, and those job runs that a batch after `batch` has written.
+    pub async fn changed(
+        db: &Db,
+        catalog: Arc<Catalog>,
+        execution: Execution,
+        batch: i64,
+    ) -> Result<Whole> {
         let runs = store::execution::runs(db, &execution.runs).await?;
-        let jobs = store::execution::job_runs(db, &execution.runs).await?;
+        let jobs = store::execution::changed_job_runs(db, &execution.runs, batch).await?;
         let definitions = definitions(db, &catalog, &runs).await?;
         let inside: BTreeSet<RunId> = runs.iter().map(|run| run.id).collect();
         let named = runs.iter().map(|run| &run.waits).chain(jobs.iter().map(|job| &job.waits));
@@ -282,9 +292,10 @@ async fn definitions(
             }
         }
     }
-    let missing: Vec<(InterfaceId, i64)> = missing.into_iter().collect();
-    for (key, interface) in store::catalog::versions(db, &missing).await? {
-        found.insert(key, Arc::new(interface));
+    for key in missing {
+        if let Some(interface) = store::catalog::version(db, key.0, key.1).await? {
+            found.insert(key, Arc::new(interface));
+        }
     }
     Ok(found)
 }

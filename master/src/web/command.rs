@@ -1,0 +1,191 @@
+//! Verbs: what people and programs ask the leader to do, and what it would do (the dry run of the
+//! very call).
+//!
+//! `POST /api/v1/commands` puts a row into the `command` table and waits a little for the leader's
+//! answer; the table is the audit trail of operations (`GET`). The body is the verb itself,
+//! `{"verb": "stop_execution", "execution": "…", "dry_run": true}`.
+
+use super::Routes;
+use super::auth::{Means, Right, Viewer};
+use super::error::{Error, Result};
+use crate::app::App;
+use crate::bus::Topic;
+use crate::engine::rows::{Command, Verb};
+use crate::store;
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::ids::*;
+use shared::kind::FieldError;
+use std::time::Duration;
+
+/// How long a request waits for the leader.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const REASON_CHARS_MAX: usize = 500;
+const PAGE_MAX: u32 = 200;
+
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .post("/api/v1/commands", Right::Execute, give)
+        .get("/api/v1/commands", Right::View, list)
+        .get("/api/v1/commands/{id}", Right::View, show)
+}
+
+async fn give(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -> Result {
+    let (verb, dry_run) = read(body, &viewer)?;
+    let project = project_of(&app, &verb).await?;
+    viewer.must(right_of(&verb), project)?;
+    let command = Command { project, by: viewer.id, verb, dry_run };
+    let id = store::command::insert(&app.db, &command, app.clock.wall_ms()).await?;
+    app.bus.nudge(Topic::Command);
+    let answer = store::command::wait(&app.db, id, ANSWER_WITHIN).await?;
+    let verb = store::command::name(&command.verb);
+    Ok(match answer {
+        Some(answer) => Json(json!({
+            "id": id, "verb": verb, "dry_run": dry_run, "at_ms": answer.at,
+            "result": if answer.done { "done" } else { "refused" }, "plan": answer.plan,
+        }))
+        .into_response(),
+        None => pending(id, &verb, dry_run),
+    })
+}
+
+/// Nobody leads just now, or the leader is busy: the command stands, and will be obeyed.
+fn pending(id: CommandId, verb: &str, dry_run: bool) -> Response {
+    let detail = "no leader has answered yet; the command is written down and will be obeyed";
+    let body = json!({ "id": id, "verb": verb, "dry_run": dry_run, "result": null,
+        "detail": detail });
+    (StatusCode::ACCEPTED, Json(body)).into_response()
+}
+
+/// # Errors
+/// No verb of ours, or a field of it that is not understood, by its path.
+fn read(mut body: Value, viewer: &Viewer) -> Result<(Verb, bool), Error> {
+    let dry_run = match body.as_object_mut().and_then(|body| body.remove("dry_run")) {
+        None => false,
+        Some(Value::Bool(dry_run)) => dry_run,
+        Some(_) => {
+            let error = FieldError::new("dry_run", "true or false is expected");
+            return Err(Error::invalid(vec![error]));
+        }
+    };
+    let mut verb: Verb = serde_path_to_error::deserialize(body).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        // A tagged enum loses its path on the way; serde's words name the field then.
+        let path = match message.split('`').nth(1) {
+            Some(name) if path == "." => name.to_owned(),
+            _ if path == "." => "verb".to_owned(),
+            _ => path,
+        };
+        Error::invalid(vec![FieldError::new(path, message)])
+    })?;
+    match &mut verb {
+        // Who asks decides it, not what is asked.
+        Verb::RunNow { api, .. } => *api = viewer.means == Means::Token,
+        Verb::MarkSuccess { reason, .. } => {
+            *reason = reason.trim().to_owned();
+            let long = reason.chars().count();
+            if long == 0 || long > REASON_CHARS_MAX {
+                let message = format!("a reason of 1 to {REASON_CHARS_MAX} characters is expected");
+                return Err(Error::invalid(vec![FieldError::new("reason", message)]));
+            }
+        }
+        _ => {}
+    }
+    Ok((verb, dry_run))
+}
+
+fn right_of(verb: &Verb) -> Right {
+    match verb {
+        Verb::PauseDispatch { .. } | Verb::ResumeDispatch { .. } => Right::Schedule,
+        Verb::Retire { .. } => Right::Write,
+        _ => Right::Execute,
+    }
+}
+
+/// Whose it is.
+///
+/// # Errors
+/// It is not there, by the field that names it.
+async fn project_of(app: &App, verb: &Verb) -> Result<ProjectId, Error> {
+    let missing = |path: &str, what: String| {
+        Error::invalid(vec![FieldError::new(path, format!("there is no {what}"))])
+    };
+    match verb {
+        Verb::RunNow { interface, .. } => {
+            let catalog = app.catalog().await?;
+            let found = catalog.interfaces.get(interface).map(|found| found.project);
+            found.ok_or_else(|| missing("interface", format!("interface {interface}")))
+        }
+        Verb::StopExecution { execution } | Verb::ResumeExecution { execution } => {
+            let found = store::execution::find(&app.db, *execution).await?;
+            let project = found.map(|found| found.project);
+            project.ok_or_else(|| missing("execution", format!("execution {execution}")))
+        }
+        Verb::Stop { run }
+        | Verb::Resume { run }
+        | Verb::Pause { run }
+        | Verb::Unpause { run }
+        | Verb::Kill { run, .. }
+        | Verb::MarkSuccess { run, .. }
+        | Verb::Abandon { run, .. } => {
+            let found = store::execution::runs(&app.db, &[*run]).await?;
+            let project = found.first().map(|found| found.project);
+            project.ok_or_else(|| missing("run", format!("run {run}")))
+        }
+        Verb::PauseDispatch { dispatch }
+        | Verb::ResumeDispatch { dispatch }
+        | Verb::RunDispatch { dispatch, .. } => {
+            let catalog = app.catalog().await?;
+            let found = catalog.dispatches.get(dispatch).map(|found| found.project);
+            found.ok_or_else(|| missing("dispatch", format!("dispatch {dispatch}")))
+        }
+        Verb::Retire { host } => {
+            let catalog = app.catalog().await?;
+            let found = catalog.hosts.get(host).map(|found| found.project);
+            found.ok_or_else(|| missing("host", format!("host {host}")))
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    cursor: Option<CommandId>,
+    limit: Option<u32>,
+}
+
+/// Newest first.
+async fn list(
+    State(app): State<App>,
+    viewer: Viewer,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>> {
+    let limit = asked.limit.unwrap_or(50).clamp(1, PAGE_MAX);
+    let rows = store::command::list(&app.db, asked.cursor, limit).await?;
+    let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.id.to_string());
+    let seen = rows.iter().filter(|row| viewer.sees(row.project));
+    let items: Vec<Value> = seen.map(item).collect();
+    Ok(Json(json!({ "items": items, "next": next })))
+}
+
+async fn show(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<CommandId>,
+) -> Result<Json<Value>> {
+    let row = store::command::find(&app.db, id).await?.filter(|row| viewer.sees(row.project));
+    row.map(|row| Json(item(&row))).ok_or_else(|| Error::not_found(format!("command {id}")))
+}
+
+fn item(row: &store::command::Listed) -> Value {
+    json!({
+        "id": row.id, "project": row.project, "verb": row.verb, "args": row.args,
+        "by": { "id": row.by, "name": row.by_name }, "at_ms": row.at,
+        "result": row.result, "plan": row.plan, "done_ms": row.done,
+    })
+}
