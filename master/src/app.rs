@@ -9,7 +9,9 @@ use crate::leader::status::LeaderStatus;
 use crate::logs::Logs;
 use crate::session::Sessions;
 use crate::store;
+use crate::web::events::Hub;
 use crate::web::frame::Templates;
+use crate::web::graph;
 use crate::web::login::Throttle;
 use shared::clock::Clock;
 use shared::ids::Millis;
@@ -38,6 +40,10 @@ pub struct Inner {
     pub templates: Templates,
     pub hashing: Semaphore,
     pub throttle: Throttle,
+    /// Browsers that listen.
+    pub live: Hub,
+    /// Pictures of late.
+    pub graphs: graph::Cache,
     /// The definitions as last read: see [`App::catalog`].
     catalog: Mutex<Arc<Catalog>>,
     pub started_ms: Millis,
@@ -84,6 +90,8 @@ impl App {
             templates,
             hashing: Semaphore::new(HASHES_MAX),
             throttle,
+            live: Hub::default(),
+            graphs: graph::Cache::default(),
             catalog: Mutex::default(),
             started_ms,
         })))

@@ -112,3 +112,56 @@ pub async fn wait(db: &Db, id: CommandId, at_most: Duration) -> db::Result<Optio
         Err(_) => Ok(None),
     }
 }
+
+/// A command as the trail shows it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub id: CommandId,
+    pub project: ProjectId,
+    pub verb: String,
+    /// As stored: `{"dry_run": …, "verb": {…}}`.
+    pub args: serde_json::Value,
+    pub by: UserId,
+    pub by_name: Option<String>,
+    pub at: Millis,
+    /// done or refused; none while nobody has answered.
+    pub result: Option<String>,
+    pub plan: Option<Plan>,
+    pub done: Option<Millis>,
+}
+
+const LISTED: &str = "SELECT c.id, c.project_id, c.verb, c.args, c.by_user, u.name AS by_name, \
+    c.at_ms, c.result, c.answer, c.done_ms FROM command c LEFT JOIN user_account u ON u.id = c.by_user";
+
+/// Newest first, those before `before`.
+///
+/// # Errors
+/// The database's.
+pub async fn list(db: &Db, before: Option<CommandId>, limit: u32) -> db::Result<Vec<Listed>> {
+    let before = before.map_or(i64::MAX, |id| id.0);
+    let text = format!("{LISTED} WHERE c.id < ? ORDER BY c.id DESC LIMIT {limit}");
+    db.query(text, params![before]).await?.iter().map(listed).collect()
+}
+
+/// # Errors
+/// The database's.
+pub async fn find(db: &Db, id: CommandId) -> db::Result<Option<Listed>> {
+    let row = db.first(format!("{LISTED} WHERE c.id = ?"), params![id]).await?;
+    row.as_ref().map(listed).transpose()
+}
+
+fn listed(row: &db::Row) -> db::Result<Listed> {
+    let result = row.opt_text("result")?.map(str::to_owned);
+    Ok(Listed {
+        id: CommandId(row.int("id")?),
+        project: ProjectId(row.int("project_id")?),
+        verb: row.text("verb")?.to_owned(),
+        args: row.json("args")?,
+        by: UserId(row.int("by_user")?),
+        by_name: row.opt_text("by_name")?.map(str::to_owned),
+        at: row.int("at_ms")?,
+        plan: row.opt_text("answer")?.and_then(|text| serde_json::from_str(text).ok()),
+        result,
+        done: row.opt_int("done_ms")?,
+    })
+}

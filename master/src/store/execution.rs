@@ -359,9 +359,8 @@ fn raw(ids: &[RunId]) -> Vec<i64> {
 pub async fn counts(db: &Db, runs: &[RunId]) -> Result<BTreeMap<RunId, BTreeMap<String, i64>>> {
     let sql = "SELECT run_id, state, COUNT(*) AS n FROM job_run WHERE run_id IN ({}) \
                GROUP BY run_id, state";
-    let read = |row: &Row| {
-        Ok((RunId(row.int("run_id")?), row.text("state")?.to_owned(), row.int("n")?))
-    };
+    let read =
+        |row: &Row| Ok((RunId(row.int("run_id")?), row.text("state")?.to_owned(), row.int("n")?));
     let mut counts: BTreeMap<RunId, BTreeMap<String, i64>> = BTreeMap::new();
     for (run, state, n) in for_ids(db, sql, &raw(runs), &[], read).await? {
         counts.entry(run).or_default().insert(state, n);
@@ -410,11 +409,7 @@ pub struct Counters {
 }
 
 /// Of these projects, or of all.
-pub async fn counters(
-    db: &Db,
-    projects: Option<&[ProjectId]>,
-    since: Millis,
-) -> Result<Counters> {
+pub async fn counters(db: &Db, projects: Option<&[ProjectId]>, since: Millis) -> Result<Counters> {
     let (clause, of) = of_projects(projects);
     let live = format!(
         "SELECT state, COUNT(*) AS n FROM execution \

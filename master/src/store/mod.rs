@@ -18,6 +18,7 @@ pub mod job;
 pub mod project;
 
 pub mod command;
+pub mod execution;
 pub mod leader;
 pub mod outbox;
 pub mod run;

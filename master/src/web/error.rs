@@ -79,6 +79,11 @@ impl Error {
         error
     }
 
+    /// It was there, and is not any more, or not yet.
+    pub fn gone(detail: impl Into<String>) -> Error {
+        Error::new(StatusCode::NOT_FOUND, "gone", detail)
+    }
+
     /// Somebody else was first, or something depends on it.
     pub fn conflict(detail: impl Into<String>) -> Error {
         Error::new(StatusCode::CONFLICT, "conflict", detail)

@@ -59,11 +59,7 @@ pub struct Hub {
 
 impl Default for Hub {
     fn default() -> Hub {
-        Hub {
-            state: Mutex::default(),
-            wake: Notify::new(),
-            follows: Semaphore::new(FOLLOWS_MAX),
-        }
+        Hub { state: Mutex::default(), wake: Notify::new(), follows: Semaphore::new(FOLLOWS_MAX) }
     }
 }
 
@@ -184,9 +180,7 @@ fn respond(guard: Guard, receive: mpsc::Receiver<Message>) -> Response {
     let until = futures::StreamExt::take_until(events, Box::pin(tokio::time::sleep(LIFE)));
     let mut response = Sse::new(until).into_response();
     // A proxy that collects an answer before it passes it on would make nothing of "live".
-    response
-        .headers_mut()
-        .insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     response
 }
 

@@ -17,7 +17,6 @@ use crate::store;
 use crate::store::execution::{Cursor, Execution, Filter, PAGE_MAX, word};
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::response::IntoResponse;
 use mesh::Folded;
 use minijinja::context;
 use minijinja::value::Serde;
@@ -68,7 +67,8 @@ impl Asked {
     fn filter(&self, viewer: &Viewer, zone: &str) -> Result<Filter, Error> {
         let mut errors = Vec::new();
         let mut filter = Filter { projects: seen_projects(viewer), ..Filter::default() };
-        filter.interface = field(&mut errors, "interface", &self.interface, "the id of an interface");
+        filter.interface =
+            field(&mut errors, "interface", &self.interface, "the id of an interface");
         filter.dispatch = field(&mut errors, "dispatch", &self.dispatch, "the id of a dispatch");
         filter.period = field(&mut errors, "period", &self.period, "a period such as 2026-11-20");
         for word in self.state.split(',').filter(|word| !word.is_empty()) {
@@ -144,7 +144,11 @@ pub(super) fn seen_projects(viewer: &Viewer) -> Option<Vec<ProjectId>> {
 }
 
 /// One page of a list: the items, and the cursor of the next.
-async fn page_of(app: &App, asked: &Asked, viewer: &Viewer) -> Result<(Vec<Value>, Option<String>)> {
+async fn page_of(
+    app: &App,
+    asked: &Asked,
+    viewer: &Viewer,
+) -> Result<(Vec<Value>, Option<String>)> {
     let filter = asked.filter(viewer, &app.config.web.zone)?;
     let (after, limit) = asked.page()?;
     let mut found = store::execution::list(&app.db, &filter, after, limit + 1).await?;
@@ -175,16 +179,15 @@ pub(super) async fn items(app: &App, found: &[Execution]) -> crate::db::Result<V
 /// An execution as API and pages give it.
 fn execution_json(catalog: &Catalog, execution: &Execution, jobs: Value) -> Value {
     let interface = catalog.interfaces.get(&execution.interface);
-    let interface =
-        interface.map_or_else(|| format!("interface {}", execution.interface), |it| it.name.clone());
+    let interface = interface
+        .map_or_else(|| format!("interface {}", execution.interface), |it| it.name.clone());
     let dispatch = execution.dispatch.map(|id| {
         let dispatch = catalog.dispatches.get(&id);
         let name = dispatch.map_or_else(|| format!("dispatch {id}"), |it| it.name.clone());
         json!({ "id": id, "name": name })
     });
-    let total: i64 = jobs
-        .as_object()
-        .map_or(0, |jobs| jobs.values().filter_map(Value::as_i64).sum());
+    let total: i64 =
+        jobs.as_object().map_or(0, |jobs| jobs.values().filter_map(Value::as_i64).sum());
     json!({
         "id": execution.id,
         "project": execution.project,
@@ -398,11 +401,11 @@ async fn detail_page(page: Page, Path(id): Path<String>) -> Result {
     let counts = whole.counts();
     let shown = execution_json(&whole.catalog, &whole.execution, json!(counts));
     let roots = roots(&page.app, &whole).await?;
-    let given_up: Vec<Value> = whole.given_up().into_iter().map(|run| whole.run_json(run)).collect();
+    let given_up: Vec<Value> =
+        whole.given_up().into_iter().map(|run| whole.run_json(run)).collect();
     let usual = usual(&page.app, whole.execution.interface).await?;
     let may = viewer.may(Right::Execute, whole.execution.project);
-    let failed: usize =
-        counts.iter().filter(|(state, _)| is_failure(state)).map(|(_, n)| n).sum();
+    let failed: usize = counts.iter().filter(|(state, _)| is_failure(state)).map(|(_, n)| n).sum();
     let data = json!({
         "execution": shown, "runs": runs_json(&whole), "batch": whole.execution.batch,
         "may_execute": may, "usual_ms": usual,
@@ -440,7 +443,9 @@ fn parameters(whole: &Whole) -> Vec<Value> {
     let given = &whole.execution.params;
     let mut shown: Vec<Value> = given
         .iter()
-        .map(|(name, value)| json!({ "layer": "execution", "of": "", "name": name, "value": value }))
+        .map(
+            |(name, value)| json!({ "layer": "execution", "of": "", "name": name, "value": value }),
+        )
         .collect();
     for run in &whole.runs {
         let Some(interface) = whole.definition(run) else { continue };
@@ -470,8 +475,7 @@ async fn job_api(
     let attempts = store::execution::attempts(&app.db, run, job).await?;
     let mut shown = whole.job_json(row);
     shown["run_state"] = json!(run_word(of));
-    shown["interface"] =
-        json!({ "id": of.interface, "name": whole.interface_name(of.interface) });
+    shown["interface"] = json!({ "id": of.interface, "name": whole.interface_name(of.interface) });
     shown["period"] = json!(of.period);
     shown["attempts"] = attempts.iter().rev().map(|one| whole.attempt_json(one)).collect();
     shown["verbs"] = json!(job_verbs(&row.state, viewer.may(Right::Execute, of.project)));

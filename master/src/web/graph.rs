@@ -83,7 +83,8 @@ pub fn text_width(text: &str) -> usize {
 /// Draws it. Every index must name something that is there; edges that do not are not drawn.
 pub fn layout(mesh: &Mesh) -> Layout {
     let inner = Inner::of(mesh);
-    let sizes: Vec<[i32; 2]> = (0..mesh.groups.len()).map(|group| inner.size(mesh, group)).collect();
+    let sizes: Vec<[i32; 2]> =
+        (0..mesh.groups.len()).map(|group| inner.size(mesh, group)).collect();
     let boxes = outer_edges(mesh);
     let right = draw(&Graph { sizes: sizes.clone(), edges: boxes.clone() }, GAP_GROUPS);
     let turned = sizes.iter().map(|&[width, height]| [height, width]).collect();

@@ -157,9 +157,7 @@ async fn look(
     for stream in [Stream::Out, Stream::Err] {
         let part = match (streams.contains(&stream), way) {
             (false, _) => LogPart { ended: true, ..LogPart::default() },
-            (true, Way::From(place)) => {
-                app.logs.read(id, stream, place.of(stream), max).await?
-            }
+            (true, Way::From(place)) => app.logs.read(id, stream, place.of(stream), max).await?,
             (true, Way::End) => app.logs.tail(id, stream, max).await?,
             (true, Way::Before(place)) => {
                 let end = place.of(stream);
@@ -178,9 +176,8 @@ async fn look(
 
 fn arrange(parts: Vec<(LogPart, Stream)>, streams: &[Stream], way: Way) -> Shown {
     let forward = matches!(way, Way::From(_));
-    let mut split = parts.iter().map(|(part, stream)| {
-        lines::split(part, *stream, forward || part.from == 0)
-    });
+    let mut split =
+        parts.iter().map(|(part, stream)| lines::split(part, *stream, forward || part.from == 0));
     let (out, err) = (split.next().unwrap_or_default(), split.next().unwrap_or_default());
     let mut merged = lines::merge(out, err);
     let pair = [(&parts[0].0, Stream::Out), (&parts[1].0, Stream::Err)];
@@ -209,9 +206,10 @@ fn arrange(parts: Vec<(LogPart, Stream)>, streams: &[Stream], way: Way) -> Shown
         shown.next.set(*stream, if part.bytes.is_empty() { part.from.min(part.len) } else { next });
         shown.len.set(*stream, part.len);
         shown.ended &= part.ended && shown.next.of(*stream) >= part.len;
-        shown.holes.extend(part.hole.map(|(from, until)| {
-            json!({ "stream": stream, "from": from, "until": until })
-        }));
+        shown.holes.extend(
+            part.hole
+                .map(|(from, until)| json!({ "stream": stream, "from": from, "until": until })),
+        );
     }
     shown.lines = merged;
     shown
@@ -312,8 +310,10 @@ async fn search(
     {
         let shown = look(&app, attempt.id, &streams, Way::From(place), PART_MAX).await?;
         let found = shown.lines.iter().filter(|line| pattern.is_match(&line.text));
-        matches.extend(found.map(|line| json!({ "stream": line.stream, "from": line.from,
-            "at_ms": line.at_ms, "text": line.text.chars().take(300).collect::<String>() })));
+        matches.extend(found.map(|line| {
+            json!({ "stream": line.stream, "from": line.from,
+            "at_ms": line.at_ms, "text": line.text.chars().take(300).collect::<String>() })
+        }));
         let step = (shown.next.out - place.out.min(shown.next.out))
             + (shown.next.err - place.err.min(shown.next.err));
         read += step;
@@ -361,7 +361,8 @@ async fn download(
     });
     let mut response = Response::new(Body::from_stream(parts));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/octet-stream"));
+    headers
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/octet-stream"));
     let disposition = format!("attachment; filename=\"{name}\"");
     if let Ok(value) = disposition.parse() {
         headers.insert(header::CONTENT_DISPOSITION, value);
@@ -379,7 +380,9 @@ async fn page(page: Page, Path(attempt): Path<String>) -> Result {
     let others = store::execution::attempts(&app.db, attempt.id.run, attempt.id.job).await?;
     let others: Vec<Value> = others
         .iter()
-        .map(|one| json!({ "id": one.id.to_string(), "number": one.id.number, "end": one.end_kind }))
+        .map(
+            |one| json!({ "id": one.id.to_string(), "number": one.id.number, "end": one.end_kind }),
+        )
         .collect();
     let host = catalog.hosts.get(&attempt.host).map(|host| host.name.clone());
     page.render(

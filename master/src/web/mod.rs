@@ -16,6 +16,12 @@ pub mod save;
 pub mod home;
 pub mod login;
 
+pub mod command;
+pub mod events;
+pub mod execution;
+pub mod graph;
+pub mod log;
+
 mod edge;
 
 use crate::app::App;
@@ -30,7 +36,14 @@ pub use frame::Page;
 
 /// The URL map.
 pub fn routes() -> Routes {
-    Routes::default().merge(assets::routes()).merge(login::routes()).merge(home::routes())
+    Routes::default()
+        .merge(assets::routes())
+        .merge(login::routes())
+        .merge(home::routes())
+        .merge(execution::routes())
+        .merge(log::routes())
+        .merge(command::routes())
+        .merge(events::routes())
 }
 
 /// All pages and the API, ready to be served.

@@ -78,8 +78,7 @@ impl Picture {
         for (group, rect) in self.groups.iter_mut().zip(&layout.groups) {
             group["rect"] = json!(rect);
         }
-        for ((node, place), rect) in
-            self.nodes.iter_mut().zip(&self.mesh.nodes).zip(&layout.nodes)
+        for ((node, place), rect) in self.nodes.iter_mut().zip(&self.mesh.nodes).zip(&layout.nodes)
         {
             node["rect"] = json!(rect);
             node["group"] = json!(place.group);
@@ -132,7 +131,9 @@ pub fn of_execution(whole: &Whole, folded: &Folded, cache: &Cache) -> Value {
         by_interface.entry(run.interface).or_default().push(group);
     }
     for job in &whole.jobs {
-        let (Some(&group), Some(run)) = (groups.get(&job.run), whole.run(job.run)) else { continue };
+        let (Some(&group), Some(run)) = (groups.get(&job.run), whole.run(job.run)) else {
+            continue;
+        };
         let about = json!({
             "id": node_id(job.run, job.job), "name": whole.job_name(run, job.job),
             "state": job.state, "reason": job.reason,

@@ -292,10 +292,8 @@ async fn definitions(
             }
         }
     }
-    for key in missing {
-        if let Some(interface) = store::catalog::version(db, key.0, key.1).await? {
-            found.insert(key, Arc::new(interface));
-        }
+    if !missing.is_empty() {
+        found.extend(store::catalog::versions(db, &missing).await?);
     }
     Ok(found)
 }

@@ -150,8 +150,7 @@ impl Web {
         let count = self.height.len();
         self.at = vec![0; count];
         let mut seen = vec![false; count];
-        let mut roots: Vec<usize> =
-            (0..count).filter(|&v| v >= self.nodes || linked[v]).collect();
+        let mut roots: Vec<usize> = (0..count).filter(|&v| v >= self.nodes || linked[v]).collect();
         roots.sort_by_key(|&v| (rank_of[v], v));
         for root in roots {
             let mut stack = vec![root];
@@ -295,8 +294,7 @@ impl Web {
             let (mut sum, mut weight) = (0.0, 0.0);
             for other in near.iter().flat_map(|side| side.get(vertex)).flatten() {
                 // A bend beside a bend should make a straight line.
-                let stiff =
-                    if vertex >= self.nodes && *other >= self.nodes { 8.0 } else { 1.0 };
+                let stiff = if vertex >= self.nodes && *other >= self.nodes { 8.0 } else { 1.0 };
                 sum += middle[*other] * stiff;
                 weight += stiff;
             }
@@ -331,8 +329,7 @@ impl Web {
             .flatten()
             .map(|&v| middle[v] - f64::from(self.height[v]) / 2.0)
             .fold(f64::INFINITY, f64::min);
-        let mut drawing =
-            Drawing { nodes: vec![[0, 0]; self.nodes], ..Drawing::default() };
+        let mut drawing = Drawing { nodes: vec![[0, 0]; self.nodes], ..Drawing::default() };
         let (mut left, mut columns) = (0, vec![[0, 0]; self.height.len()]);
         for layer in &self.layers {
             let width = wide(layer);

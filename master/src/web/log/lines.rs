@@ -11,36 +11,36 @@ use shared::wire::{LogPart, Mark, Stream};
 const LINE_MAX: usize = 16 * 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Line {
-    pub stream: Stream,
+pub(super) struct Line {
+    pub(super) stream: Stream,
     /// Its first byte in the stream's file: how it is named in links.
-    pub from: u64,
+    pub(super) from: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub at_ms: Option<Millis>,
-    pub text: String,
+    pub(super) at_ms: Option<Millis>,
+    pub(super) text: String,
     /// Its end has not been written yet: it will be told again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub open: bool,
+    pub(super) open: bool,
     #[serde(skip)]
-    pub until: u64,
+    pub(super) until: u64,
 }
 
 /// Where to begin: one offset per stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    pub out: u64,
-    pub err: u64,
+pub(super) struct Place {
+    pub(super) out: u64,
+    pub(super) err: u64,
 }
 
 impl Place {
-    pub fn of(self, stream: Stream) -> u64 {
+    pub(super) fn of(self, stream: Stream) -> u64 {
         match stream {
             Stream::Out => self.out,
             Stream::Err => self.err,
         }
     }
 
-    pub fn set(&mut self, stream: Stream, at: u64) {
+    pub(super) fn set(&mut self, stream: Stream, at: u64) {
         match stream {
             Stream::Out => self.out = at,
             Stream::Err => self.err = at,
@@ -56,7 +56,7 @@ impl std::fmt::Display for Place {
 
 /// One stream's part as lines. `whole` says that the part begins at the beginning of a line;
 /// otherwise what comes before the first newline is left out.
-pub fn split(part: &LogPart, stream: Stream, whole: bool) -> Vec<Line> {
+pub(super) fn split(part: &LogPart, stream: Stream, whole: bool) -> Vec<Line> {
     let bytes = &part.bytes[..];
     let end = part.from + bytes.len() as u64;
     let mut at = match (whole, bytes.iter().position(|&byte| byte == b'\n')) {
@@ -123,7 +123,7 @@ fn shown(bytes: &[u8]) -> String {
 }
 
 /// Both streams by time; of one time, out first. Each stream keeps its own order.
-pub fn merge(out: Vec<Line>, err: Vec<Line>) -> Vec<Line> {
+pub(super) fn merge(out: Vec<Line>, err: Vec<Line>) -> Vec<Line> {
     let mut merged = Vec::with_capacity(out.len() + err.len());
     let (mut out, mut err) = (out.into_iter().peekable(), err.into_iter().peekable());
     while let (Some(a), Some(b)) = (out.peek(), err.peek()) {
@@ -137,10 +137,11 @@ pub fn merge(out: Vec<Line>, err: Vec<Line>) -> Vec<Line> {
 
 /// Reading forward: if one stream's part ends before the stream does, lines of the other that are
 /// later than its last one wait for the next page.
-pub fn cut_after(lines: &mut Vec<Line>, parts: [(&LogPart, Stream); 2]) {
+pub(super) fn cut_after(lines: &mut Vec<Line>, parts: [(&LogPart, Stream); 2]) {
     for (part, stream) in parts {
         let more = part.from + (part.bytes.len() as u64) < part.len;
-        let last = lines.iter().rev().find(|line| line.stream == stream).and_then(|line| line.at_ms);
+        let last =
+            lines.iter().rev().find(|line| line.stream == stream).and_then(|line| line.at_ms);
         if let (true, Some(last)) = (more, last) {
             lines.retain(|line| line.stream == stream || line.at_ms.is_none_or(|at| at <= last));
         }
@@ -149,7 +150,7 @@ pub fn cut_after(lines: &mut Vec<Line>, parts: [(&LogPart, Stream); 2]) {
 
 /// Reading backward: lines of one stream that are older than where the other begins wait for the
 /// page before.
-pub fn cut_before(lines: &mut Vec<Line>, parts: [(&LogPart, Stream); 2]) {
+pub(super) fn cut_before(lines: &mut Vec<Line>, parts: [(&LogPart, Stream); 2]) {
     for (part, stream) in parts {
         let first = lines.iter().find(|line| line.stream == stream).and_then(|line| line.at_ms);
         if let (true, Some(first)) = (part.from > 0, first) {
@@ -163,7 +164,7 @@ const CAUSE: &str = r"(?i)\b(error|exception|fatal|failed|failure|panic(ked)?|tr
 
 /// The line of an output's tail that most likely says why it failed: the last one with such a word
 /// that is no frame of a stack; else the last that says anything.
-pub fn cause(lines: &[Line]) -> Option<&Line> {
+pub(super) fn cause(lines: &[Line]) -> Option<&Line> {
     static WORDS: std::sync::OnceLock<Option<regex::Regex>> = std::sync::OnceLock::new();
     let words = WORDS.get_or_init(|| regex::Regex::new(CAUSE).ok()).as_ref();
     let says = |line: &&Line| !line.text.trim().is_empty();
@@ -251,13 +252,11 @@ mod tests {
         let marks = [(100, 2, 0), (200, 2, 2), (300, 4, 2), (400, 4, 4)];
         // Of out only the first line is read; there is more.
         let (out, err) = (part(b"1\n", 0, 4, &marks), part(b"2\n4\n", 0, 4, &marks));
-        let mut lines =
-            merge(split(&out, Stream::Out, true), split(&err, Stream::Err, true));
+        let mut lines = merge(split(&out, Stream::Out, true), split(&err, Stream::Err, true));
         cut_after(&mut lines, [(&out, Stream::Out), (&err, Stream::Err)]);
         assert_eq!(texts(&lines), ["1"]);
         let (out, err) = (part(b"3\n", 2, 4, &marks), part(b"2\n4\n", 0, 4, &marks));
-        let mut lines =
-            merge(split(&out, Stream::Out, true), split(&err, Stream::Err, true));
+        let mut lines = merge(split(&out, Stream::Out, true), split(&err, Stream::Err, true));
         cut_before(&mut lines, [(&out, Stream::Out), (&err, Stream::Err)]);
         assert_eq!(texts(&lines), ["3", "4"]);
     }
@@ -270,7 +269,10 @@ mod tests {
         };
         check("go\nERROR: no space left\ncleaning up\n", Some("ERROR: no space left"));
         check("awk: cannot open x\nexit\n", Some("awk: cannot open x"));
-        check("Exception in thread main\n  at a.Failed.error(A.java)\n", Some("Exception in thread main"));
+        check(
+            "Exception in thread main\n  at a.Failed.error(A.java)\n",
+            Some("Exception in thread main"),
+        );
         check("one\ntwo\n\n", Some("two"));
         check("\n\n", None);
     }
