@@ -119,6 +119,22 @@ fn name_problem(name: &str) -> Option<String> {
 }
 
 pub fn check_interface(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldError> {
+    let mut errors = interface_fields(catalog, draft);
+    if errors.is_empty() {
+        let catalog = mesh::with_interface(catalog, draft);
+        let own = draft.id.unwrap_or_default();
+        if let Some(cycle) = mesh::cycle(&catalog, &[Node::Begin(own)]) {
+            let parents = &draft.spec.parents;
+            let at = parents.iter().position(|it| cycle.has(Node::End(it.interface)));
+            let path = at.map_or("parents".into(), |at| format!("parents[{at}].interface"));
+            errors.push(FieldError::new(path, cycle.words(&catalog)));
+        }
+    }
+    errors
+}
+
+/// All but cycles: who saves many at once looks for those once, in [`mesh::any_cycle`].
+pub fn interface_fields(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldError> {
     let (mut errors, spec) = (Errors::default(), draft.spec);
     errors.name(draft.name);
     let twin = catalog.interfaces.values().find(|other| {
@@ -161,15 +177,6 @@ pub fn check_interface(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldEr
     errors.0.extend(params::check(&spec.params, &below));
     if let Some(id) = draft.id {
         check_users(&mut errors, catalog, id, spec.granularity);
-    }
-    if errors.0.is_empty() {
-        let catalog = mesh::with_interface(catalog, draft);
-        let own = draft.id.unwrap_or_default();
-        if let Some(cycle) = mesh::cycle(&catalog, &[Node::Begin(own)]) {
-            let at = spec.parents.iter().position(|it| cycle.has(Node::End(it.interface)));
-            let path = at.map_or("parents".into(), |at| format!("parents[{at}].interface"));
-            errors.add(path, cycle.words(&catalog));
-        }
     }
     errors.0
 }
@@ -248,6 +255,25 @@ fn word(granularity: Granularity) -> &'static str {
 }
 
 pub fn check_job(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
+    let (mut errors, spec) = (job_fields(catalog, draft), draft.spec);
+    if errors.is_empty() {
+        let catalog = mesh::with_job(catalog, draft);
+        if let Some(cycle) = mesh::cycle(&catalog, &[Node::Job(draft.id.unwrap_or_default())]) {
+            let after = spec.after.iter().position(|it| cycle.has(Node::Job(it.job)));
+            let need = spec.needs.iter().position(|it| cycle.has(Node::Job(it.job)));
+            let path = match (after, need) {
+                (Some(at), _) => format!("after[{at}].job"),
+                (None, Some(at)) => format!("needs[{at}].job"),
+                (None, None) => "after".into(),
+            };
+            errors.push(FieldError::new(path, cycle.words(&catalog)));
+        }
+    }
+    errors
+}
+
+/// All but cycles, as [`interface_fields`].
+pub fn job_fields(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
     let (mut errors, spec) = (Errors::default(), draft.spec);
     errors.name(draft.name);
     let Some(interface) = catalog.interfaces.get(&draft.interface) else {
@@ -275,19 +301,6 @@ pub fn check_job(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
     errors.0.extend(params::check(&spec.params, &below));
     let known = |name: &str| spec.params.contains_key(name) || below(name);
     errors.0.extend(kind::check_placeholders(&spec.kind, &spec.fields, &known));
-    if errors.0.is_empty() {
-        let catalog = mesh::with_job(catalog, draft);
-        if let Some(cycle) = mesh::cycle(&catalog, &[Node::Job(draft.id.unwrap_or_default())]) {
-            let after = spec.after.iter().position(|it| cycle.has(Node::Job(it.job)));
-            let need = spec.needs.iter().position(|it| cycle.has(Node::Job(it.job)));
-            let path = match (after, need) {
-                (Some(at), _) => format!("after[{at}].job"),
-                (None, Some(at)) => format!("needs[{at}].job"),
-                (None, None) => "after".into(),
-            };
-            errors.add(path, cycle.words(&catalog));
-        }
-    }
     errors.0
 }
 
