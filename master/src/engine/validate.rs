@@ -405,7 +405,7 @@ pub fn check_dispatch(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldErro
     }
     errors.chars("description", &spec.description, DESCRIPTION_CHARS_MAX);
     let interface = catalog.interfaces.get(&spec.interface);
-    if !interface.is_some_and(|interface| interface.project == draft.project) {
+    if interface.is_none_or(|interface| interface.project != draft.project) {
         let message = format!("there is no interface {} in this project", spec.interface);
         errors.add("interface", message);
     }

@@ -37,4 +37,11 @@ impl Edit {
         let sql = "UPDATE revision SET value = value + 1 WHERE name = ?";
         guard(sql, params!["definition"])
     }
+
+    /// First in a batch that was judged against all definitions as they were at this revision:
+    /// [`crate::db::Error::Conflict`] when anything was edited since.
+    pub fn unchanged_since(&self, revision: i64) -> Write {
+        let sql = "UPDATE revision SET value = value + 1 WHERE name = ? AND value = ?";
+        guard(sql, params!["definition", revision])
+    }
 }

@@ -13,6 +13,8 @@ pub mod i18n;
 pub mod list;
 pub mod save;
 
+pub mod api;
+
 pub mod home;
 pub mod login;
 
@@ -44,6 +46,7 @@ pub fn routes() -> Routes {
         .merge(log::routes())
         .merge(command::routes())
         .merge(events::routes())
+        .merge(api::apply::routes())
 }
 
 /// All pages and the API, ready to be served.

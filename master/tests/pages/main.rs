@@ -1,5 +1,6 @@
 //! Pages and API through the router, without a socket.
 
 mod app;
+mod apply;
 
 mod access;

@@ -1,0 +1,262 @@
+//! `POST /api/v1/apply`: many definitions at once, all of them or none.
+//!
+//! Documents name things ([`documents`]); names become ids and everything is judged together
+//! ([`resolve`]); what differs is shown ([`diff`]) and, unless it is a dry run, written in one batch
+//! that is refused when anybody has edited a definition meanwhile. Called by `hcndc apply`.
+
+pub mod diff;
+pub mod documents;
+pub mod resolve;
+
+use crate::app::App;
+use crate::bus::Topic;
+use crate::db;
+use crate::engine::catalog::Catalog;
+use crate::store::edit::Edit;
+use crate::store::{dispatch, host, interface, job, sequence};
+use crate::web::Routes;
+use crate::web::auth::{Right, Viewer};
+use crate::web::error::{Error, Result};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use diff::{Action, Change};
+use documents::{Apply, DOCUMENTS_MAX, ITEMS_MAX, Item, Problem, What};
+use resolve::{Ids, Resolved, resolve};
+use serde::Serialize;
+use shared::ids::*;
+use shared::kind::FieldError;
+
+/// Somebody else edits at the same moment: read again and try again, so often.
+const TRIES: u32 = 5;
+
+pub fn routes() -> Routes {
+    Routes::default().post("/api/v1/apply", Right::View, apply)
+}
+
+/// What came of it, or would.
+#[derive(Debug, Serialize)]
+pub struct Applied {
+    pub dry_run: bool,
+    pub changes: Vec<Change>,
+    /// Definitions that are as the documents say already.
+    pub unchanged: usize,
+}
+
+async fn apply(State(app): State<App>, viewer: Viewer, body: Bytes) -> Result<Json<Applied>> {
+    let mut json = serde_json::Deserializer::from_slice(&body);
+    let asked: Apply = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        Error::invalid(vec![FieldError::new(error.path().to_string(), error.inner().to_string())])
+    })?;
+    if asked.documents.len() > DOCUMENTS_MAX {
+        let detail = format!("at most {DOCUMENTS_MAX} documents can be applied at once");
+        return Err(Error::bad_request(detail));
+    }
+    let items = documents::items(asked.documents).map_err(refused)?;
+    if items.len() > ITEMS_MAX {
+        let detail = format!("at most {ITEMS_MAX} definitions can be applied at once");
+        return Err(Error::bad_request(detail));
+    }
+    for _ in 0..TRIES {
+        match once(&app, &viewer, &items, asked.dry_run).await {
+            Ok(applied) => return Ok(Json(applied)),
+            Err(Failure::Conflict) => {}
+            Err(Failure::Told(error)) => return Err(error),
+        }
+    }
+    Err(Error::conflict("definitions are being edited all the time; try again"))
+}
+
+enum Failure {
+    /// Somebody has edited something since the catalog was read.
+    Conflict,
+    Told(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Told(error)
+    }
+}
+
+impl From<db::Error> for Failure {
+    fn from(error: db::Error) -> Failure {
+        match error {
+            db::Error::Conflict | db::Error::Duplicate { .. } => Failure::Conflict,
+            error => Failure::Told(error.into()),
+        }
+    }
+}
+
+async fn once(
+    app: &App,
+    viewer: &Viewer,
+    items: &[Item],
+    dry_run: bool,
+) -> Result<Applied, Failure> {
+    let catalog = app.catalog().await?;
+    let mut resolved = resolve(&catalog, items.to_vec(), Ids::NOBODY).map_err(refused)?;
+    let mut changes = diff::changes(&catalog, &resolved);
+    allowed(viewer, &catalog, &resolved, &changes)?;
+    if !dry_run && changes.iter().any(|change| change.action != Action::None) {
+        // Only now, as ids are not given back.
+        let ids = take(&app.db, resolved.taken).await?;
+        resolved = resolve(&catalog, items.to_vec(), ids).map_err(refused)?;
+        changes = diff::changes(&catalog, &resolved);
+        let edit = Edit {
+            by: viewer.id,
+            from: viewer.address.clone(),
+            at: app.db.now_ms().await?,
+            note: "apply".into(),
+        };
+        let mut batch = vec![edit.unchanged_since(catalog.revision)];
+        batch.extend(writes(app, &catalog, &resolved, &changes, &edit).await?);
+        app.db.commit(batch).await?;
+        app.bus.nudge(Topic::Definition);
+    }
+    let all = changes.len();
+    changes.retain(|change| change.action != Action::None);
+    let unchanged = all - changes.len();
+    Ok(Applied { dry_run, changes, unchanged })
+}
+
+fn refused(problems: Vec<Problem>) -> Error {
+    let said = |problem: &Problem| {
+        let place = match problem.source.is_empty() {
+            true => format!("{}: {}", problem.object, problem.path),
+            false => format!("{}: {}: {}", problem.source, problem.object, problem.path),
+        };
+        FieldError::new(place, problem.message.clone())
+    };
+    Error::invalid(problems.iter().map(said).collect())
+}
+
+/// Who applies needs the right for everything that changes, and to see what is named.
+fn allowed(
+    viewer: &Viewer,
+    catalog: &Catalog,
+    resolved: &Resolved,
+    changes: &[Change],
+) -> Result<(), Error> {
+    for change in changes {
+        let right = match (change.action, change.kind) {
+            (Action::None, _) => Right::View,
+            (_, What::Dispatch) => Right::Schedule,
+            (_, What::Host | What::Interface | What::Job) => Right::Write,
+        };
+        viewer.must(right, change.project)?;
+        // What is moved out of a project needs the right there as well.
+        if let Some(old) = change.old_project(catalog, resolved)
+            && old != change.project
+        {
+            viewer.must(right, old)?;
+        }
+    }
+    Ok(())
+}
+
+async fn take(db: &db::Db, count: Ids) -> db::Result<Ids> {
+    let next = async |name: &'static str, count: i64| match u32::try_from(count) {
+        Ok(0) | Err(_) => Ok(0),
+        Ok(count) => sequence::take(db, name, count).await,
+    };
+    Ok(Ids {
+        host: next("host", count.host).await?,
+        interface: next("interface", count.interface).await?,
+        job: next("job", count.job).await?,
+        dispatch: next("dispatch", count.dispatch).await?,
+    })
+}
+
+/// Everything that changes. An interface goes on by one version, whatever of it changes.
+async fn writes(
+    app: &App,
+    old: &Catalog,
+    resolved: &Resolved,
+    changes: &[Change],
+    edit: &Edit,
+) -> db::Result<Vec<db::Write>> {
+    let versions = job::metas(&app.db).await?;
+    let new = &resolved.catalog;
+    let mut writes = Vec::new();
+    for id in diff::interfaces(changes) {
+        let Some(it) = new.interfaces.get(&id) else { continue };
+        let put = interface::Put { id, project: it.project, name: &it.name, spec: &it.spec };
+        writes.extend(match old.interfaces.get(&id) {
+            None => interface::insert(&put, edit)?,
+            Some(old) => interface::update(&put, old.version, edit)?,
+        });
+    }
+    for change in changes.iter().filter(|change| change.action != Action::None) {
+        match change.kind {
+            What::Interface => {}
+            What::Host => {
+                let Some(it) = new.hosts.get(&HostId(change.id)) else { continue };
+                let put = host::Put {
+                    id: it.id,
+                    project: it.project,
+                    name: &it.name,
+                    agent: &it.agent,
+                    spec: &it.spec,
+                };
+                writes.extend(match old.hosts.get(&it.id) {
+                    None => host::insert(&put, edit)?,
+                    Some(old) => host::update(&put, old.version, edit)?,
+                });
+            }
+            What::Dispatch => {
+                let Some(it) = new.dispatches.get(&DispatchId(change.id)) else { continue };
+                let put = dispatch::Put {
+                    id: it.id,
+                    project: it.project,
+                    name: &it.name,
+                    spec: &it.spec,
+                };
+                writes.extend(match old.dispatches.get(&it.id) {
+                    None => dispatch::insert(&put, edit)?,
+                    Some(old) => dispatch::update(&put, old.version, edit)?,
+                });
+            }
+            What::Job => writes.extend(job_writes(old, new, change, &versions, edit)?),
+        }
+    }
+    Ok(writes)
+}
+
+type Versions = std::collections::BTreeMap<i64, interface::Meta>;
+
+fn job_writes(
+    old: &Catalog,
+    new: &Catalog,
+    change: &Change,
+    versions: &Versions,
+    edit: &Edit,
+) -> db::Result<Vec<db::Write>> {
+    let Some(interface) = change.interface_id else { return Ok(Vec::new()) };
+    let version = old.interfaces.get(&interface).map_or(0, |old| old.version) + 1;
+    let id = JobId(change.id);
+    let of = |catalog: &Catalog| {
+        let jobs = &catalog.interfaces.get(&interface)?.jobs;
+        let at = jobs.binary_search_by_key(&id, |job| job.id).ok()?;
+        Some(jobs[at].clone())
+    };
+    let Some(found) = of(new).or_else(|| of(old)) else { return Ok(Vec::new()) };
+    let put = job::Put {
+        id,
+        project: change.project,
+        interface,
+        name: &found.name,
+        spec: &found.spec,
+        version,
+    };
+    let from = versions.get(&id.0).map_or(0, |meta| meta.version);
+    match change.action {
+        Action::Create => job::insert(&put, edit),
+        Action::Update => job::update(&put, from, edit),
+        Action::Delete => job::delete(&put, from, edit),
+        Action::None => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,493 @@
+//! From documents to definitions: names become ids, specs are read, and everything is judged
+//! together. Pure: the catalog as it is goes in, the catalog as it would be comes out.
+
+use super::documents::{Item, Problem, What};
+use crate::engine::catalog::{Catalog, Dispatch, Host, Interface, Job};
+use crate::engine::validate::{self, mesh};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use shared::ids::*;
+use shared::kind::FieldError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Problems told at once.
+const PROBLEMS_MAX: usize = 100;
+
+/// The next free ids; what is new takes them in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    pub host: i64,
+    pub interface: i64,
+    pub job: i64,
+    pub dispatch: i64,
+}
+
+impl Ids {
+    /// For a dry run: ids that nothing has.
+    pub const NOBODY: Ids =
+        Ids { host: 1 << 40, interface: 1 << 40, job: 1 << 40, dispatch: 1 << 40 };
+}
+
+/// The catalog as it would be, and what of it is new, changed or gone.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub catalog: Catalog,
+    /// Per item, in order: its id, and whether it is new.
+    pub items: Vec<(Item, i64, bool)>,
+    /// Jobs that complete lists do not name any more.
+    pub removed: Vec<(InterfaceId, JobId)>,
+    /// Taken from each sequence.
+    pub taken: Ids,
+}
+
+type Names = BTreeMap<String, i64>;
+
+/// What every name stands for, those of new things included.
+struct Known {
+    projects: Names,
+    hosts: Names,
+    interfaces: BTreeMap<(ProjectId, String), InterfaceId>,
+    jobs: BTreeMap<(InterfaceId, String), JobId>,
+    dispatches: BTreeMap<(ProjectId, String), DispatchId>,
+}
+
+impl Known {
+    fn of(catalog: &Catalog) -> Known {
+        let projects = catalog.projects.iter().map(|(id, it)| (it.name.clone(), id.0));
+        let hosts = catalog.hosts.values().map(|it| (it.name.clone(), it.id.0));
+        let interfaces = catalog.interfaces.values();
+        let dispatches = catalog.dispatches.values();
+        Known {
+            projects: projects.collect(),
+            hosts: hosts.collect(),
+            interfaces: interfaces
+                .clone()
+                .map(|it| ((it.project, it.name.clone()), it.id))
+                .collect(),
+            jobs: interfaces
+                .flat_map(|it| it.jobs.iter().map(|job| ((it.id, job.name.clone()), job.id)))
+                .collect(),
+            dispatches: dispatches.map(|it| ((it.project, it.name.clone()), it.id)).collect(),
+        }
+    }
+
+    fn project(&self, item: &Item) -> Result<ProjectId, Problem> {
+        match (&item.project, item.what) {
+            (None, What::Host) => Ok(ProjectId(0)),
+            (None, _) => Ok(ProjectId(1)),
+            (Some(name), _) => self
+                .projects
+                .get(name)
+                .map(|&id| ProjectId(id))
+                .ok_or_else(|| item.wrong("project", format!("there is no project {name:?}"))),
+        }
+    }
+
+    fn interface(&self, project: ProjectId, item: &Item) -> Result<InterfaceId, Problem> {
+        let Some(name) = &item.interface else {
+            return Err(item.wrong("interface", "the name of its interface is required"));
+        };
+        self.interfaces.get(&(project, name.clone())).copied().ok_or_else(|| {
+            item.wrong("interface", format!("there is no interface {name:?}, here or in the files"))
+        })
+    }
+}
+
+/// # Errors
+/// Everything that is wrong, at most a hundred of it; nothing may be written then.
+pub fn resolve(catalog: &Catalog, items: Vec<Item>, ids: Ids) -> Result<Resolved, Vec<Problem>> {
+    let mut known = Known::of(catalog);
+    let (items, taken) = identify(&mut known, items, ids)?;
+    let mut next = catalog.clone();
+    let mut problems = Vec::new();
+    for (item, id, _) in &items {
+        if let Err(mut wrong) = put(&mut next, &known, item, *id) {
+            problems.append(&mut wrong);
+        }
+    }
+    let removed = remove(&mut next, &items);
+    if problems.is_empty() {
+        problems = judge(&next, &items);
+    }
+    match problems.is_empty() {
+        true => Ok(Resolved { catalog: next, items, removed, taken }),
+        false => {
+            problems.truncate(PROBLEMS_MAX);
+            Err(problems)
+        }
+    }
+}
+
+type Identified = Vec<(Item, i64, bool)>;
+
+/// An id for every item: the one its name has, or the next free one.
+fn identify(
+    known: &mut Known,
+    items: Vec<Item>,
+    ids: Ids,
+) -> Result<(Identified, Ids), Vec<Problem>> {
+    let (mut done, mut problems) = (Vec::with_capacity(items.len()), Vec::new());
+    let mut free = ids;
+    let mut seen: BTreeMap<(What, i64), String> = BTreeMap::new();
+    for item in items {
+        match identity(known, &item, &mut free) {
+            Err(problem) => problems.push(problem),
+            Ok((id, new)) => {
+                if let Some(other) = seen.insert((item.what, id), item.source.clone()) {
+                    problems
+                        .push(item.wrong("name", format!("it is there twice, also in {other}")));
+                }
+                done.push((item, id, new));
+            }
+        }
+    }
+    problems.truncate(PROBLEMS_MAX);
+    let taken = Ids {
+        host: free.host - ids.host,
+        interface: free.interface - ids.interface,
+        job: free.job - ids.job,
+        dispatch: free.dispatch - ids.dispatch,
+    };
+    if problems.is_empty() { Ok((done, taken)) } else { Err(problems) }
+}
+
+fn identity(known: &mut Known, item: &Item, free: &mut Ids) -> Result<(i64, bool), Problem> {
+    let project = known.project(item)?;
+    let name = item.name.clone();
+    let taken = |next: &mut i64| {
+        *next += 1;
+        *next - 1
+    };
+    Ok(match item.what {
+        What::Host => match known.hosts.get(&name) {
+            Some(&id) => (id, false),
+            None => {
+                let id = taken(&mut free.host);
+                known.hosts.insert(name, id);
+                (id, true)
+            }
+        },
+        What::Interface => match known.interfaces.get(&(project, name.clone())) {
+            Some(id) => (id.0, false),
+            None => {
+                let id = taken(&mut free.interface);
+                known.interfaces.insert((project, name), InterfaceId(id));
+                (id, true)
+            }
+        },
+        What::Job => {
+            let interface = known.interface(project, item)?;
+            match known.jobs.get(&(interface, name.clone())) {
+                Some(id) => (id.0, false),
+                None => {
+                    let id = taken(&mut free.job);
+                    known.jobs.insert((interface, name), JobId(id));
+                    (id, true)
+                }
+            }
+        }
+        What::Dispatch => {
+            known.interface(project, item)?;
+            match known.dispatches.get(&(project, name.clone())) {
+                Some(id) => (id.0, false),
+                None => {
+                    let id = taken(&mut free.dispatch);
+                    known.dispatches.insert((project, name), DispatchId(id));
+                    (id, true)
+                }
+            }
+        }
+    })
+}
+
+/// Reads one item's spec and puts it into the catalog.
+fn put(next: &mut Catalog, known: &Known, item: &Item, id: i64) -> Result<(), Vec<Problem>> {
+    let project = known.project(item).map_err(|problem| vec![problem])?;
+    let of = |errors: Vec<FieldError>| -> Vec<Problem> {
+        errors.iter().map(|error| item.problem(error)).collect()
+    };
+    let (name, mut spec) = (item.name.clone(), item.spec.clone());
+    plain_params(&mut spec);
+    match item.what {
+        What::Host => {
+            let spec = read(spec).map_err(of)?;
+            let old = next.hosts.get(&HostId(id));
+            let agent = old.map_or_else(String::new, |old| old.agent.clone());
+            let version = old.map_or(0, |old| old.version);
+            let host = Host { id: HostId(id), project, name, agent, version, spec };
+            next.hosts.insert(HostId(id), Arc::new(host));
+        }
+        What::Interface => {
+            name_parents(&mut spec, known, project).map_err(of)?;
+            let (spec, id) = (read(spec).map_err(of)?, InterfaceId(id));
+            let old = next.interfaces.get(&id);
+            let version = old.map_or(0, |old| old.version);
+            let jobs = old.map_or_else(Vec::new, |old| old.jobs.clone());
+            let interface = Interface { id, project, name, version, spec, jobs };
+            next.interfaces.insert(id, Arc::new(interface));
+        }
+        What::Job => {
+            let interface = known.interface(project, item).map_err(|problem| vec![problem])?;
+            name_job(&mut spec, known, project, interface).map_err(of)?;
+            let job = Job { id: JobId(id), name, spec: read(spec).map_err(of)? };
+            // Missing only if its interface's own document is wrong, which is told already.
+            if let Some(interface) = next.interfaces.get_mut(&interface) {
+                let interface = Arc::make_mut(interface);
+                match interface.jobs.binary_search_by_key(&job.id, |job| job.id) {
+                    Ok(at) => interface.jobs[at] = job,
+                    Err(at) => interface.jobs.insert(at, job),
+                }
+            }
+        }
+        What::Dispatch => {
+            let interface = known.interface(project, item).map_err(|problem| vec![problem])?;
+            if spec.contains_key("interface") {
+                let message = "it is named beside the dispatch's name, not in its spec";
+                return Err(vec![item.wrong("interface", message)]);
+            }
+            spec.insert("interface".into(), interface.0.into());
+            let (spec, id) = (read(spec).map_err(of)?, DispatchId(id));
+            let old = next.dispatches.get(&id);
+            let (version, since) = old.map_or((0, 0), |old| (old.version, old.since));
+            let dispatch = Dispatch { id, project, name, version, since, spec };
+            next.dispatches.insert(id, Arc::new(dispatch));
+        }
+    }
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(spec: Map<String, Value>) -> Result<T, Vec<FieldError>> {
+    serde_path_to_error::deserialize(Value::Object(spec)).map_err(|error| {
+        let path = error.path().to_string();
+        vec![FieldError::new(if path == "." { "spec" } else { &path }, error.inner().to_string())]
+    })
+}
+
+/// YAML reads `n: 5` as a number, and a person means the text.
+fn plain_params(spec: &mut Map<String, Value>) {
+    let Some(Value::Object(params)) = spec.get_mut("params") else { return };
+    for value in params.values_mut() {
+        if let Value::Number(_) | Value::Bool(_) = value {
+            *value = Value::String(value.to_string());
+        }
+    }
+}
+
+fn name_parents(
+    spec: &mut Map<String, Value>,
+    known: &Known,
+    project: ProjectId,
+) -> Result<(), Vec<FieldError>> {
+    each(spec, "parents", |parent| {
+        let id = |name: &str| {
+            let found = known.interfaces.get(&(project, name.to_owned()));
+            found.map(|id| id.0).ok_or_else(|| missing("interface", name))
+        };
+        name_field(parent, "interface", &id)
+    })
+}
+
+fn name_job(
+    spec: &mut Map<String, Value>,
+    known: &Known,
+    project: ProjectId,
+    own: InterfaceId,
+) -> Result<(), Vec<FieldError>> {
+    each(spec, "after", |edge| {
+        let id = |name: &str| {
+            let found = known.jobs.get(&(own, name.to_owned()));
+            found
+                .map(|id| id.0)
+                .ok_or_else(|| format!("this interface has no job {name:?}, here or in the files"))
+        };
+        name_field(edge, "job", &id)
+    })?;
+    each(spec, "needs", |need| {
+        if let Value::String(text) = need {
+            let Some((interface, job)) = text.split_once('/') else {
+                return Err(("", format!("{text:?} is not of the form interface/job")));
+            };
+            *need = serde_json::json!({"interface": interface, "job": job});
+        }
+        let interface = match need.get("interface") {
+            Some(Value::String(name)) => known
+                .interfaces
+                .get(&(project, name.clone()))
+                .copied()
+                .ok_or_else(|| (".interface", missing("interface", name)))?,
+            Some(Value::Number(id)) => InterfaceId(id.as_i64().unwrap_or_default()),
+            _ => return Err((".interface", "the name of an interface is required".into())),
+        };
+        if let Some(field) = need.get_mut("interface") {
+            *field = interface.0.into();
+        }
+        let id = |name: &str| {
+            let found = known.jobs.get(&(interface, name.to_owned()));
+            found.map(|id| id.0).ok_or_else(|| format!("that interface has no job {name:?}"))
+        };
+        name_field(need, "job", &id)
+    })?;
+    let Some(Value::Object(place)) = spec.get_mut("place") else { return Ok(()) };
+    let hosts = each(place, "hosts", |host| {
+        if let Value::String(name) = host {
+            let id = known.hosts.get(name).ok_or_else(|| ("", missing("exec host", name)))?;
+            *host = (*id).into();
+        }
+        Ok(())
+    });
+    hosts.map_err(|errors| {
+        let inside =
+            |error: FieldError| FieldError::new(format!("place.{}", error.path), error.message);
+        errors.into_iter().map(inside).collect()
+    })
+}
+
+fn missing(what: &str, name: &str) -> String {
+    format!("there is no {what} {name:?}, here or in the files")
+}
+
+/// The part of the path below an element, and what is wrong there.
+type Wrong = (&'static str, String);
+
+/// Every element of a list; what is not a list is left to be refused by its type.
+fn each(
+    spec: &mut Map<String, Value>,
+    list: &str,
+    change: impl Fn(&mut Value) -> Result<(), Wrong>,
+) -> Result<(), Vec<FieldError>> {
+    let mut errors = Vec::new();
+    if let Some(Value::Array(elements)) = spec.get_mut(list) {
+        for (at, element) in elements.iter_mut().enumerate() {
+            if let Err((below, message)) = change(element) {
+                errors.push(FieldError::new(format!("{list}[{at}]{below}"), message));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// `load` stands for `{job: load}`; a name becomes an id, an id stays.
+fn name_field(
+    element: &mut Value,
+    field: &'static str,
+    id: &dyn Fn(&str) -> Result<i64, String>,
+) -> Result<(), Wrong> {
+    if element.is_string() {
+        *element = serde_json::json!({ field: element.take() });
+    }
+    if let Some(Value::String(name)) = element.get(field) {
+        let found = id(name).map_err(|message| ("", message))?;
+        if let Some(name) = element.get_mut(field) {
+            *name = found.into();
+        }
+    }
+    Ok(())
+}
+
+/// Jobs of interfaces whose list is complete, and which are not in it.
+fn remove(next: &mut Catalog, items: &Identified) -> Vec<(InterfaceId, JobId)> {
+    let named: BTreeSet<JobId> = items
+        .iter()
+        .filter(|(item, ..)| item.what == What::Job)
+        .map(|(_, id, _)| JobId(*id))
+        .collect();
+    let mut removed = Vec::new();
+    for (item, id, new) in items {
+        if item.what != What::Interface || !item.complete || *new {
+            continue;
+        }
+        if let Some(interface) = next.interfaces.get_mut(&InterfaceId(*id)) {
+            let interface = Arc::make_mut(interface);
+            let (kept, gone): (Vec<Job>, Vec<Job>) =
+                interface.jobs.drain(..).partition(|job| named.contains(&job.id));
+            interface.jobs = kept;
+            removed.extend(gone.iter().map(|job| (interface.id, job.id)));
+        }
+    }
+    removed
+}
+
+/// Everything together: the items, those who need what was removed, and cycles once.
+fn judge(next: &Catalog, items: &Identified) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (item, id, _) in items {
+        let errors = match item.what {
+            What::Host => next.hosts.get(&HostId(*id)).map(|host| {
+                let (id, project) = (Some(host.id), host.project);
+                let draft = validate::HostDraft { id, project, name: &host.name, spec: &host.spec };
+                validate::check_host(next, &draft)
+            }),
+            What::Interface => next.interfaces.get(&InterfaceId(*id)).map(|it| {
+                let (id, project) = (Some(it.id), it.project);
+                let draft =
+                    validate::InterfaceDraft { id, project, name: &it.name, spec: &it.spec };
+                validate::interface_fields(next, &draft)
+            }),
+            What::Job => find_job(next, JobId(*id), item).map(|(interface, job)| {
+                let (id, interface) = (Some(job.id), interface.id);
+                let draft = validate::JobDraft { id, interface, name: &job.name, spec: &job.spec };
+                validate::job_fields(next, &draft)
+            }),
+            What::Dispatch => next.dispatches.get(&DispatchId(*id)).map(|it| {
+                let (id, project) = (Some(it.id), it.project);
+                let draft = validate::DispatchDraft { id, project, name: &it.name, spec: &it.spec };
+                validate::check_dispatch(next, &draft)
+            }),
+        };
+        problems.extend(errors.unwrap_or_default().iter().map(|error| item.problem(error)));
+    }
+    if problems.is_empty() {
+        problems.extend(broken(next, items));
+    }
+    if problems.is_empty()
+        && let Some(cycle) = mesh::any_cycle(next)
+    {
+        let own = |(item, id, _): &&(Item, i64, bool)| match item.what {
+            What::Job => cycle.has(mesh::Node::Job(JobId(*id))),
+            What::Interface => cycle.has(mesh::Node::Begin(InterfaceId(*id))),
+            What::Host | What::Dispatch => false,
+        };
+        let (path, message) = ("after", cycle.words(next));
+        problems.push(match items.iter().find(own) {
+            Some((item, ..)) if item.what == What::Interface => item.wrong("parents", message),
+            Some((item, ..)) => item.wrong(path, message),
+            None => {
+                Problem { source: String::new(), object: "mesh".into(), path: path.into(), message }
+            }
+        });
+    }
+    problems
+}
+
+fn find_job<'a>(next: &'a Catalog, id: JobId, item: &Item) -> Option<(&'a Interface, &'a Job)> {
+    let name = item.interface.as_deref()?;
+    let interface = next.interfaces.values().find(|interface| {
+        interface.name == name && interface.jobs.binary_search_by_key(&id, |job| job.id).is_ok()
+    })?;
+    let at = interface.jobs.binary_search_by_key(&id, |job| job.id).ok()?;
+    Some((interface, &interface.jobs[at]))
+}
+
+/// Edges and needs of untouched definitions that lead to what is gone.
+fn broken(next: &Catalog, items: &Identified) -> Vec<Problem> {
+    let jobs: BTreeSet<(InterfaceId, JobId)> =
+        next.interfaces.values().flat_map(|it| it.jobs.iter().map(|job| (it.id, job.id))).collect();
+    let mut problems = Vec::new();
+    let source = items.first().map_or(String::new(), |(item, ..)| item.source.clone());
+    for interface in next.interfaces.values() {
+        for job in &interface.jobs {
+            let after = job.spec.after.iter().map(|edge| (interface.id, edge.job));
+            let needs = job.spec.needs.iter().map(|need| (need.interface, need.job));
+            if let Some((_, gone)) = after.chain(needs).find(|target| !jobs.contains(target)) {
+                problems.push(Problem {
+                    source: source.clone(),
+                    object: format!("job {}/{}", interface.name, job.name),
+                    path: "needs".into(),
+                    message: format!("it needs job {gone}, which these files remove"),
+                });
+            }
+        }
+    }
+    problems
+}
