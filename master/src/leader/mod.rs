@@ -9,5 +9,11 @@ pub mod master;
 pub mod ops;
 pub mod reign;
 
+pub mod run;
+
+pub mod answer;
 pub mod dial;
+pub mod drive;
+pub mod hosts;
 pub mod status;
+pub mod work;
