@@ -1,1 +1,167 @@
-fn main() {}
+//! `hcndc-executor`: the executor of one host. See `hcndc-executor --help`.
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use executor::config::Config;
+use executor::run::Options;
+use executor::spool::Layout;
+use executor::supervise::talk::{self, Ask, Told};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "hcndc-executor", version, about = "Runs the jobs of one host.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start supervisor and agent, and start again what dies. SIGTERM ends the agent; the supervisor
+    /// goes on until its last job has ended.
+    Run {
+        #[command(flatten)]
+        given: Given,
+        /// When told to end, end the jobs too. How they ended is `unknown` to the master then.
+        #[arg(long)]
+        stop_jobs: bool,
+        /// From TERM to KILL, with --stop-jobs.
+        #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+        grace: u32,
+    },
+    /// The process that owns the jobs. SIGTERM: end as soon as nothing runs.
+    Supervise(#[command(flatten)] Given),
+    /// The process that talks to the master; it may be restarted at any time.
+    Agent(#[command(flatten)] Given),
+    /// How the supervisor of this data directory is.
+    Status(#[command(flatten)] Given),
+    /// End all jobs of this data directory and the supervisor. How they ended is `unknown` then.
+    StopJobs {
+        #[command(flatten)]
+        given: Given,
+        /// From TERM to KILL.
+        #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+        grace: u32,
+    },
+}
+
+/// What is given here counts more than what the file says.
+#[derive(Clone, Debug, Args)]
+struct Given {
+    /// executor.toml; without it every key has its default.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Journal, output, locks and socket.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where masters dial.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Holds ca.pem, cert.pem and key.pem.
+    #[arg(long, value_name = "DIR")]
+    pki: Option<PathBuf>,
+    /// For a supervisor without a certificate (tests).
+    #[arg(long, hide = true)]
+    cluster: Option<String>,
+}
+
+impl Given {
+    fn config(&self) -> anyhow::Result<Config> {
+        let mut config = match &self.config {
+            Some(path) => shared::config::read::<Config>(path)?,
+            None => Config::default(),
+        };
+        let given = self.clone();
+        config.data = given.data.unwrap_or(config.data);
+        config.listen = given.listen.unwrap_or(config.listen);
+        config.pki = given.pki.unwrap_or(config.pki);
+        let named =
+            self.config.as_ref().map(|path| format!("in the configuration {}", path.display()));
+        config.checked().with_context(|| named.unwrap_or_else(|| "in the configuration".into()))
+    }
+
+    fn cluster(&self, config: &Config) -> anyhow::Result<String> {
+        match &self.cluster {
+            Some(name) => Ok(name.clone()),
+            None => Ok(shared::tls::Credentials::read(&config.pki)?.identity().cluster.clone()),
+        }
+    }
+
+    /// The same again, for another process of ours.
+    fn args(&self) -> Vec<OsString> {
+        let pairs: [(&str, Option<OsString>); 5] = [
+            ("--config", self.config.clone().map(Into::into)),
+            ("--data", self.data.clone().map(Into::into)),
+            ("--listen", self.listen.clone().map(Into::into)),
+            ("--pki", self.pki.clone().map(Into::into)),
+            ("--cluster", self.cluster.clone().map(Into::into)),
+        ];
+        let given = pairs.into_iter().filter_map(|(name, value)| Some([name.into(), value?]));
+        given.flatten().collect()
+    }
+}
+
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    match obey(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed standard error is no reason to panic on the way out.
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("hcndc-executor: {error:#}\n"),
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(command: Command) -> anyhow::Result<()> {
+    let given = match &command {
+        Command::Run { given, .. } | Command::StopJobs { given, .. } => given,
+        Command::Supervise(given) | Command::Agent(given) | Command::Status(given) => given,
+    };
+    let config = given.config()?;
+    shared::logs::start(&config.log);
+    match &command {
+        Command::Run { stop_jobs, grace, .. } => {
+            given.cluster(&config)?;
+            let layout = Layout::make(&config.data)?;
+            let grace_ms = i64::from(*grace) * 1000;
+            executor::run::run(
+                layout,
+                Options { args: given.args(), stop_jobs: *stop_jobs, grace_ms },
+            )
+        }
+        Command::Supervise(_) => {
+            let cluster = given.cluster(&config)?;
+            executor::supervise::supervise(&config, &cluster)
+        }
+        Command::Agent(_) => executor::agent::run(&config),
+        Command::Status(_) => {
+            let told = ask(&config, Ask::Status)?;
+            let Told::Status(status) = told else {
+                anyhow::bail!("an unexpected answer: {told:?}")
+            };
+            println!("supervisor {}: {} running", status.pid, status.running);
+            println!("incarnation {}, version {}", status.incarnation, status.version);
+            Ok(())
+        }
+        Command::StopJobs { grace, .. } => {
+            ask(&config, Ask::StopJobs { grace_ms: i64::from(*grace) * 1000 })?;
+            let layout = Layout { root: config.data };
+            while layout.holder("supervisor").is_some() {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn ask(config: &Config, ask: Ask) -> anyhow::Result<Told> {
+    let socket = Layout { root: config.data.clone() }.socket();
+    talk::call(&socket, ask)
+        .with_context(|| format!("no supervisor answers on {}", socket.display()))
+}

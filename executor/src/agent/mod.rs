@@ -10,10 +10,57 @@ pub mod server;
 use crate::config::Config;
 use crate::spool::Layout;
 use crate::spool::output;
+use anyhow::Context;
 use facts::Facts;
 use link::SupervisorLink;
-use server::Behind;
+use server::{Behind, Server, own_hello};
+use shared::clock::Clock;
+use shared::tls::{Acceptor, Credentials};
 use shared::wire::{HostFacts, LogPart, LogQuery, OrderCall, Refused, WatchAnswer, WatchCall};
+
+/// Threads that answer calls.
+const THREADS: usize = 2;
+
+/// Serves masters until SIGTERM. The address that was bound stands in `agent.address`.
+///
+/// # Errors
+/// It cannot begin: no certificate, a port that is taken, another agent on the data directory.
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    let layout = Layout::make(&config.data)?;
+    let _lock = layout.lock("agent")?;
+    let credentials = Credentials::read(&config.pki)?;
+    let acceptor = Acceptor::new(&credentials)
+        .with_context(|| format!("the certificate in {}", config.pki.display()))?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(THREADS).enable_all().build().context("a runtime")?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(&config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (listen)", config.listen))?;
+        let address = listener.local_addr().context("the address that was bound")?;
+        std::fs::write(layout.root.join("agent.address"), address.to_string())
+            .context("writing agent.address")?;
+        let own = own_hello(credentials.identity());
+        tracing::info!("agent {} of cluster {} on {address}", own.agent, own.cluster);
+        let behind = Host::new(config)?;
+        let server = Server { acceptor, own, behind, clock: Clock::system() };
+        server.run(listener, told_to_end()).await;
+        Ok(())
+    })
+}
+
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut end), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = end.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]

@@ -1,4 +1,15 @@
 //! The only place that starts programs, looks at processes and ends them.
+//!
+//! [`launch`] makes a plan out of a job's work, [`sys`] carries it out (the one place with `unsafe`),
+//! [`table`] reads what lives, [`mark`] says whose it is, [`cgroup`] helps where it can, [`own`]
+//! starts our own program.
+
+pub mod cgroup;
+pub mod launch;
+pub mod mark;
+pub mod own;
+pub mod sys;
+pub mod table;
 
 use std::path::Path;
 

@@ -68,6 +68,14 @@ pub fn create(base: &Path) -> io::Result<(File, File)> {
     Ok((first, open(Stream::Err)?))
 }
 
+/// All files of an attempt.
+pub fn remove(base: &Path) {
+    for ending in ["out", "err", "marks", "hole"] {
+        // What is not there need not go; what cannot go now is found again by its age.
+        let _ = std::fs::remove_file(file(base, ending));
+    }
+}
+
 /// Appends marks while the files grow. Opened with the first byte that is written.
 #[derive(Debug)]
 pub struct Marker {

@@ -1,4 +1,22 @@
 //! The supervisor: the small process that owns the children of one host.
+//!
+//! [`attempts`] decides (pure), everything else obeys. One loop ([`host`]) waits for the socket, for
+//! signals and for its own threads; after whatever has happened it writes the journal, does what
+//! [`attempts`] says and answers who waits. No TLS, no database, no task runtime.
+//! Reading order: [`host`], [`children`], [`ending`], [`spawner`], [`growth`], [`strays`], [`socket`].
 
 pub mod attempts;
 pub mod talk;
+
+mod answers;
+pub mod children;
+pub mod ending;
+pub mod growth;
+mod host;
+pub mod keeper;
+pub mod record;
+pub mod socket;
+pub mod spawner;
+pub mod strays;
+
+pub use host::supervise;

@@ -8,10 +8,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shared::ids::{AttemptId, Incarnation, Millis};
 use shared::wire::{OrderCall, Refused, WatchAnswer, WatchCall};
-use std::io;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
 
 /// In bytes: above what a frame of the outer wire can hold, with its wrapping.
 pub const MESSAGE_MAX: usize = 1024 * 1024;
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// One question; its answer carries the same id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,9 +56,6 @@ pub struct Status {
     /// The host's wall clock when this life began.
     pub since_ms: Millis,
     pub running: u32,
-    /// Not yet answering, and why: it ends what an earlier life left.
-    #[serde(default)]
-    pub busy: Option<String>,
     pub version: String,
 }
 
@@ -97,6 +98,27 @@ pub fn take_frame(buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
     let mut frame = std::mem::replace(buffer, rest);
     frame.drain(..4);
     Ok(Some(frame))
+}
+
+/// One question, asked and waited for: `run` and people have no more.
+///
+/// # Errors
+/// Nobody listens there, or no answer comes within five seconds.
+pub fn call(socket: &Path, body: Ask) -> io::Result<Told> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    stream.write_all(&encode(&Framed { id: 0, body })?)?;
+    let mut received = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        if let Some(frame) = take_frame(&mut received)? {
+            return decode::<Framed<Told>>(&frame).map(|framed| framed.body);
+        }
+        match stream.read(&mut buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => received.extend_from_slice(&buffer[..count]),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,211 @@
+//! From a job's work to the plan of a process: user, directory, environment, program.
+//!
+//! What is missing is found out here, in words for people, before a process is there. Called by the
+//! threads that spawn.
+
+use super::mark::{self, Mark};
+use super::sys::{Step, User};
+use crate::config::Jobs;
+use shared::wire::Work;
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bytes of the words of a refusal: a thousand of them must fit a frame.
+pub const WORDS_MAX: usize = 160;
+
+/// What a process is started from; [`super::sys::Plan`] adds its files.
+#[derive(Debug)]
+pub struct Launch {
+    pub program: CString,
+    pub argv: Vec<CString>,
+    pub env: Vec<CString>,
+    pub dir: CString,
+    pub user: Option<User>,
+}
+
+/// What all jobs of a host have in common.
+#[derive(Clone, Debug)]
+pub struct Common {
+    pub jobs: Jobs,
+    pub umask: u32,
+}
+
+impl Common {
+    /// `own_dir` is where a job runs that names no directory; it is made if need be.
+    ///
+    /// # Errors
+    /// What is missing or cannot be, in words for people.
+    pub fn launch(&self, work: &Work, own_dir: &Path, mark: Mark) -> Result<Launch, String> {
+        let account = self.account(work.user.as_deref())?;
+        let dir = directory(work, own_dir, account.user.as_ref())?;
+        let env = self.environment(work, &account, mark)?;
+        let Some(first) = work.argv.first().filter(|first| !first.is_empty()) else {
+            return Err("no program is named: the first argument is empty".into());
+        };
+        let program = find(first, env.get("PATH").map_or("", String::as_str), &dir)?;
+        let c = |what: String, text: &str| {
+            CString::new(text).map_err(|_| format!("{what} holds a zero byte"))
+        };
+        let argv = (0..).zip(&work.argv).map(|(at, text)| c(format!("argument {at}"), text));
+        let env = env.iter().map(|(name, value)| c(name.clone(), &format!("{name}={value}")));
+        Ok(Launch {
+            program: c("the program".into(), &program)?,
+            argv: argv.collect::<Result<_, _>>()?,
+            env: env.collect::<Result<_, _>>()?,
+            dir: c("the directory".into(), &dir.to_string_lossy())?,
+            user: account.user,
+        })
+    }
+
+    fn account(&self, name: Option<&str>) -> Result<Account, String> {
+        let own = nix::unistd::geteuid();
+        let Some(name) = name else {
+            let found = nix::unistd::User::from_uid(own).ok().flatten();
+            return Ok(found.map_or_else(Account::default, |user| Account::of(&user, None)));
+        };
+        if !self.jobs.users.iter().any(|allowed| allowed == name) {
+            return Err(format!("user {name:?} is not allowed on this host (jobs.users)"));
+        }
+        let found = nix::unistd::User::from_name(name).ok().flatten();
+        let user = found.ok_or_else(|| format!("there is no user {name:?} on this host"))?;
+        if user.uid == own {
+            return Ok(Account::of(&user, None));
+        }
+        if !own.is_root() {
+            return Err(format!("the executor is not root: it cannot run a job as {name:?}"));
+        }
+        let c_name = CString::new(name).map_err(|_| "the user's name holds a zero byte")?;
+        let groups = nix::unistd::getgrouplist(&c_name, user.gid)
+            .map_err(|error| format!("groups of user {name:?}: {error}"))?;
+        let ids = User {
+            uid: user.uid.as_raw(),
+            gid: user.gid.as_raw(),
+            groups: groups.iter().map(|group| group.as_raw()).collect(),
+        };
+        Ok(Account::of(&user, Some(ids)))
+    }
+
+    /// Small and fixed, then the work's own; our mark last.
+    fn environment(
+        &self,
+        work: &Work,
+        account: &Account,
+        mark: Mark,
+    ) -> Result<BTreeMap<String, String>, String> {
+        let mut env = BTreeMap::new();
+        let mut put = |name: &str, value: &str| {
+            if !value.is_empty() {
+                env.insert(name.to_owned(), value.to_owned());
+            }
+        };
+        put("PATH", &self.jobs.path);
+        put("LANG", &self.jobs.lang);
+        put("TZ", &self.jobs.tz);
+        put("HOME", &account.home);
+        put("USER", &account.name);
+        put("LOGNAME", &account.name);
+        put("SHELL", "/bin/sh");
+        for (name, value) in &work.env {
+            if name.is_empty() || name.contains('=') {
+                return Err(format!("{name:?} is no name of an environment variable"));
+            }
+            env.insert(name.clone(), value.clone());
+        }
+        env.insert(mark::VARIABLE.into(), mark.text());
+        Ok(env)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    name: String,
+    home: String,
+    /// Only if it is another one than ours.
+    user: Option<User>,
+}
+
+impl Account {
+    fn of(user: &nix::unistd::User, other: Option<User>) -> Account {
+        let home = user.dir.to_string_lossy().into_owned();
+        Account { name: user.name.clone(), home, user: other }
+    }
+}
+
+fn directory(work: &Work, own_dir: &Path, user: Option<&User>) -> Result<PathBuf, String> {
+    if work.dir.is_empty() {
+        let failed = |error: io::Error| format!("the job's own directory: {error}");
+        std::fs::create_dir_all(own_dir).map_err(failed)?;
+        if let Some(User { uid, gid, .. }) = user {
+            std::os::unix::fs::chown(own_dir, Some(*uid), Some(*gid)).map_err(failed)?;
+        }
+        return Ok(own_dir.to_owned());
+    }
+    let dir = PathBuf::from(&work.dir);
+    if !dir.is_absolute() {
+        return Err(format!("directory {:?}: an absolute path is needed", work.dir));
+    }
+    match std::fs::metadata(&dir) {
+        Ok(found) if found.is_dir() => Ok(dir),
+        Ok(_) => Err(format!("directory {:?} is not a directory", work.dir)),
+        Err(error) => Err(format!("directory {:?}: {}", work.dir, plain(&error))),
+    }
+}
+
+/// As `execvp` would find it, but never by way of a shell.
+fn find(name: &str, path: &str, dir: &Path) -> Result<String, String> {
+    if name.contains('/') {
+        let at = dir.join(name);
+        return match std::fs::metadata(&at) {
+            Ok(_) => Ok(name.to_owned()),
+            Err(error) => Err(format!("program {name:?}: {}", plain(&error))),
+        };
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let runs = |at: &PathBuf| {
+        at.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    let mut places = path.split(':').filter(|place| !place.is_empty());
+    let found = places.find_map(|place| Some(dir.join(place).join(name)).filter(runs));
+    found
+        .map(|at| at.to_string_lossy().into_owned())
+        .ok_or_else(|| format!("there is no program {name:?} on the PATH {path}"))
+}
+
+/// What failed between fork and exec, for people.
+pub fn words(step: Step, error: &io::Error, work: &Work) -> String {
+    let name = work.argv.first().map_or("", String::as_str);
+    let why = plain(error);
+    match (step, error.raw_os_error()) {
+        (Step::Exec, Some(libc::ENOEXEC)) => {
+            format!("program {name:?} is neither a binary nor does it begin with #!")
+        }
+        (Step::Exec, Some(libc::ENOENT)) => {
+            format!("program {name:?}, or the interpreter in its first line, is not there")
+        }
+        (Step::Exec, _) => format!("program {name:?}: {why}"),
+        (Step::Dir, _) => format!("directory {:?}: {why}", work.dir),
+        (Step::User, _) => {
+            format!("cannot become user {:?}: {why}", work.user.as_deref().unwrap_or(""))
+        }
+        (Step::Fork, _) => format!("no more processes can be started: {why}"),
+        (Step::Group, _) => format!("cannot join its cgroup: {why}"),
+        (Step::Session | Step::Files, _) => format!("the process could not be made ready: {why}"),
+    }
+}
+
+/// Without the number that Rust adds.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// At most [`WORDS_MAX`] bytes.
+pub fn short(words: &str) -> String {
+    let mut end = words.len().min(WORDS_MAX);
+    while !words.is_char_boundary(end) {
+        end -= 1;
+    }
+    words[..end].to_owned()
+}

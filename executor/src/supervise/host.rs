@@ -1,0 +1,403 @@
+//! The supervisor's loop: wait, take in what has happened, obey [`Attempts`], answer.
+//!
+//! All state is here and in one thread. Whatever happens ends in [`Supervisor::obey`]: first the
+//! journal, then what it is for. Started by `hcndc-executor supervise`.
+
+use super::answers::Held;
+use super::attempts::{Attempts, Do, Entry, Now, Setup, Usage};
+use super::children::{Child, Children, exit_of};
+use super::ending::Endings;
+use super::keeper::Keeper;
+use super::record::Recorder;
+use super::socket::Socket;
+use super::spawner::{Birth, Born, Spawner};
+use super::{growth, strays};
+use crate::clock;
+use crate::config::Config;
+use crate::process::cgroup::{self, Groups};
+use crate::process::launch::Common;
+use crate::process::mark::HostMark;
+use crate::process::sys::{self, Reaped};
+use crate::spool::output::{Holes, Marker};
+use crate::spool::{Layout, Lock, journal};
+use anyhow::Context;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use shared::clock::Clock;
+use shared::ids::{AttemptId, Incarnation, Millis};
+use shared::wire::{Refusal, Start};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+/// To forget what is old is not urgent.
+const TICK_EVERY_MS: Millis = 30_000;
+
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    pub(super) config: Config,
+    pub(super) layout: Layout,
+    pub(super) core: Attempts,
+    pub(super) children: Children,
+    pub(super) endings: Endings,
+    pub(super) socket: Socket,
+    pub(super) held: Vec<Held>,
+    pub(super) recorder: Recorder,
+    pub(super) since_ms: Millis,
+    /// Asked to end as soon as nothing runs.
+    pub(super) retiring: bool,
+    /// Asked to end all jobs and then ourselves: their ends are not recorded.
+    pub(super) stopping: bool,
+    /// When the disk was last looked at.
+    pub(super) disk_at: Millis,
+    clock: Clock,
+    spawner: Spawner,
+    keeper: Keeper,
+    signals: SignalFd,
+    bell: UnixStream,
+    /// Reaped, and not yet known whether something of them is left.
+    exited: Vec<AttemptId>,
+    grow_at: Millis,
+    tick_at: Millis,
+    _lock: Lock,
+}
+
+/// Runs until it is told to end.
+///
+/// # Errors
+/// It cannot begin: somebody else is the supervisor, the disk, the configuration.
+pub fn supervise(config: &Config, cluster: &str) -> anyhow::Result<()> {
+    let layout = Layout::make(&config.data)?;
+    let lock = layout.lock("supervisor")?;
+    let signals = take_signals()?;
+    nix::sys::prctl::set_child_subreaper(true).context("becoming the subreaper of the jobs")?;
+    raise_files_max();
+    let mut supervisor = Supervisor::begin(config, cluster, (layout, lock, signals))?;
+    tracing::info!(
+        "supervisor {} of {}, incarnation {}",
+        std::process::id(),
+        config.data.display(),
+        supervisor.core.incarnation()
+    );
+    supervisor.run()
+}
+
+impl Supervisor {
+    fn begin(
+        config: &Config,
+        cluster: &str,
+        (layout, lock, signals): (Layout, Lock, SignalFd),
+    ) -> anyhow::Result<Supervisor> {
+        let host = HostMark::of(&layout.root)?;
+        let groups = Groups::find(&config.jobs.cgroup)?;
+        let told_to_stop = || told_to_end(&signals);
+        let grace_ms = config.timing.stray_grace_ms;
+        let strays = strays::end_all(host, groups.as_ref(), grace_ms, told_to_stop)?;
+        if strays > 0 {
+            tracing::warn!("{strays} processes of an earlier life are gone");
+        }
+        let found = journal::read(&layout.journal())?;
+        if found.damaged > 0 {
+            tracing::warn!("{} damaged records in the journal are left out", found.damaged);
+        }
+        let clock = Clock::system();
+        let now = Now { mono: clock::boot_ms(), wall: clock.wall_ms() };
+        let setup =
+            Setup { cluster: cluster.into(), timing: config.timing.timing(), sabotage: None };
+        let incarnation = Incarnation(getrandom_u128()?);
+        let (known, alive) = (found.entries.iter().cloned(), BTreeSet::new());
+        let core = Attempts::boot(setup, known, (incarnation, &alive), now);
+        let journal = journal::Journal::begin(&layout.journal(), &found, core.snapshot())?;
+        let (bell, ringing) = UnixStream::pair().context("a pair of sockets")?;
+        bell.set_nonblocking(true)?;
+        ringing.set_nonblocking(true)?;
+        let common = Common { jobs: config.jobs.clone(), umask: config.jobs.umask_bits()? };
+        let keep_ms = Millis::from(config.output.keep_h) * 3_600_000;
+        Ok(Supervisor {
+            spawner: Spawner::start(&layout, &common, groups.as_ref(), &ringing)?,
+            keeper: Keeper::start(&layout, keep_ms, &ringing)?,
+            socket: Socket::bind(&layout.socket())
+                .with_context(|| format!("cannot listen on {}", layout.socket().display()))?,
+            config: config.clone(),
+            layout,
+            core,
+            children: Children::new(host)?,
+            endings: Endings::default(),
+            held: Vec::new(),
+            recorder: Recorder::new(journal),
+            since_ms: now.wall,
+            retiring: false,
+            stopping: false,
+            disk_at: 0,
+            clock,
+            signals,
+            bell,
+            exited: Vec::new(),
+            grow_at: now.mono,
+            tick_at: now.mono,
+            _lock: lock,
+        })
+    }
+
+    fn run(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.obey();
+            self.answer_held();
+            if self.is_over() {
+                let _ = std::fs::remove_file(self.layout.socket());
+                tracing::info!("the supervisor ends");
+                return Ok(());
+            }
+            self.wait()?;
+            self.hear_signals();
+            self.hear_bell();
+            self.reap();
+            self.hear_clients();
+            self.pass_time();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        (self.retiring || self.stopping) && self.children.is_empty()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { mono: clock::boot_ms(), wall: self.clock.wall_ms() }
+    }
+
+    fn wait(&self) -> anyhow::Result<()> {
+        let now = clock::boot_ms();
+        let growth = (!self.children.is_empty()).then_some(self.grow_at);
+        let held = self.held.iter().map(|held| held.until).min();
+        let others = [self.core.wake(), self.endings.next(), self.recorder.next(now), held, growth];
+        let next = others.into_iter().flatten().chain([self.tick_at]).min().unwrap_or(now);
+        let wait = u16::try_from((next - now).max(0)).unwrap_or(u16::MAX);
+        let own = [self.signals.as_fd(), self.bell.as_fd()].map(|fd| (fd, PollFlags::POLLIN));
+        let all = own.into_iter().chain(self.socket.interests());
+        let mut fds: Vec<PollFd> = all.map(|(fd, flags)| PollFd::new(fd, flags)).collect();
+        match poll(&mut fds, PollTimeout::from(wait)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error).context("waiting"),
+        }
+    }
+
+    // ---- what has happened ----
+
+    fn hear_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            if is_end(signal.ssi_signo) && !self.retiring {
+                self.retiring = true;
+                let running = self.core.running();
+                tracing::info!("told to end: {running} attempts run, their end is waited for");
+            }
+        }
+    }
+
+    fn hear_bell(&mut self) {
+        let mut rings = [0; 4096];
+        while self.bell.read(&mut rings).is_ok_and(|count| count == rings.len()) {}
+        let born: Vec<Born> = self.spawner.born().collect();
+        for Born { attempt, result } in born {
+            match result {
+                Ok(newborn) => {
+                    shared::crash::point("after-spawn-before-first-answer");
+                    if let Some(reaped) = self.children.born(attempt, newborn) {
+                        self.exited(attempt, reaped);
+                    }
+                }
+                Err(words) => {
+                    self.children.stillborn(attempt);
+                    self.endings.done(attempt);
+                    let now = self.now();
+                    self.core.refused(now, attempt, Refusal::CannotStart(words));
+                }
+            }
+        }
+        let children = &self.children;
+        self.keeper.attend(|attempt| children.get(attempt).is_some());
+    }
+
+    fn reap(&mut self) {
+        let mut any = false;
+        while let Some(reaped) = sys::reap() {
+            any = true;
+            if let Some(attempt) = self.children.reaped(reaped) {
+                shared::crash::point("after-exit-before-journal");
+                self.exited(attempt, reaped);
+            }
+        }
+        if any || !self.exited.is_empty() {
+            self.conclude_all();
+        }
+    }
+
+    fn exited(&mut self, attempt: AttemptId, reaped: Reaped) {
+        let Some(child) = self.children.get_mut(attempt) else { return };
+        let usage = Usage {
+            rss_max_kib: Some(reaped.rss_max_kib),
+            cpu_ms: Some(reaped.cpu_ms),
+            ..Usage::default()
+        };
+        child.end = Some((exit_of(reaped.ended), usage));
+        self.exited.push(attempt);
+    }
+
+    /// An attempt is over when nothing of it is left.
+    fn conclude_all(&mut self) {
+        let mut candidates = std::mem::take(&mut self.exited);
+        candidates.extend(self.endings.attempts());
+        if candidates.is_empty() {
+            return;
+        }
+        let Some(left) = self.children.adopt() else {
+            self.exited = candidates;
+            return;
+        };
+        let now = self.now();
+        for attempt in candidates {
+            let Some(child) = self.children.get(attempt) else { continue };
+            if child.end.is_none() {
+                continue;
+            }
+            let in_group = child.group.as_deref().is_some_and(|group| !cgroup::dissolve(group));
+            if !in_group && !left.contains(&child.mark.serial) {
+                self.conclude(now, attempt);
+            } else if !self.endings.contains(attempt) {
+                if child.has_failed() || self.config.jobs.end_leftovers {
+                    let grace_ms = child.grace_ms;
+                    tracing::info!("{attempt} has ended and left processes behind: ending them");
+                    self.endings.begin(now.mono, attempt, grace_ms);
+                } else {
+                    self.conclude(now, attempt);
+                }
+            }
+        }
+    }
+
+    fn conclude(&mut self, now: Now, attempt: AttemptId) {
+        self.endings.done(attempt);
+        let Some(mut child) = self.children.remove(attempt) else { return };
+        growth::note(&mut child, now.wall);
+        // Goes if nothing was put into it.
+        let _ = std::fs::remove_dir(self.layout.work_of(attempt));
+        let Some((exit, usage)) = child.end else { return };
+        if self.stopping {
+            return; // it did not end by itself, and nobody ordered it: that is unknown
+        }
+        let (out_bytes, err_bytes) = child.marker.last();
+        let usage = Usage { out_bytes, err_bytes, ..usage };
+        // The one is for what ended by itself, the other for what was told to.
+        self.core.ended(now, attempt, exit, usage);
+        self.core.gone(now, attempt, usage);
+    }
+
+    fn pass_time(&mut self) {
+        let now = self.now();
+        if now.mono >= self.grow_at {
+            self.grow_at = now.mono + growth::EVERY_MS;
+            let core = &mut self.core;
+            let grew = |attempt, (out, err)| core.grew(attempt, out, err);
+            growth::look(&mut self.children, now.wall, grew);
+        }
+        self.endings.round(now.mono, &self.children);
+        if now.mono >= self.tick_at || self.core.wake().is_some_and(|at| at <= now.mono) {
+            self.tick_at = now.mono + TICK_EVERY_MS;
+            self.core.tick(now);
+        }
+        self.recorder.turn(now.mono, &self.core);
+    }
+
+    // ---- what is to be done ----
+
+    /// The journal first, then what it is for.
+    pub(super) fn obey(&mut self) {
+        loop {
+            let mut entries: Vec<Entry> = Vec::new();
+            let mut rest: Vec<Do> = Vec::new();
+            for todo in self.core.todo() {
+                match todo {
+                    Do::Journal(entry) => entries.push(entry),
+                    Do::Spawn(_) | Do::Kill { .. } => rest.push(todo),
+                }
+            }
+            if entries.is_empty() && rest.is_empty() {
+                return;
+            }
+            let now = self.now();
+            let written = self.recorder.append(now.mono, &entries);
+            for todo in rest {
+                match todo {
+                    Do::Spawn(start) if written => self.start(start),
+                    Do::Spawn(start) => self.core.refused(now, start.attempt, Refusal::DiskLow),
+                    Do::Kill { attempt, grace_ms } => self.kill(now, attempt, grace_ms),
+                    Do::Journal(_) => {}
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, start: Box<Start>) {
+        shared::crash::point("after-journal-before-spawn");
+        let mark = self.children.next_mark();
+        let quota = self.config.output.max_bytes;
+        self.children.expect(Child {
+            attempt: start.attempt,
+            mark,
+            pid: None,
+            leader: None,
+            files: None,
+            marker: Marker::new(self.layout.output_of(start.attempt)),
+            group: None,
+            success_codes: start.work.success_codes.clone(),
+            grace_ms: start.grace_ms,
+            output_max: start.work.output_max.map_or(quota, |asked| asked.min(quota)),
+            holes: Holes::default(),
+            end: None,
+        });
+        self.spawner.spawn(Birth { start, mark });
+    }
+
+    fn kill(&mut self, now: Now, attempt: AttemptId, grace_ms: Millis) {
+        match self.children.get(attempt) {
+            Some(_) => self.endings.begin(now.mono, attempt, grace_ms),
+            // Nothing of it is here: it was refused a moment ago.
+            None => self.core.gone(now, attempt, Usage::default()),
+        }
+    }
+}
+
+fn take_signals() -> anyhow::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        set.add(signal);
+    }
+    // Threads that are started from here on inherit it.
+    set.thread_block().context("blocking signals")?;
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    SignalFd::with_flags(&set, flags).context("receiving signals")
+}
+
+fn told_to_end(signals: &SignalFd) -> bool {
+    std::iter::from_fn(|| signals.read_signal().ok().flatten()).any(|s| is_end(s.ssi_signo))
+}
+
+fn is_end(signal: u32) -> bool {
+    [Signal::SIGTERM, Signal::SIGINT].iter().any(|end| (*end as i32).cast_unsigned() == signal)
+}
+
+/// Two open files per attempt that runs.
+fn raise_files_max() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Failing that, fewer attempts can run at a time, and those beyond are refused with the reason.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+fn getrandom_u128() -> anyhow::Result<u128> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("random numbers")?;
+    Ok(u128::from_be_bytes(bytes))
+}

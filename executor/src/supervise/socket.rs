@@ -1,0 +1,145 @@
+//! `supervisor.sock`: few clients of our own machine and user, answered without ever waiting for one.
+
+use super::talk::{self, Ask, Framed, Told};
+use nix::poll::PollFlags;
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+/// Agent, `run`, and a person or two.
+const CLIENTS_MAX: usize = 16;
+/// Answers not yet taken; who lets more pile up is cut off.
+const PENDING_MAX: usize = 4 * talk::MESSAGE_MAX;
+/// Read at one time from one client: the others come up too.
+const READ_MAX: usize = 64 * 1024;
+
+pub type ClientId = u64;
+
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    clients: BTreeMap<ClientId, Client>,
+    next: ClientId,
+}
+
+#[derive(Debug)]
+struct Client {
+    stream: UnixStream,
+    received: Vec<u8>,
+    pending: Vec<u8>,
+}
+
+impl Socket {
+    /// What an earlier life left at that place is replaced: the lock says that nobody listens.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn bind(path: &Path) -> io::Result<Socket> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        // Whoever may connect may start programs as us.
+        let own_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(path, own_only)?;
+        Socket::of(listener)
+    }
+
+    /// # Errors
+    /// The listener cannot be used.
+    pub fn of(listener: UnixListener) -> io::Result<Socket> {
+        listener.set_nonblocking(true)?;
+        Ok(Socket { listener, clients: BTreeMap::new(), next: 1 })
+    }
+
+    /// What to wait for: the listener first, then each client.
+    pub fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let clients = self.clients.values().map(|client| {
+            let write = !client.pending.is_empty();
+            let flags =
+                if write { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
+            (client.stream.as_fd(), flags)
+        });
+        std::iter::once((self.listener.as_fd(), PollFlags::POLLIN)).chain(clients)
+    }
+
+    /// Takes in all that has come; gives whole questions, and clients that are gone.
+    pub fn receive(&mut self) -> (Vec<(ClientId, Framed<Ask>)>, Vec<ClientId>) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            if self.clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() {
+                let client = Client { stream, received: Vec::new(), pending: Vec::new() };
+                self.clients.insert(self.next, client);
+                self.next += 1;
+            }
+        }
+        let mut asked = Vec::new();
+        let mut gone = Vec::new();
+        for (&id, client) in &mut self.clients {
+            let result = client.read().and_then(|()| client.flush()).and_then(|()| {
+                while let Some(frame) = talk::take_frame(&mut client.received)? {
+                    asked.push((id, talk::decode(&frame)?));
+                }
+                Ok(())
+            });
+            if let Err(error) = result {
+                tracing::debug!("a client of the socket is gone: {error}");
+                gone.push(id);
+            }
+        }
+        self.clients.retain(|id, _| !gone.contains(id));
+        (asked, gone)
+    }
+
+    /// Sent at once as far as it goes, the rest when the client has room.
+    pub fn send(&mut self, to: ClientId, id: u64, body: Told) {
+        let Some(client) = self.clients.get_mut(&to) else { return };
+        let sent = talk::encode(&Framed { id, body }).and_then(|frame| client.queue(&frame));
+        if let Err(error) = sent {
+            tracing::warn!("a client of the socket is cut off: {error}");
+            self.clients.remove(&to);
+        }
+    }
+}
+
+impl Client {
+    fn read(&mut self) -> io::Result<()> {
+        let mut buffer = [0; READ_MAX];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                self.received.extend_from_slice(&buffer[..count]);
+                Ok(())
+            }
+            Err(error) if is_passing(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn queue(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.pending.extend_from_slice(frame);
+        self.flush()?;
+        match self.pending.len() > PENDING_MAX {
+            true => Err(io::Error::other("it does not take its answers")),
+            false => Ok(()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.pending.is_empty() {
+            match self.stream.write(&self.pending) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => _ = self.pending.drain(..count),
+                Err(error) if is_passing(&error) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

@@ -1,0 +1,5 @@
+//! The executor as it is: real processes, real SIGKILL, real files.
+
+mod rig;
+
+mod jobs;

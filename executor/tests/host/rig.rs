@@ -1,0 +1,282 @@
+//! A real supervisor in a directory of its own, and a leader that talks to it over its socket.
+//!
+//! What it was told is kept in `known`, as a leader would; every wait has an end, after which the
+//! test fails with what was known by then.
+#![expect(unreachable_pub, reason = "a test binary has no outside")]
+
+use executor::spool::{Layout, output};
+use executor::supervise::talk::{self, Ask, Status, Told};
+use shared::clock::Clock;
+use shared::ids::*;
+use shared::wire::*;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// No wait in these tests is longer.
+pub const WAIT_MS: Millis = 60_000;
+
+pub struct Rig {
+    pub dir: tempfile::TempDir,
+    pub layout: Layout,
+    pub process: Option<Child>,
+    pub leader: Reigning,
+    pub answer: Option<Answer>,
+    pub known: BTreeMap<AttemptId, Report>,
+    pub config: String,
+    clock: Clock,
+    number: u32,
+}
+
+impl Rig {
+    pub fn start() -> Rig {
+        Rig::with("")
+    }
+
+    /// With these lines of `executor.toml`.
+    pub fn with(config: &str) -> Rig {
+        let mut rig = Rig::without_process(config);
+        rig.launch(&[]);
+        rig
+    }
+
+    pub fn without_process(config: &str) -> Rig {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout { root: dir.path().join("data") };
+        Rig {
+            dir,
+            layout,
+            process: None,
+            leader: Reigning { epoch: 1, holder: 11 },
+            answer: None,
+            known: BTreeMap::new(),
+            config: config.into(),
+            clock: Clock::system(),
+            number: 0,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn args(&self) -> Vec<String> {
+        let config = self.path("executor.toml");
+        std::fs::write(&config, &self.config).unwrap();
+        let text = |path: &Path| path.display().to_string();
+        let data = text(&self.layout.root);
+        let all = ["--cluster", "test", "--config", &text(&config), "--data", &data];
+        all.map(str::to_owned).to_vec()
+    }
+
+    /// Starts the supervisor, and waits until it answers.
+    pub fn launch(&mut self, env: &[(&str, &OsStr)]) {
+        self.process = Some(self.spawn("supervise", env));
+        self.until("an answer", |rig| rig.status().is_some());
+    }
+
+    pub fn spawn(&self, command: &str, env: &[(&str, &OsStr)]) -> Child {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path(&format!("{command}.log")))
+            .unwrap();
+        let mut process = program(env!("CARGO_BIN_EXE_hcndc-executor"));
+        process.arg(command).args(self.args()).envs(env.iter().copied());
+        process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.process.as_ref().unwrap().id().cast_signed()
+    }
+
+    /// SIGKILL, and it is gone.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("supervise.log")).unwrap_or_default()
+    }
+
+    pub fn status(&self) -> Option<Status> {
+        match talk::call(&self.layout.socket(), Ask::Status) {
+            Ok(Told::Status(status)) => Some(status),
+            _ => None,
+        }
+    }
+
+    // ---- the leader ----
+
+    fn call(&self) -> Call {
+        Call { cluster: "test".into(), leader: self.leader }
+    }
+
+    /// A start, based on what is known now.
+    pub fn plan<S: AsRef<str>>(&mut self, argv: &[S]) -> Start {
+        self.number += 1;
+        if self.answer.is_none() {
+            self.watch(0);
+        }
+        Start {
+            attempt: AttemptId { run: RunId(4711), job: JobId(1), number: self.number, reign: 11 },
+            basis: self.answer.unwrap(),
+            leased: false,
+            timeout_ms: None,
+            grace_ms: 500,
+            work: Work {
+                argv: argv.iter().map(|text| text.as_ref().to_owned()).collect(),
+                success_codes: vec![0],
+                ..Work::default()
+            },
+        }
+    }
+
+    pub fn try_order(&self, orders: Vec<Order>) -> std::io::Result<Result<(), Refused>> {
+        let call = OrderCall { call: self.call(), orders };
+        match talk::call(&self.layout.socket(), Ask::Order(call))? {
+            Told::Order(result) => Ok(result),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn order(&self, orders: Vec<Order>) {
+        self.try_order(orders).unwrap().unwrap();
+    }
+
+    pub fn begin(&mut self, start: Start) -> AttemptId {
+        let attempt = start.attempt;
+        self.order(vec![Order::Start(Box::new(start))]);
+        attempt
+    }
+
+    pub fn run<S: AsRef<str>>(&mut self, argv: &[S]) -> AttemptId {
+        let start = self.plan(argv);
+        self.begin(start)
+    }
+
+    pub fn sh(&mut self, script: &str) -> AttemptId {
+        self.run(&["sh", "-c", script])
+    }
+
+    pub fn stop(&self, attempt: AttemptId, grace_ms: Millis) {
+        let incarnation = self.answer.unwrap().incarnation;
+        self.order(vec![Order::Kill { attempt, incarnation, grace_ms }]);
+    }
+
+    /// Asks for news, and keeps it.
+    pub fn watch(&mut self, hold_ms: Millis) {
+        loop {
+            let call =
+                WatchCall { call: self.call(), after: self.answer, stored: self.answer, hold_ms };
+            let told = talk::call(&self.layout.socket(), Ask::Watch(call)).unwrap();
+            let Told::Watch(Ok(answer)) = told else { panic!("{told:?}") };
+            self.answer = Some(answer.answer);
+            for report in answer.listed {
+                self.known.insert(report.attempt, report);
+            }
+            if !answer.more {
+                return;
+            }
+        }
+    }
+
+    pub fn state(&self, attempt: AttemptId) -> Option<&State> {
+        self.known.get(&attempt).map(|report| &report.state)
+    }
+
+    /// Watches until all of these are over; how they ended.
+    pub fn ends(&mut self, attempts: &[AttemptId]) -> Vec<State> {
+        let over = |rig: &Rig, attempt: &AttemptId| {
+            rig.state(*attempt).is_some_and(|state| *state != State::Running)
+        };
+        let until = self.clock.mono_ms() + WAIT_MS;
+        while !attempts.iter().all(|attempt| over(self, attempt)) {
+            assert!(self.clock.mono_ms() < until, "{:?}\n{}", self.known, self.log());
+            self.watch(500);
+        }
+        attempts.iter().map(|attempt| self.known[attempt].state.clone()).collect()
+    }
+
+    pub fn end(&mut self, attempt: AttemptId) -> State {
+        self.ends(&[attempt]).remove(0)
+    }
+
+    // ---- looking ----
+
+    pub fn until(&self, what: &str, mut done: impl FnMut(&Rig) -> bool) {
+        let until = self.clock.mono_ms() + WAIT_MS;
+        while !done(self) {
+            assert!(self.clock.mono_ms() < until, "waited in vain for {what}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn now_ms(&self) -> Millis {
+        self.clock.mono_ms()
+    }
+
+    pub fn part(&self, attempt: AttemptId, stream: Stream, from: u64) -> LogPart {
+        let query = LogQuery { attempt, stream, from, max: u32::MAX };
+        output::read(&self.layout, &query, true).unwrap().expect("there is output")
+    }
+
+    /// All that is kept of a stream.
+    pub fn read(&self, attempt: AttemptId, stream: Stream) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut from = 0;
+        loop {
+            let part = self.part(attempt, stream, from);
+            if part.bytes.is_empty() && part.from >= part.len {
+                return all;
+            }
+            from = part.from + part.bytes.len() as u64;
+            all.extend(part.bytes);
+        }
+    }
+
+    pub fn out(&self, attempt: AttemptId) -> String {
+        String::from_utf8(self.read(attempt, Stream::Out)).unwrap()
+    }
+
+    /// Pids that a job has written into a file, one on each line.
+    pub fn pids(&self, file: &str) -> Vec<i32> {
+        let text = std::fs::read_to_string(self.path(file)).unwrap_or_default();
+        text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    }
+}
+
+impl Drop for Rig {
+    /// Nothing of a test outlives it: the jobs are ended by their own supervisor.
+    fn drop(&mut self) {
+        let told = talk::call(&self.layout.socket(), Ask::StopJobs { grace_ms: 0 });
+        if let Some(mut process) = self.process.take() {
+            if told.is_err() {
+                let _ = process.kill();
+            }
+            let _ = process.wait();
+        } else if told.is_ok() {
+            while self.layout.holder("supervisor").is_some() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where these tests start programs")]
+pub fn program(path: &str) -> std::process::Command {
+    std::process::Command::new(path)
+}
+
+/// Alive, and not merely unreaped.
+pub fn alive(pid: i32) -> bool {
+    executor::process::table::look(pid).is_some_and(|process| !process.zombie)
+}
+
+pub fn quote(path: &Path) -> String {
+    format!("'{}'", path.display())
+}
