@@ -110,6 +110,10 @@ impl Faulty {
         self.inner.migrate(steps).await
     }
 
+    pub(super) async fn upkeep(&self) -> Result<()> {
+        self.inner.upkeep().await
+    }
+
     pub(super) async fn server(&self) -> Result<String> {
         self.reach()?;
         let other = self.server.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -194,6 +194,17 @@ impl Db {
         }
     }
 
+    /// What the database wants done now and then, in a quiet hour; another server does it by itself.
+    ///
+    /// # Errors
+    /// As [`Db::query`].
+    pub async fn upkeep(&self) -> Result<()> {
+        match self {
+            Db::Sqlite(db) => db.upkeep().await,
+            Db::Faulty(db) => Box::pin(db.upkeep()).await,
+        }
+    }
+
     /// The identity of the server that answers now: another one after a failover (rule L3).
     ///
     /// # Errors

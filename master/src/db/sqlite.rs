@@ -33,6 +33,8 @@ const STATEMENTS_KEPT: usize = 256;
 /// What the writer is asked. Answers go to whoever still waits.
 #[derive(Debug)]
 enum Job {
+    /// Statistics for the planner, and the log written back into the file.
+    Upkeep(oneshot::Sender<Result<()>>),
     Commit(Batch, oneshot::Sender<Result<()>>),
     Query(Cow<'static, str>, Vec<Value>, oneshot::Sender<Result<Vec<Row>>>),
     Migrate(Vec<Step>, oneshot::Sender<Result<u32>>),
@@ -129,6 +131,12 @@ impl Sqlite {
     pub(super) async fn migrate(&self, steps: Vec<Step>) -> Result<u32> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Migrate(steps, reply), self.0.limits.commit_timeout).await?;
+        answer.await.map_err(|_| writer_gone())?
+    }
+
+    pub(super) async fn upkeep(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Upkeep(reply), self.0.limits.commit_timeout).await?;
         answer.await.map_err(|_| writer_gone())?
     }
 

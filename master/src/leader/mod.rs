@@ -15,5 +15,6 @@ pub mod answer;
 pub mod dial;
 pub mod drive;
 pub mod hosts;
+pub mod housekeeping;
 pub mod status;
 pub mod work;

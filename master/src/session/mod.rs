@@ -89,6 +89,19 @@ impl Sessions {
         Ok(own)
     }
 
+    /// Forgets what has run out; how many.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn purge(&self) -> anyhow::Result<usize> {
+        let Sessions::Memory(memory) = self;
+        let now = memory.clock.wall_ms();
+        let mut rows = memory.rows();
+        let before = rows.len();
+        rows.retain(|_, session| memory.holds(session, now));
+        Ok(before - rows.len())
+    }
+
     /// Ends the user's sessions with this handle, or all of them.
     ///
     /// # Errors

@@ -28,4 +28,5 @@ pub mod audit;
 pub mod token;
 pub mod user;
 
+pub mod upkeep;
 pub mod whereabouts;

@@ -62,6 +62,13 @@ impl Writer {
             Job::Migrate(steps, reply) => {
                 let _ = reply.send(self.migrate(steps));
             }
+            Job::Upkeep(reply) => {
+                // Passive: it waits for no reader.
+                let done = self.execute("PRAGMA optimize");
+                let back =
+                    self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                let _ = reply.send(done.and(back.map_err(|error| fault(&error))));
+            }
             Job::Commit(batch, reply) => self.commit(vec![(batch, reply)]),
         }
     }

@@ -1,0 +1,134 @@
+//! Small chores by tokio-cron-scheduler, in UTC: each does nothing unless this master leads, and
+//! doing it twice is no matter. What must be on time is not here: dispatches are the engine's.
+
+use super::status::LeaderStatus;
+use crate::db::Db;
+use crate::session::Sessions;
+use crate::store;
+use anyhow::Context;
+use shared::clock::Clock;
+use shared::ids::Millis;
+use shared::pki::RENEW_DAYS;
+use tokio::sync::watch;
+use tokio_cron_scheduler::{Job, JobScheduler};
+
+const DAY_MS: Millis = 24 * 3_600_000;
+/// Answered commands are the audit trail of operations: kept so long.
+const COMMANDS_KEPT_MS: Millis = 400 * DAY_MS;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chore {
+    Sessions,
+    Commands,
+    Hosts,
+    Certificates,
+    Database,
+}
+
+/// Second, minute, hour, day, month, weekday.
+pub const PLAN: &[(&str, Chore)] = &[
+    ("20 */10 * * * *", Chore::Sessions),
+    ("10 15 * * * *", Chore::Commands),
+    ("10 25 * * * *", Chore::Hosts),
+    ("10 35 6 * * *", Chore::Certificates),
+    ("10 45 * * * *", Chore::Database),
+];
+
+/// What the chores need.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    pub db: Db,
+    pub sessions: Sessions,
+    pub clock: Clock,
+    pub leader: watch::Receiver<LeaderStatus>,
+}
+
+/// Stops with [`Housekeeping::stop`].
+pub struct Housekeeping(JobScheduler);
+
+impl std::fmt::Debug for Housekeeping {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("Housekeeping")
+    }
+}
+
+impl Housekeeping {
+    /// # Errors
+    /// A line of the plan is no cron expression; the scheduler does not start.
+    pub async fn start(keeper: &Keeper, plan: &[(&str, Chore)]) -> anyhow::Result<Housekeeping> {
+        let scheduler = JobScheduler::new().await.context("starting the housekeeping")?;
+        for &(cron, chore) in plan {
+            let keeper = keeper.clone();
+            let job = Job::new_async(cron, move |_, _| {
+                let keeper = keeper.clone();
+                Box::pin(async move { keeper.turn(chore).await })
+            });
+            let job = job.with_context(|| format!("the chore {chore:?} at {cron:?}"))?;
+            scheduler.add(job).await.with_context(|| format!("the chore {chore:?}"))?;
+        }
+        scheduler.start().await.context("starting the housekeeping")?;
+        Ok(Housekeeping(scheduler))
+    }
+
+    pub async fn stop(mut self) {
+        if let Err(error) = self.0.shutdown().await {
+            tracing::warn!("stopping the housekeeping: {error}");
+        }
+    }
+}
+
+impl Keeper {
+    /// One chore, if it is ours to do.
+    pub async fn turn(&self, chore: Chore) {
+        // Sessions are in the memory of each master.
+        let ours = chore == Chore::Sessions || self.leader.borrow().leads;
+        if !ours {
+            return;
+        }
+        match self.run(chore).await {
+            Ok(done) => tracing::debug!(?chore, "housekeeping: {done}"),
+            Err(error) => tracing::warn!(?chore, "housekeeping: {error:#}; it is tried again"),
+        }
+    }
+
+    /// What was done, for the log.
+    ///
+    /// # Errors
+    /// The database's, or the session store's.
+    pub async fn run(&self, chore: Chore) -> anyhow::Result<String> {
+        let now = self.clock.wall_ms();
+        Ok(match chore {
+            Chore::Sessions => format!("{} sessions have run out", self.sessions.purge().await?),
+            Chore::Commands => {
+                let before = now - COMMANDS_KEPT_MS;
+                let count = store::upkeep::forget_commands(&self.db, before).await?;
+                format!("{count} old commands are forgotten")
+            }
+            Chore::Hosts => {
+                store::upkeep::forget_hosts(&self.db).await?;
+                "hosts that are gone are forgotten".into()
+            }
+            Chore::Certificates => self.certificates(now).await?,
+            Chore::Database => {
+                self.db.upkeep().await?;
+                "the database is in order".into()
+            }
+        })
+    }
+
+    async fn certificates(&self, now: Millis) -> anyhow::Result<String> {
+        let soon = store::upkeep::expiring(&self.db, now + RENEW_DAYS * DAY_MS).await?;
+        for certificate in &soon {
+            let store::upkeep::Certificate { role, agent, expires_ms, .. } = certificate;
+            let days = (expires_ms - now).div_euclid(DAY_MS);
+            match days < 0 {
+                true => tracing::error!("the certificate of {role} {agent:?} has run out"),
+                false => tracing::warn!(
+                    "the certificate of {role} {agent:?} runs out in {days} days: issue a new one \
+                     (hcndc-master issue-{role} --name {agent}) and start it again"
+                ),
+            }
+        }
+        Ok(format!("{} certificates run out within {RENEW_DAYS} days", soon.len()))
+    }
+}

@@ -1,0 +1,82 @@
+//! What is deleted with age, and certificates that run out. Called by the leader's housekeeping.
+
+use crate::db::{self, Db, Mode, Value, Write, params, sql};
+use shared::ids::Millis;
+
+/// Rows deleted at a time, so that no batch of the leader waits behind it.
+const DELETED_MAX: u32 = 1_000;
+
+/// Forgets commands that were answered before this date; how many, at most 1,000.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_commands(db: &Db, before: Millis) -> db::Result<usize> {
+    let text = format!(
+        "SELECT id FROM command WHERE result IS NOT NULL AND done_ms < ? ORDER BY id LIMIT {DELETED_MAX}"
+    );
+    let rows = db.query(text, params![before]).await?;
+    let ids = rows.iter().map(|row| row.int("id").map(|id| vec![Value::Int(id)]));
+    let ids = ids.collect::<db::Result<Vec<_>>>()?;
+    let count = ids.len();
+    if count > 0 {
+        db.commit([Write::Delete { table: "command", key: &["id"], rows: ids }]).await?;
+    }
+    Ok(count)
+}
+
+/// Forgets how hosts were that are defined no more.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_hosts(db: &Db) -> db::Result<()> {
+    let text = "DELETE FROM host_status WHERE host_id NOT IN \
+                (SELECT id FROM host WHERE deleted_ms IS NULL)";
+    db.commit([sql(text, params![])]).await
+}
+
+/// One certificate of this cluster's authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Hexadecimal.
+    pub serial: String,
+    /// `master` or `host`.
+    pub role: String,
+    pub agent: String,
+    pub issued_ms: Millis,
+    pub expires_ms: Millis,
+}
+
+/// That it was issued: for the alarm before it runs out, and for the deny-list.
+pub fn issued(certificate: &Certificate) -> Write {
+    let Certificate { serial, role, agent, issued_ms, expires_ms } = certificate;
+    Write::Rows {
+        table: "certificate",
+        key: &["serial"],
+        columns: &["serial", "role", "agent", "issued_ms", "expires_ms"],
+        rows: vec![params![serial, role, agent, *issued_ms, *expires_ms]],
+        mode: Mode::InsertIfAbsent,
+    }
+}
+
+/// The newest certificate of each agent, if it runs out before this date and is not denied.
+///
+/// # Errors
+/// The database's.
+pub async fn expiring(db: &Db, before: Millis) -> db::Result<Vec<Certificate>> {
+    let text = "SELECT c.serial, c.role, c.agent, c.issued_ms, c.expires_ms FROM certificate c \
+                WHERE c.denied_ms IS NULL AND c.expires_ms < ? AND NOT EXISTS (\
+                SELECT 1 FROM certificate n WHERE n.role = c.role AND n.agent = c.agent \
+                AND n.denied_ms IS NULL AND n.expires_ms > c.expires_ms) \
+                ORDER BY c.expires_ms, c.serial LIMIT 100";
+    let rows = db.query(text, params![before]).await?;
+    let certificate = |row: &db::Row| {
+        Ok(Certificate {
+            serial: row.text("serial")?.to_owned(),
+            role: row.text("role")?.to_owned(),
+            agent: row.text("agent")?.to_owned(),
+            issued_ms: row.int("issued_ms")?,
+            expires_ms: row.int("expires_ms")?,
+        })
+    };
+    rows.iter().map(certificate).collect()
+}
