@@ -75,12 +75,16 @@ async fn heads(db: &Db, table: &str) -> db::Result<BTreeMap<i64, i64>> {
     }
 }
 
+type Known<I, T> = BTreeMap<I, Arc<T>>;
+/// Its id from a number, its version.
+type Head<I, T> = (fn(i64) -> I, fn(&T) -> i64);
+
 /// Splits heads into what is known at that version, and the ids to read.
 fn split<I: Ord, T>(
     heads: BTreeMap<i64, i64>,
-    known: &BTreeMap<I, Arc<T>>,
-    (id, version): (fn(i64) -> I, fn(&T) -> i64),
-) -> (BTreeMap<I, Arc<T>>, Vec<i64>) {
+    known: &Known<I, T>,
+    (id, version): Head<I, T>,
+) -> (Known<I, T>, Vec<i64>) {
     let (mut same, mut other) = (BTreeMap::new(), Vec::new());
     for (number, newest) in heads {
         match known.get(&id(number)) {

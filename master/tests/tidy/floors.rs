@@ -28,6 +28,8 @@ fn imports_go_down_only() {
             for part in line.split("crate::").skip(1) {
                 let name: String =
                     part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                // A macro that is exported stands at the root: it is db's.
+                let name = if name == "params" { "db".to_owned() } else { name };
                 if !name.is_empty() && !allowed.contains(&name.as_str()) {
                     found.push(format!("{path}:{} imports crate::{name}", number + 1));
                 }

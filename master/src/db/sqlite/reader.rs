@@ -105,7 +105,7 @@ pub(super) fn select(
         other => other,
     };
     let mut statement = connection.prepare_cached(sql).map_err(fault)?;
-    let names: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
     let mut cursor = statement.query(params_from_iter(params)).map_err(fault)?;
     let mut rows = Vec::new();
     while let Some(row) = cursor.next().map_err(fault)? {
