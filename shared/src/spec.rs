@@ -46,6 +46,25 @@ pub struct InterfaceSpec {
     pub params: BTreeMap<String, String>,
 }
 
+impl Default for InterfaceSpec {
+    fn default() -> InterfaceSpec {
+        InterfaceSpec {
+            description: String::new(),
+            catalog: String::new(),
+            owner: String::new(),
+            granularity: Granularity::default(),
+            zone: default_zone(),
+            parents: Vec::new(),
+            on_failure: OnFailure::default(),
+            self_dependence: SelfDependence::default(),
+            priority: 0,
+            frozen: false,
+            wait_timeout_s: default_wait_timeout_s(),
+            params: BTreeMap::new(),
+        }
+    }
+}
+
 fn default_zone() -> String {
     "Asia/Shanghai".into()
 }

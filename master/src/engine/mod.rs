@@ -1,14 +1,40 @@
 //! The engine: all decisions, pure. No clock, no I/O, no async, and it cannot fail.
 //!
-//! Floor 0: it imports `shared` and nothing else of this crate.
+//! Floor 0: it imports `shared` and nothing else of this crate. Reading order: definitions and rows;
+//! the World and what it keeps; what happens to runs and jobs; time, hosts, people.
 
 pub mod calendar;
 pub mod catalog;
 pub mod params;
 pub mod rows;
+pub mod validate;
 
-pub mod fleet;
 pub mod world;
 
+mod dag;
+mod index;
+mod mesh;
+mod slice;
+mod table;
+
+mod execution;
+mod expand;
+mod job;
+mod run;
+mod stale;
+mod wait;
+
+mod fire;
+pub mod fleet;
+mod orders;
+mod place;
+mod queue;
+mod time;
+mod verbs;
+
+pub use execution::word;
+pub use table::Table;
 pub use world::World;
-pub mod validate;
+
+#[cfg(test)]
+mod tests;

@@ -9,13 +9,24 @@
 //! is the very call, rolled back by putting the old rows back.
 
 use super::catalog::Catalog;
+use super::execution::Folds;
+use super::fire::Heap;
 use super::fleet::Fleet;
+use super::index::Live;
+use super::mesh::Mesh;
+use super::orders::Places;
+use super::queue::Queue;
 use super::rows::*;
+use super::slice::Slices;
+use super::table::Table;
+use super::time::Times;
+use super::wait::Waiter;
 use shared::ids::*;
 use shared::period::Period;
-use shared::sabotage::Switch;
+use shared::sabotage::{Sabotage, Switch};
 use shared::wire::{Timing, WatchAnswer};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The wall may differ from the database's clock by this much; beyond it nothing fires (rule L7).
@@ -134,6 +145,24 @@ pub struct Due {
     pub leased: usize,
 }
 
+/// What follows from what has just changed; worked off before a step ends, so that neither a long
+/// chain of jobs nor one of runs is recursion. Each is checked again when its turn comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// This job run has come to its end.
+    Ended(JobRunId),
+    /// Perhaps nothing is left to do in this run.
+    Settle(RunId),
+    /// Perhaps this target is met now, or never will be: those who wait for it are to know.
+    Tell(Target),
+    /// Perhaps all runs that this execution counts have ended.
+    Fold(ExecutionId),
+    /// A host has an attempt of this ready job whose commit was lost.
+    Adopt(JobRunId),
+    /// A new generation has succeeded, or one is stale: so is what it fed.
+    Stale(RunId),
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct World {
@@ -142,8 +171,30 @@ pub struct World {
     pub(crate) timing: Timing,
     pub(crate) sabotage: Switch,
     pub fleet: Fleet,
-    step: u64,
-    due: Due,
+    pub(crate) table: Table,
+    /// The rows that this step has touched, as they were before it.
+    journal: BTreeMap<Key, Option<Row>>,
+    touched: Vec<Key>,
+    pub(crate) agenda: VecDeque<Step>,
+    pub(crate) step: u64,
+    /// None before the first event.
+    pub(crate) now: Option<Now>,
+    pub(crate) due: Due,
+    // ---- indexes, made from the rows and the definitions ----
+    pub(crate) mesh: Mesh,
+    pub(crate) lives: BTreeMap<RunId, Live>,
+    pub(crate) slices: Slices,
+    pub(crate) waiters: BTreeMap<Target, BTreeSet<Waiter>>,
+    pub(crate) folds: Folds,
+    pub(crate) queue: Queue,
+    pub(crate) times: Times,
+    pub(crate) places: Places,
+    /// Attempts with a mark.
+    pub(crate) orphans: BTreeSet<AttemptId>,
+    pub(crate) abandoned: BTreeSet<AttemptId>,
+    // ---- what is asked for and not decided yet ----
+    pub(crate) heap: Heap,
+    pub(crate) inbox: BTreeMap<CommandId, Command>,
 }
 
 impl World {
@@ -152,16 +203,77 @@ impl World {
     /// otherwise is asked for when it is needed.
     pub fn load(setup: Setup, rows: impl IntoIterator<Item = (Key, Row)>) -> World {
         let Setup { catalog, reign, timing, sabotage, fleet } = setup;
-        let _ = rows;
-        World { catalog, reign, timing, sabotage, fleet, step: 0, due: Due::default() }
+        let mut world = World {
+            mesh: Mesh::new(&catalog),
+            catalog,
+            reign,
+            timing,
+            sabotage,
+            fleet,
+            table: Table::default(),
+            journal: BTreeMap::new(),
+            touched: Vec::new(),
+            agenda: VecDeque::new(),
+            step: 0,
+            now: None,
+            due: Due::default(),
+            lives: BTreeMap::new(),
+            slices: Slices::default(),
+            waiters: BTreeMap::new(),
+            folds: Folds::default(),
+            queue: Queue::default(),
+            times: Times::default(),
+            places: Places::default(),
+            orphans: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
+            heap: Heap::default(),
+            inbox: BTreeMap::new(),
+        };
+        // Runs before their jobs; everything else in any order.
+        let (jobs, others): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(key, _)| matches!(key, Key::JobRun(_)));
+        for (key, row) in others.into_iter().chain(jobs) {
+            world.remember(key, row);
+        }
+        let runs: Vec<RunId> = world.lives.keys().copied().collect();
+        world.slices.attempts_known.extend(runs);
+        let targets: Vec<Target> = world.waiters.keys().copied().collect();
+        world.agenda.extend(targets.into_iter().map(Step::Tell));
+        world.reschedule_all();
+        world
     }
 
     /// The only way a world changes.
     #[must_use]
     pub fn apply(&mut self, now: Now, event: Event) -> Vec<Change> {
         self.step += 1;
-        let _ = (now, event);
-        Vec::new()
+        self.pass_time(now);
+        match event {
+            Event::Tick => {}
+            Event::Heard(host, answer) => self.hear(now, host, answer),
+            Event::Catalog(catalog) => self.edited(now, catalog),
+            Event::Command(id, command) => {
+                if !self.table.commands.contains_key(&id) {
+                    self.inbox.insert(id, command);
+                }
+            }
+            Event::Unfirable(dispatch, instant) => {
+                self.heap.unfirable.insert((dispatch, instant));
+            }
+            Event::Slices(slices) => self.loaded(slices),
+            Event::Stored(step) => self.evict(now, step),
+            Event::Purge(before) if now.clocks_agree() => self.purge(before),
+            Event::Purge(_) => {}
+        }
+        self.work();
+        self.fire(now);
+        self.take_commands();
+        while !self.agenda.is_empty() || !self.queue.dirty.is_empty() {
+            self.work();
+            self.place_ready(now);
+        }
+        self.due.wake = self.wake(now);
+        self.changes()
     }
 
     pub fn due(&self) -> &Due {
@@ -187,5 +299,99 @@ impl World {
     /// Counts the events that were applied.
     pub fn step(&self) -> u64 {
         self.step
+    }
+
+    /// The resident rows.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    // ---- rows ----
+
+    pub(crate) fn put(&mut self, key: Key, row: Row) {
+        self.set(key, Some(row));
+    }
+
+    pub(crate) fn set(&mut self, key: Key, row: Option<Row>) {
+        let old = self.table.set(key, row);
+        if self.table.is(key, old.as_ref()) {
+            return;
+        }
+        self.reindex(key, old.as_ref());
+        if let Entry::Vacant(entry) = self.journal.entry(key) {
+            entry.insert(old);
+            self.touched.push(key);
+        }
+    }
+
+    /// A row that is stored already: no change.
+    pub(crate) fn remember(&mut self, key: Key, row: Row) {
+        let old = self.table.set(key, Some(row));
+        self.reindex(key, old.as_ref());
+    }
+
+    /// The row stays stored, and is not resident any more.
+    pub(crate) fn forget(&mut self, key: Key) {
+        let old = self.table.set(key, None);
+        self.reindex(key, old.as_ref());
+    }
+
+    /// Where [`World::roll_back`] goes back to. A dry run begins with nothing to be worked off.
+    pub(crate) fn mark(&mut self) -> (usize, BTreeMap<Key, Option<Row>>) {
+        (self.touched.len(), std::mem::take(&mut self.journal))
+    }
+
+    /// Undoes all changes since the mark, the last one first.
+    pub(crate) fn roll_back(&mut self, (count, before): (usize, BTreeMap<Key, Option<Row>>)) {
+        let mut undo = std::mem::replace(&mut self.journal, before);
+        while self.touched.len() > count {
+            let Some(key) = self.touched.pop() else { break };
+            let old = undo.remove(&key).flatten();
+            let undone = self.table.set(key, old);
+            self.reindex(key, undone.as_ref());
+        }
+        self.agenda.clear();
+    }
+
+    /// What was changed since the mark stays.
+    pub(crate) fn keep(&mut self, (_, before): (usize, BTreeMap<Key, Option<Row>>)) {
+        self.journal.extend(before);
+    }
+
+    /// What was touched since the mark, as it was then.
+    pub(crate) fn journal_since(&self, from: usize) -> impl Iterator<Item = (Key, Option<&Row>)> {
+        let keys = self.touched.iter().skip(from);
+        keys.filter_map(|key| Some((*key, self.journal.get(key)?.as_ref())))
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        let mut journal = std::mem::take(&mut self.journal);
+        let touched = std::mem::take(&mut self.touched);
+        let changed = touched.into_iter().filter_map(|key| {
+            let before = journal.remove(&key)?;
+            (!self.table.is(key, before.as_ref())).then(|| (key, self.table.get(key)))
+        });
+        let changes = changed.collect();
+        self.table.written.clear();
+        changes
+    }
+
+    pub(crate) fn run(&self, id: RunId) -> Option<&Run> {
+        self.table.runs.get(&id)
+    }
+
+    pub(crate) fn job(&self, id: JobRunId) -> Option<&JobRun> {
+        self.table.jobs.get(&id)
+    }
+
+    pub(crate) fn has(&self, sabotage: Sabotage) -> bool {
+        self.sabotage == Some(sabotage)
+    }
+}
+
+impl JobRun {
+    /// The newest attempt of it.
+    pub fn attempt(&self, id: JobRunId) -> AttemptId {
+        AttemptId { run: id.run, job: id.job, number: self.number, reign: self.reign }
     }
 }

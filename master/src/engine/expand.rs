@@ -1,0 +1,268 @@
+//! From one start to its runs: all of them at once, each with its waits, in O(runs + edges).
+//!
+//! A run is shared, never doubled: a live one is joined; one that has succeeded satisfies a firing,
+//! while a hand makes a new generation of it; one that has failed or was stopped is made anew.
+
+use super::dag::Shape;
+use super::rows::*;
+use super::wait::Met;
+use super::world::{Ask, Now, Step, World};
+use shared::ids::*;
+use shared::period::Period;
+use shared::spec::{PeriodMap, SelfDependence};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Runs that one start may make.
+pub const RUNS_MAX: usize = 100_000;
+
+/// Why, and what for, an execution begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub id: ExecutionId,
+    pub origin: Origin,
+    pub dispatch: Option<(DispatchId, Millis)>,
+    pub command: Option<CommandId>,
+    pub by: Option<UserId>,
+    pub interface: InterfaceId,
+    pub period: Period,
+    pub cascade: bool,
+    pub params: BTreeMap<String, String>,
+    /// Also what has succeeded, as a new generation.
+    pub again: bool,
+}
+
+/// Which runs, parents first.
+pub(crate) type Members = Vec<(InterfaceId, Period)>;
+
+impl World {
+    /// The interface and, if asked for, all that descends from it, each for the period that is the
+    /// same at its granularity: the one around it, or all within.
+    pub(crate) fn members(
+        &mut self,
+        root: InterfaceId,
+        period: Period,
+        cascade: bool,
+    ) -> Result<Members, String> {
+        let shape = self.mesh.current(&self.catalog, root);
+        let shape = shape.ok_or_else(|| format!("there is no interface {root}"))?;
+        if !shape.cut.accepts(period) {
+            let cut = shape.granularity();
+            let name = &shape.interface.name;
+            return Err(format!("{name} is cut by {cut:?}, and {period} is no such period of it"));
+        }
+        if !cascade {
+            return Ok(vec![(root, period)]);
+        }
+        let mut members = Members::new();
+        for &id in self.mesh.family(&self.catalog, root).iter() {
+            let Some(member) = self.mesh.current(&self.catalog, id) else { continue };
+            let periods = period.map(PeriodMap::Same, shape.cut.zone, member.cut);
+            let name = &member.interface.name;
+            let periods = periods.map_err(|why| format!("{name} for {period}: {why}"))?;
+            members.extend(periods.into_iter().map(|period| (id, period)));
+            if members.len() > RUNS_MAX {
+                return Err(format!("these are more than {RUNS_MAX} runs"));
+            }
+        }
+        Ok(members)
+    }
+
+    /// Asks for the history that must be known before these runs can be made. Whether all is there.
+    pub(crate) fn has_history(&mut self, members: &Members) -> bool {
+        let mut all = true;
+        for &(interface, period) in members {
+            if self.slices.is_decidable((interface, period)) {
+                self.slices.touch((interface, period), self.step);
+            } else {
+                self.due.load.insert(Ask::Slice(interface, period));
+                all = false;
+            }
+        }
+        all
+    }
+
+    /// Makes the execution and its runs; `has_history` said that it can be decided.
+    pub(crate) fn execute(&mut self, now: Now, start: &Start, members: &Members) -> Plan {
+        let mut plan = Plan { execution: Some(start.id), ..Plan::default() };
+        let mut runs: BTreeMap<(InterfaceId, Period), RunId> = BTreeMap::new();
+        let mut order = Vec::with_capacity(members.len());
+        let mut made = Vec::new();
+        for &(interface, period) in members {
+            let latest = self.slices.latest((interface, period));
+            let state = latest.and_then(|id| self.run(id)).map(|run| (run.state, run.generation));
+            let id = match (latest, state) {
+                (Some(id), Some((state, _))) if state.is_live() => {
+                    plan.runs_joined += 1;
+                    id
+                }
+                (Some(id), Some((RunState::Succeeded, _))) if !start.again => {
+                    plan.runs_satisfied += 1;
+                    id
+                }
+                (_, before) => {
+                    let generation = before.map_or(0, |(_, generation)| generation + 1);
+                    let id = RunId::of(interface, period, generation);
+                    plan.jobs_to_run +=
+                        self.expand(now, id, (interface, period, generation), start, &runs);
+                    plan.runs_made += 1;
+                    made.push(id);
+                    id
+                }
+            };
+            runs.insert((interface, period), id);
+            order.push(id);
+        }
+        let interface = self.catalog.interfaces.get(&start.interface);
+        let row = Execution {
+            project: interface.map_or(ProjectId::default(), |interface| interface.project),
+            interface: start.interface,
+            period: start.period,
+            origin: start.origin,
+            dispatch: start.dispatch,
+            command: start.command,
+            by: start.by,
+            cascade: start.cascade,
+            params: start.params.clone(),
+            state: RunState::Running,
+            runs: order,
+            created: now.date,
+            ended: None,
+        };
+        self.put(Key::Execution(start.id), Row::Execution(row));
+        self.agenda.extend(made.into_iter().map(Step::Settle));
+        self.agenda.push_back(Step::Fold(start.id));
+        plan
+    }
+
+    /// Makes one run and its jobs. Inside the execution a run waits for exactly its parents' runs,
+    /// unless it is coarser; for what is outside, for any success.
+    fn expand(
+        &mut self,
+        now: Now,
+        id: RunId,
+        (interface, period, generation): (InterfaceId, Period, u32),
+        start: &Start,
+        siblings: &BTreeMap<(InterfaceId, Period), RunId>,
+    ) -> u32 {
+        let Some(shape) = self.mesh.current(&self.catalog, interface) else { return 0 };
+        let waits = self.run_waits(&shape, period, siblings);
+        let waits = self.unmet(waits);
+        let project = shape.interface.project;
+        let state = if waits.is_empty() { RunState::Ready } else { RunState::Waiting };
+        let run = Run {
+            project,
+            interface,
+            period,
+            period_start: period.start_ms(shape.cut.zone),
+            generation,
+            version: shape.interface.version,
+            execution: start.id,
+            priority: shape.interface.spec.priority,
+            params: start.params.clone(),
+            state,
+            paused: false,
+            stale: false,
+            waits,
+            wait_until: self.wait_until(now, interface),
+            created: now.date,
+            started: None,
+            ended: None,
+        };
+        self.put(Key::Run(id), Row::Run(run));
+        self.slices.attempts_known.insert(id);
+        for node in &shape.nodes {
+            let job = &shape.interface.jobs[node.index];
+            let needs = self.needs(&shape, node.index, period);
+            let waits = self.unmet(needs);
+            let row = JobRun {
+                project,
+                phase: Phase::Waiting,
+                reason: String::new(),
+                number: 0,
+                reign: 0,
+                allowed: job.spec.policy.attempts_max.max(1),
+                not_before: 0,
+                waits,
+                ready: None,
+                started: None,
+                ended: None,
+            };
+            self.put(Key::JobRun(JobRunId { run: id, job: job.id }), Row::JobRun(row));
+        }
+        for (job, why) in &shape.broken {
+            self.finish(JobRunId { run: id, job: *job }, Verdict::Failed, why.clone());
+        }
+        u32::try_from(shape.nodes.len()).unwrap_or(u32::MAX)
+    }
+
+    fn run_waits(
+        &mut self,
+        shape: &Shape,
+        period: Period,
+        siblings: &BTreeMap<(InterfaceId, Period), RunId>,
+    ) -> BTreeSet<Target> {
+        let mut waits = BTreeSet::new();
+        for parent in &shape.interface.spec.parents {
+            let periods = self.mapped(shape, period, parent.interface, parent.map);
+            for of in periods {
+                let coarser = shape.granularity() > of.granularity();
+                let exact = siblings.get(&(parent.interface, of)).filter(|_| !coarser);
+                waits.insert(match exact {
+                    Some(run) => Target::Run(*run),
+                    None => Target::Success(parent.interface, of),
+                });
+            }
+        }
+        let id = shape.interface.id;
+        let previous = period.offset(-1, shape.cut.zone);
+        match (shape.interface.spec.self_dependence, previous) {
+            (SelfDependence::None, _) | (_, None) => {}
+            (SelfDependence::Idle, Some(previous)) => {
+                waits.insert(Target::Idle(id, previous));
+            }
+            (SelfDependence::Succeeded, Some(previous)) => {
+                waits.insert(Target::SuccessOrNone(id, previous));
+            }
+        }
+        waits
+    }
+
+    fn needs(&mut self, shape: &Shape, index: usize, period: Period) -> BTreeSet<Target> {
+        let mut waits = BTreeSet::new();
+        for need in &shape.interface.jobs[index].spec.needs {
+            for of in self.mapped(shape, period, need.interface, need.map) {
+                waits.insert(Target::Job(need.interface, of, need.job));
+            }
+        }
+        waits
+    }
+
+    /// The periods of a target that this period of ours needs. Of a target that is not there any
+    /// more, or out of the calendar, the same one: it is waited for until the time-out, visibly.
+    fn mapped(
+        &mut self,
+        shape: &Shape,
+        period: Period,
+        target: InterfaceId,
+        map: PeriodMap,
+    ) -> Vec<Period> {
+        let Some(target) = self.mesh.current(&self.catalog, target) else { return vec![period] };
+        period.map(map, shape.cut.zone, target.cut).unwrap_or_else(|_| vec![period])
+    }
+
+    /// The waits of a run that is to go on after it had ended: of an exact run that will never
+    /// succeed, any success counts instead.
+    pub(crate) fn waits_again(&mut self, run: &Run) -> BTreeSet<Target> {
+        let mut waits = BTreeSet::new();
+        for &target in &run.waits {
+            let instead = match target {
+                Target::Run(parent) if self.met(target) == Met::Never => {
+                    self.run(parent).map(|run| Target::Success(run.interface, run.period))
+                }
+                _ => None,
+            };
+            waits.insert(instead.unwrap_or(target));
+        }
+        self.unmet(waits)
+    }
+}

@@ -1,0 +1,342 @@
+//! Time: which instants are due, what is decided about each, and that none is decided twice.
+//!
+//! All dispatches stand in one order by their next instant; a step looks at those that are due and
+//! at no other. The cursor of a dispatch goes forward only, and with it its row in the order. A
+//! firing is bound to the version of the dispatch that it was computed from (rule L6).
+
+use super::calendar;
+use super::catalog::{Catalog, Dispatch};
+use super::expand::{Members, Start};
+use super::mesh::differing;
+use super::rows::*;
+use super::slice::SliceId;
+use super::world::{Now, World};
+use shared::ids::*;
+use shared::period::{Granularity, Period};
+use shared::sabotage::Sabotage;
+use shared::spec::Misfire;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Instants that one step decides; the rest waits for the next one, which is due at once.
+const AT_ONCE: usize = 1_000;
+/// The history that a firing needs is asked for so long before.
+const AHEAD_MS: Millis = 30_000;
+/// Instants of an edited dispatch that were due before the edit and not decided yet.
+const CARRIED_MAX: usize = 1_000;
+
+#[derive(Debug, Default)]
+pub struct Heap {
+    order: BTreeSet<(Millis, DispatchId)>,
+    next: BTreeMap<DispatchId, Millis>,
+    /// Due, and history must be loaded first.
+    held: BTreeMap<SliceId, BTreeSet<DispatchId>>,
+    /// Instants of versions that were edited since, in order.
+    carried: BTreeMap<DispatchId, VecDeque<Millis>>,
+    pub unfirable: BTreeSet<(DispatchId, Millis)>,
+    /// What fires up to here has its history asked for.
+    ahead: Millis,
+    soon: BTreeSet<DispatchId>,
+    /// Only a sabotage looks at it.
+    last_firing: BTreeMap<DispatchId, Millis>,
+}
+
+impl Heap {
+    /// When the first of them is due.
+    pub fn next(&self) -> Option<Millis> {
+        self.order.first().map(|(instant, _)| *instant)
+    }
+
+    fn set(&mut self, id: DispatchId, next: Option<Millis>) {
+        if let Some(old) = self.next.remove(&id) {
+            self.order.remove(&(old, id));
+        }
+        if let Some(next) = next {
+            self.next.insert(id, next);
+            self.order.insert((next, id));
+            if next <= self.ahead {
+                self.soon.insert(id);
+            }
+        }
+    }
+
+    /// The slice has come: what was held for it is looked at again.
+    pub fn unhold(&mut self, slice: SliceId) {
+        for id in self.held.remove(&slice).into_iter().flatten() {
+            if let Some(&next) = self.next.get(&id) {
+                self.order.insert((next, id));
+            }
+        }
+    }
+
+    pub fn fired(&mut self, id: DispatchId, instant: Millis) {
+        let last = self.last_firing.entry(id).or_insert(instant);
+        *last = instant.max(*last);
+    }
+
+    pub fn purge(&mut self, before: Millis) {
+        self.last_firing.retain(|_, last| *last >= before);
+    }
+}
+
+impl World {
+    pub(crate) fn cursor(&self, id: DispatchId) -> Millis {
+        let since = self.catalog.dispatches.get(&id).map_or(0, |dispatch| dispatch.since);
+        if self.has(Sabotage::CursorFromFirings) {
+            return self.heap.last_firing.get(&id).copied().unwrap_or(0).max(since);
+        }
+        self.table.dispatches.get(&id).map_or(0, |state| state.cursor).max(since)
+    }
+
+    /// The first instant of this dispatch after that moment.
+    fn instant_after(&mut self, dispatch: &Dispatch, after: Millis) -> Option<Millis> {
+        let spec = &dispatch.spec;
+        let after = spec.from_ms.map_or(after, |from| after.max(from - 1));
+        let cron = self.mesh.crons.get(&spec.cron).ok()?;
+        let zone = calendar::zone(&spec.zone).ok()?;
+        let next = calendar::next_after(&cron, zone, after)?;
+        spec.until_ms.is_none_or(|until| next < until).then_some(next)
+    }
+
+    /// Its state or its definition has changed.
+    pub(crate) fn reschedule(&mut self, id: DispatchId) {
+        let Some(dispatch) = self.catalog.dispatches.get(&id).cloned() else {
+            self.heap.carried.remove(&id);
+            return self.heap.set(id, None);
+        };
+        let cursor = self.table.dispatches.get(&id).map_or(0, |state| state.cursor);
+        if let Some(carried) = self.heap.carried.get_mut(&id) {
+            while carried.front().is_some_and(|instant| *instant <= cursor) {
+                carried.pop_front();
+            }
+            if let Some(&first) = carried.front() {
+                return self.heap.set(id, Some(first));
+            }
+            self.heap.carried.remove(&id);
+        }
+        let after = self.cursor(id);
+        let next = self.instant_after(&dispatch, after);
+        self.heap.set(id, next);
+    }
+
+    pub(crate) fn reschedule_all(&mut self) {
+        let all: Vec<DispatchId> = self.catalog.dispatches.keys().copied().collect();
+        all.into_iter().for_each(|id| self.reschedule(id));
+    }
+
+    /// Decides what is due.
+    pub(crate) fn fire(&mut self, now: Now) {
+        let date = match self.has(Sabotage::FireByWall) {
+            true => now.wall,
+            false if !now.clocks_agree() => return,
+            false => now.date,
+        };
+        for _ in 0..AT_ONCE {
+            let Some(&(instant, id)) = self.heap.order.first() else { break };
+            if instant > date {
+                break;
+            }
+            self.decide(now, date, id, instant);
+            self.work();
+        }
+        self.look_ahead(date);
+    }
+
+    fn decide(&mut self, now: Now, date: Millis, id: DispatchId, instant: Millis) {
+        let Some(dispatch) = self.catalog.dispatches.get(&id).cloned() else {
+            return self.heap.set(id, None);
+        };
+        let period = self.period_of(&dispatch, instant);
+        let (mut decision, mut why) = self.verdict(&dispatch, instant, date);
+        let mut execution = None;
+        if decision == Decision::Fired {
+            let root = dispatch.spec.interface;
+            match self.members(root, period, dispatch.spec.cascade) {
+                Ok(members) if !self.has_history(&members) => {
+                    return self.hold_firing(id, &members);
+                }
+                Ok(members) => {
+                    let start = start_of(&dispatch, instant, period);
+                    execution = Some(start.id);
+                    self.execute(now, &start, &members);
+                }
+                Err(error) => (decision, why) = (Decision::Failed, error),
+            }
+        }
+        if decision == Decision::Failed {
+            let body = format!("{}: {why}", dispatch.name);
+            let alert = Alert {
+                project: dispatch.project,
+                event: AlertEvent::FiringFailed,
+                execution: None,
+                run: None,
+                job: None,
+                body,
+                created: instant,
+            };
+            self.alert(&id.to_string(), alert);
+        }
+        let firing = Firing {
+            project: dispatch.project,
+            version: dispatch.version,
+            period,
+            decision,
+            why: why.chars().take(200).collect(),
+            execution,
+            decided: now.date,
+        };
+        self.put(Key::Firing(id, instant), Row::Firing(firing));
+        let state = self.table.dispatches.get(&id).copied().unwrap_or_default();
+        let state = DispatchState { project: dispatch.project, cursor: instant, ..state };
+        self.put(Key::Dispatch(id), Row::Dispatch(state));
+    }
+
+    fn verdict(
+        &mut self,
+        dispatch: &Dispatch,
+        instant: Millis,
+        date: Millis,
+    ) -> (Decision, String) {
+        let (id, spec) = (dispatch.id, &dispatch.spec);
+        let state = self.table.dispatches.get(&id);
+        let is_late = |after_s: u32| instant + Millis::from(after_s) * 1_000 < date;
+        let late = is_late(spec.late_s);
+        let is_last = |world: &mut World| {
+            let carried = world.heap.carried.get(&id).and_then(|carried| carried.get(1)).copied();
+            let next = carried.or_else(|| world.instant_after(dispatch, instant));
+            next.is_none_or(|next| next > date)
+        };
+        let by_s = (date - instant) / 1_000;
+        if self.heap.unfirable.contains(&(id, instant)) {
+            return (Decision::Failed, "its rows could not be stored".into());
+        }
+        if state.is_some_and(|state| state.paused) {
+            return (Decision::Paused, "the dispatch is paused".into());
+        }
+        if self.mesh.is_interface_frozen(spec.interface) {
+            return (Decision::Frozen, "the interface is frozen".into());
+        }
+        match spec.misfire {
+            Misfire::None if late => (Decision::Misfired, format!("{by_s} s late")),
+            Misfire::Last if late && !is_last(self) => {
+                (Decision::Misfired, format!("{by_s} s late, and not the last"))
+            }
+            Misfire::Within(limit_s) if is_late(limit_s.max(spec.late_s)) => {
+                (Decision::Misfired, format!("{by_s} s late, which is more than {limit_s} s"))
+            }
+            _ if late => (Decision::Fired, format!("{by_s} s late")),
+            _ => (Decision::Fired, String::new()),
+        }
+    }
+
+    /// The period that an instant is for: derived from when it was *scheduled*, in the zone of the
+    /// interface; by default the one before (T-1).
+    pub(crate) fn period_of(&mut self, dispatch: &Dispatch, instant: Millis) -> Period {
+        let day = Period::containing(Granularity::Day, instant, chrono_tz::UTC);
+        let Some(shape) = self.mesh.current(&self.catalog, dispatch.spec.interface) else {
+            return day;
+        };
+        let period = shape.cut.containing(instant);
+        let steps = i64::from(dispatch.spec.period_offset);
+        period.offset(-steps, shape.cut.zone).unwrap_or(period)
+    }
+
+    fn hold_firing(&mut self, id: DispatchId, members: &Members) {
+        if let Some(next) = self.heap.next.get(&id) {
+            self.heap.order.remove(&(*next, id));
+        }
+        for slice in members {
+            if !self.slices.is_decidable(*slice) {
+                self.heap.held.entry(*slice).or_default().insert(id);
+            }
+        }
+    }
+
+    /// Asks for the history of what fires soon.
+    fn look_ahead(&mut self, date: Millis) {
+        let until = date + AHEAD_MS;
+        let from = self.heap.ahead.max(date).saturating_add(1);
+        let mut soon = std::mem::take(&mut self.heap.soon);
+        let mut ahead = until;
+        if from <= until {
+            let first = (from, DispatchId(i64::MIN));
+            let last = (until, DispatchId(i64::MAX));
+            let due: Vec<_> = self.heap.order.range(first..=last).take(AT_ONCE).copied().collect();
+            if due.len() == AT_ONCE {
+                ahead = due.last().map_or(until, |(instant, _)| *instant);
+            }
+            soon.extend(due.into_iter().map(|(_, id)| id));
+        }
+        self.heap.ahead = self.heap.ahead.max(ahead);
+        for id in soon {
+            let Some(dispatch) = self.catalog.dispatches.get(&id).cloned() else { continue };
+            let Some(&instant) = self.heap.next.get(&id) else { continue };
+            let period = self.period_of(&dispatch, instant);
+            let cascade = dispatch.spec.cascade;
+            if let Ok(members) = self.members(dispatch.spec.interface, period, cascade) {
+                self.has_history(&members);
+            }
+        }
+    }
+
+    /// Definitions were edited.
+    pub(crate) fn edited(&mut self, now: Now, catalog: Arc<Catalog>) {
+        let old = std::mem::replace(&mut self.catalog, catalog);
+        let interfaces = self.mesh.edit(&old, &self.catalog);
+        let version = |dispatch: &Dispatch| dispatch.version;
+        for id in differing(&old.dispatches, &self.catalog.dispatches, version) {
+            if let Some(before) = old.dispatches.get(&id) {
+                self.carry(now, before);
+            }
+            self.reschedule(id);
+        }
+        for id in interfaces {
+            for run in self.mesh.by_interface.get(&id).cloned().unwrap_or_default() {
+                if self.mesh.is_interface_frozen(id) {
+                    self.unqueue_run(run, "the interface is frozen");
+                }
+                self.refresh_run(run);
+            }
+        }
+        if old.hosts != self.catalog.hosts || old.pools != self.catalog.pools {
+            self.queue.hosts_edited();
+        }
+    }
+
+    /// Instants that were due when the dispatch was edited, and were not decided yet, are decided
+    /// nevertheless, under what it says now.
+    fn carry(&mut self, now: Now, before: &Dispatch) {
+        let id = before.id;
+        let Some(since) = self.catalog.dispatches.get(&id).map(|dispatch| dispatch.since) else {
+            return;
+        };
+        let state = self.table.dispatches.get(&id).map_or(0, |state| state.cursor);
+        let mut after = state.max(before.since);
+        let mut carried = self.heap.carried.remove(&id).unwrap_or_default();
+        while carried.len() < CARRIED_MAX
+            && let Some(instant) = self.instant_after(before, after)
+            && instant <= since.min(now.date)
+        {
+            carried.push_back(instant);
+            after = instant;
+        }
+        if !carried.is_empty() {
+            self.heap.carried.insert(id, carried);
+        }
+    }
+}
+
+fn start_of(dispatch: &Dispatch, instant: Millis, period: Period) -> Start {
+    Start {
+        id: ExecutionId::of_firing(dispatch.id, instant),
+        origin: Origin::Cron,
+        dispatch: Some((dispatch.id, instant)),
+        command: None,
+        by: None,
+        interface: dispatch.spec.interface,
+        period,
+        cascade: dispatch.spec.cascade,
+        params: dispatch.spec.params.clone(),
+        again: false,
+    }
+}

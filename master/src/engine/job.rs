@@ -1,0 +1,198 @@
+//! The life of a job run: attempts, how they end, retries.
+
+use super::rows::*;
+use super::run::is_waiting;
+use super::time::delay_ms;
+use super::world::World;
+use shared::ids::*;
+use shared::sabotage::Sabotage;
+use shared::spec::OnUnknown;
+use shared::wire::{Exit, Refusal};
+
+impl World {
+    /// Promises the job to this host.
+    pub(crate) fn assign(&mut self, id: JobRunId, place: Place) {
+        let Some(mut job) = self.job(id).cloned() else { return };
+        let date = self.date();
+        job.number += 1;
+        job.reign = if self.has(Sabotage::AttemptByNumber) { 0 } else { self.reign };
+        job.phase = Phase::Assigned(place);
+        job.reason = String::new();
+        job.ready = job.ready.or(Some(date));
+        let attempt = Attempt {
+            project: job.project,
+            place,
+            end: None,
+            mark: Mark::Plain,
+            assigned: date,
+            started: None,
+            ended: None,
+            out_bytes: 0,
+            err_bytes: 0,
+            rss_max_kib: None,
+            cpu_ms: None,
+        };
+        self.put(Key::Attempt(job.attempt(id)), Row::Attempt(attempt));
+        self.put(Key::JobRun(id), Row::JobRun(job));
+        self.begin(id.run);
+    }
+
+    /// The run has begun.
+    pub(crate) fn begin(&mut self, id: RunId) {
+        let Some(run) = self.run(id).filter(|run| run.state.is_live()) else { return };
+        if run.state != RunState::Running {
+            let started = run.started.or(Some(self.date()));
+            let run = Run { state: RunState::Running, started, ..run.clone() };
+            self.put(Key::Run(id), Row::Run(run));
+        }
+    }
+
+    /// The orphan that concerns this job: a live one before one that has ended, then the newest.
+    pub(crate) fn orphan(&self, id: JobRunId) -> Option<(AttemptId, Attempt)> {
+        if self.orphans.is_empty() || self.has(Sabotage::NoAdoption) {
+            return None;
+        }
+        let all = |number, reign| AttemptId { run: id.run, job: id.job, number, reign };
+        let orphans = self.orphans.range(all(0, i64::MIN)..=all(u32::MAX, i64::MAX));
+        let rows = orphans.filter_map(|orphan| Some((*orphan, self.table.attempts.get(orphan)?)));
+        rows.max_by_key(|(attempt, row)| (row.end.is_none(), attempt.number))
+            .map(|(attempt, row)| (attempt, row.clone()))
+    }
+
+    /// Instead of placing: a host already has an attempt whose commit was lost.
+    pub(crate) fn adopt(&mut self, id: JobRunId) {
+        let Some((attempt, mut row)) = self.orphan(id).filter(|_| self.is_ready(id)) else {
+            return;
+        };
+        let Some(mut job) = self.job(id).cloned() else { return };
+        if attempt.number <= job.number {
+            return;
+        }
+        job.number = attempt.number;
+        job.reign = attempt.reign;
+        job.allowed = job.allowed.max(job.number);
+        job.phase = Phase::Running(row.place);
+        job.reason = String::new();
+        job.started = job.started.or(Some(self.date()));
+        row.mark = Mark::Plain;
+        row.project = job.project;
+        let end = row.end.clone();
+        self.put(Key::Attempt(attempt), Row::Attempt(row));
+        self.put(Key::JobRun(id), Row::JobRun(job));
+        self.begin(id.run);
+        if let Some(end) = end {
+            self.end_attempt(id, end);
+        }
+    }
+
+    /// The attempt that the job has now has ended, or is given up.
+    pub(crate) fn end_attempt(&mut self, id: JobRunId, end: End) {
+        let Some(mut job) = self.job(id).cloned() else { return };
+        let attempt = job.attempt(id);
+        if let Some(row) = self.table.attempts.get(&attempt) {
+            let abandoned = end == End::Abandoned
+                && job.phase != Phase::Unknown
+                && !self.has(Sabotage::AbandonAndForget);
+            let mark = if abandoned { Mark::Abandoned } else { Mark::Plain };
+            let row = Attempt { end: Some(end.clone()), mark, ..row.clone() };
+            self.put(Key::Attempt(attempt), Row::Attempt(row));
+        }
+        if matches!(&end, End::Refused(Refusal::DiskLow | Refusal::Draining)) {
+            job.allowed += 1; // it never began, and elsewhere it may
+        }
+        let policy = self.policy(id);
+        let why = told(&end);
+        if self.is_success(id, &end) {
+            self.put(Key::JobRun(id), Row::JobRun(job));
+            return self.finish(id, Verdict::Succeeded, String::new());
+        }
+        if matches!(job.phase, Phase::Stopping(_)) {
+            self.put(Key::JobRun(id), Row::JobRun(job));
+            return self.finish(id, Verdict::Stopped, "stopped by hand".into());
+        }
+        let unknown = end == End::Unknown && !self.has(Sabotage::UnknownIsLost);
+        let again = job.number < job.allowed;
+        match policy.on_unknown {
+            OnUnknown::Hold if unknown => return self.hold(id, job),
+            OnUnknown::Fail if unknown => {}
+            _ if again => {
+                job.phase = Phase::Waiting;
+                job.not_before = self.date() + delay_ms(policy.backoff, job.number);
+                job.reason = format!("attempt {} of {}: {why}", job.number, job.allowed);
+                self.put(Key::JobRun(id), Row::JobRun(job));
+                return;
+            }
+            _ => {}
+        }
+        let timed_out = end == End::Exit(Exit::TimedOut);
+        let verdict = if timed_out { Verdict::TimedOut } else { Verdict::Failed };
+        self.put(Key::JobRun(id), Row::JobRun(job));
+        self.finish(id, verdict, why);
+    }
+
+    fn is_success(&self, id: JobRunId, end: &End) -> bool {
+        let End::Exit(Exit::Code(code)) = end else { return false };
+        let codes = self.lives.get(&id.run).and_then(|live| {
+            let at = live.shape.at.get(&id.job)?;
+            Some(live.shape.nodes[*at].success_codes.contains(code))
+        });
+        codes.unwrap_or(*code == 0)
+    }
+
+    /// The process is gone, how it ended is not known: a person decides.
+    fn hold(&mut self, id: JobRunId, mut job: JobRun) {
+        let date = self.date();
+        job.phase = Phase::Unknown;
+        job.reason = "it is gone, and how it ended is not known".into();
+        let attempt = job.attempt(id);
+        let project = job.project;
+        self.put(Key::JobRun(id), Row::JobRun(job));
+        let Some(run) = self.run(id.run) else { return };
+        let name = self.name_of(run.interface);
+        let body = format!("{name} {}: how attempt {attempt} ended is not known", run.period);
+        let alert = Alert {
+            project,
+            event: AlertEvent::AttemptUnknown,
+            execution: Some(run.execution),
+            run: Some(id.run),
+            job: Some(id.job),
+            body,
+            created: date,
+        };
+        self.alert(&attempt.to_string(), alert);
+    }
+
+    /// Ends what a person stops: what waits at once, what runs by a kill.
+    pub(crate) fn stop_job(&mut self, id: JobRunId) -> bool {
+        let Some(job) = self.job(id) else { return false };
+        match (job.phase, job.phase.place()) {
+            (phase, _) if is_waiting(phase) || phase == Phase::Unknown => {
+                self.finish(id, Verdict::Stopped, "stopped by hand".into());
+                true
+            }
+            (Phase::Assigned(_) | Phase::Running(_), Some(place)) => {
+                let job = JobRun { phase: Phase::Stopping(place), ..job.clone() };
+                self.put(Key::JobRun(id), Row::JobRun(job));
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// For people.
+fn told(end: &End) -> String {
+    match end {
+        End::Exit(Exit::Code(code)) => format!("exit code {code}"),
+        End::Exit(Exit::Signal(signal)) => format!("ended by signal {signal}"),
+        End::Exit(Exit::Killed) => "killed".into(),
+        End::Exit(Exit::Fenced) => "its host had lost the leader and gave it up".into(),
+        End::Exit(Exit::TimedOut) => "it took longer than its time-out".into(),
+        End::Refused(Refusal::DiskLow) => "refused: the host's disk is almost full".into(),
+        End::Refused(Refusal::Draining) => "refused: the host is draining".into(),
+        End::Refused(Refusal::CannotStart(why)) => format!("cannot start: {why}"),
+        End::Unknown => "how it ended is not known".into(),
+        End::Lost => "its host fell silent".into(),
+        End::Abandoned => "abandoned by hand".into(),
+    }
+}

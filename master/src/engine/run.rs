@@ -1,0 +1,162 @@
+//! The life of a run: what follows from the end of a job, when nothing can begin any more, how it ends.
+
+use super::dag::is_failure;
+use super::rows::*;
+use super::world::{Step, World};
+use shared::ids::*;
+use shared::spec::{Expect, OnFailure};
+
+/// Characters of a reason; the column has 255.
+const REASON_CHARS: usize = 200;
+
+impl World {
+    /// The date of this step.
+    pub(crate) fn date(&self) -> Millis {
+        self.now.map_or(0, |now| now.date)
+    }
+
+    /// Works off what follows. Each item is O(what it concerns), and each change makes a bounded
+    /// number of items.
+    pub(crate) fn work(&mut self) {
+        while let Some(step) = self.agenda.pop_front() {
+            match step {
+                Step::Ended(id) => self.job_ended(id),
+                Step::Settle(id) => self.settle(id),
+                Step::Tell(target) => self.tell(target),
+                Step::Fold(id) => self.fold(id),
+                Step::Adopt(id) => self.adopt(id),
+                Step::Stale(id) => self.pass_on_stale(id),
+            }
+        }
+    }
+
+    /// Brings a job run to its end.
+    pub(crate) fn finish(&mut self, id: JobRunId, verdict: Verdict, reason: String) {
+        let Some(mut job) = self.job(id).cloned() else { return };
+        job.phase = Phase::Done(verdict);
+        job.reason = reason.chars().take(REASON_CHARS).collect();
+        job.ended = Some(self.date());
+        self.put(Key::JobRun(id), Row::JobRun(job));
+        self.agenda.push_back(Step::Ended(id));
+    }
+
+    fn job_ended(&mut self, id: JobRunId) {
+        let Some(Phase::Done(verdict)) = self.job(id).map(|job| job.phase) else { return };
+        let Some(run) = self.run(id.run) else { return };
+        let (interface, period) = (run.interface, run.period);
+        if verdict == Verdict::Succeeded {
+            self.agenda.push_back(Step::Tell(Target::Job(interface, period, id.job)));
+        }
+        let Some(live) = self.lives.get(&id.run) else { return };
+        let shape = live.shape.clone();
+        let Some(&at) = shape.at.get(&id.job) else { return };
+        let name = &shape.job(at).name;
+        let mut before = usize::MAX;
+        for &(child, _) in &shape.nodes[at].outs {
+            if child != before {
+                self.skip_if_doomed(id.run, child, name, verdict);
+            }
+            before = child;
+        }
+        self.stop_on_failure(id, at, verdict);
+        self.agenda.push_back(Step::Settle(id.run));
+    }
+
+    fn skip_if_doomed(&mut self, run: RunId, at: usize, cause: &str, verdict: Verdict) {
+        let Some(live) = self.lives.get(&run) else { return };
+        let id = JobRunId { run, job: live.shape.nodes[at].job };
+        let doomed = live.shape.is_doomed(at, live.edges[at]);
+        let waits = self.job(id).is_some_and(|job| is_waiting(job.phase));
+        if doomed && waits {
+            let how = Phase::Done(verdict).word().replace('_', " ");
+            self.finish(id, Verdict::Skipped, format!("{cause} {how}"));
+        }
+    }
+
+    /// `on_failure = stop`: a failure that nothing will handle ends what has not begun.
+    fn stop_on_failure(&mut self, id: JobRunId, at: usize, verdict: Verdict) {
+        let Some(live) = self.lives.get(&id.run) else { return };
+        let shape = live.shape.clone();
+        if shape.interface.spec.on_failure != OnFailure::Stop {
+            return;
+        }
+        // A skipped job may have been the one that was to handle an earlier failure.
+        let unhandled = match verdict {
+            _ if is_failure(verdict) && !self.may_be_handled(id.run, at) => Some(at),
+            Verdict::Skipped => {
+                let failed = live.failed.clone();
+                let ins = shape.nodes[at].ins.iter().filter(|(_, e)| *e == Expect::Failure);
+                ins.map(|(from, _)| *from)
+                    .find(|from| failed.contains(from) && !self.may_be_handled(id.run, *from))
+            }
+            _ => None,
+        };
+        if let Some(failed) = unhandled {
+            self.skip_rest(id.run, &format!("{} failed", shape.job(failed).name));
+        }
+    }
+
+    /// Some job takes up the failure of this one, or still may.
+    fn may_be_handled(&self, run: RunId, at: usize) -> bool {
+        let Some(live) = self.lives.get(&run) else { return false };
+        let takers = live.shape.nodes[at].outs.iter().filter(|(_, e)| *e == Expect::Failure);
+        takers
+            .map(|(to, _)| JobRunId { run, job: live.shape.nodes[*to].job })
+            .any(|id| self.job(id).is_some_and(|job| job.phase != Phase::Done(Verdict::Skipped)))
+    }
+
+    /// What has not begun never will.
+    pub(crate) fn skip_rest(&mut self, run: RunId, why: &str) {
+        let idle = |job: &JobRun| is_waiting(job.phase) && job.number == 0;
+        let jobs = self.table.jobs_of(run).filter(|(_, job)| idle(job));
+        let jobs: Vec<JobRunId> = jobs.map(|(id, _)| id).collect();
+        for id in jobs {
+            self.finish(id, Verdict::Skipped, why.to_owned());
+        }
+    }
+
+    /// Ends the run when nothing is left.
+    fn settle(&mut self, id: RunId) {
+        let Some(live) = self.lives.get(&id) else { return };
+        let Some(run) = self.run(id) else { return };
+        if live.open > 0 {
+            return;
+        }
+        let doomed = run.waits.iter().any(|target| self.is_hopeless(id, *target));
+        if !run.waits.is_empty() && live.shape.nodes.is_empty() && !doomed {
+            return; // nothing to do but to wait
+        }
+        let unhandled = live.failed.iter().any(|at| !self.may_be_handled(id, *at));
+        let state = match () {
+            () if live.stopped > 0 => RunState::Stopped,
+            () if unhandled || !run.waits.is_empty() => RunState::Failed,
+            () => RunState::Succeeded,
+        };
+        self.end_run(id, state);
+    }
+
+    /// The wait has failed, or has gone on for too long.
+    fn is_hopeless(&self, id: RunId, target: Target) -> bool {
+        let late = self.run(id).is_some_and(|run| run.wait_until <= self.date());
+        let agree = self.now.is_some_and(super::world::Now::clocks_agree);
+        late && agree || self.met(target) == super::wait::Met::Never
+    }
+
+    pub(crate) fn end_run(&mut self, id: RunId, state: RunState) {
+        let Some(run) = self.run(id) else { return };
+        let (interface, period) = (run.interface, run.period);
+        let run = Run { state, ended: Some(self.date()), paused: false, ..run.clone() };
+        self.put(Key::Run(id), Row::Run(run));
+        let mut told = vec![Target::Run(id), Target::Idle(interface, period)];
+        if state == RunState::Succeeded {
+            told.push(Target::Success(interface, period));
+            told.push(Target::SuccessOrNone(interface, period));
+            self.agenda.push_back(Step::Stale(id));
+        }
+        self.agenda.extend(told.into_iter().map(Step::Tell));
+    }
+}
+
+pub fn is_waiting(phase: Phase) -> bool {
+    matches!(phase, Phase::Waiting | Phase::Queued)
+}

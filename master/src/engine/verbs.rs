@@ -1,0 +1,444 @@
+//! What people ask for. One function per verb; a dry run is the same function, rolled back.
+//!
+//! Commands are obeyed in the order of their ids. One whose history is not resident waits for it,
+//! and those after it wait too.
+
+use super::expand::Start;
+use super::rows::*;
+use super::run::is_waiting;
+use super::world::{Ask, Now, Step, World};
+use shared::ids::*;
+use shared::period::Period;
+use std::collections::BTreeSet;
+
+/// Commands that one step obeys; the rest waits for the next one.
+const AT_ONCE: usize = 200;
+/// Results that are remembered, so that a command which is read twice is not obeyed twice.
+const RESULTS_MAX: usize = 10_000;
+
+type Done = Result<Plan, String>;
+
+impl World {
+    pub(crate) fn take_commands(&mut self) {
+        let Some(now) = self.now else { return };
+        for _ in 0..AT_ONCE {
+            let Some((&id, command)) = self.inbox.first_key_value() else { return };
+            let command = command.clone();
+            if !self.is_prepared(&command.verb) {
+                return;
+            }
+            self.inbox.remove(&id);
+            self.obey(now, id, &command);
+        }
+    }
+
+    /// How many commands wait for their history.
+    pub fn commands_waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
+    fn obey(&mut self, now: Now, id: CommandId, command: &Command) {
+        self.work();
+        let mark = self.mark();
+        let plan = match self.act(now, id, command) {
+            Ok(plan) => {
+                self.work();
+                self.count_changes(mark.0, plan)
+            }
+            Err(why) => Plan { refused: Some(why), ..Plan::default() },
+        };
+        if command.dry_run || plan.refused.is_some() {
+            self.roll_back(mark);
+        } else {
+            self.keep(mark);
+        }
+        let done = plan.refused.is_none() && !command.dry_run;
+        let result = CommandResult { done, plan, at: now.date };
+        self.put(Key::Command(id), Row::Command(result));
+    }
+
+    fn act(&mut self, now: Now, id: CommandId, command: &Command) -> Done {
+        match &command.verb {
+            Verb::RunNow { interface, period, cascade, params, missing_only, api } => {
+                let origin = if *api { Origin::Api } else { Origin::Hand };
+                let start = Start {
+                    id: ExecutionId::of_command(id),
+                    origin,
+                    dispatch: None,
+                    command: Some(id),
+                    by: Some(command.by),
+                    interface: *interface,
+                    period: *period,
+                    cascade: *cascade,
+                    params: params.clone(),
+                    again: !missing_only,
+                };
+                self.run_now(now, &start)
+            }
+            Verb::RunDispatch { dispatch, period, cascade } => {
+                let found = self.catalog.dispatches.get(dispatch);
+                let found = found.ok_or_else(|| format!("there is no dispatch {dispatch}"))?;
+                let start = Start {
+                    id: ExecutionId::of_command(id),
+                    origin: Origin::Hand,
+                    dispatch: Some((*dispatch, now.date)),
+                    command: Some(id),
+                    by: Some(command.by),
+                    interface: found.spec.interface,
+                    period: *period,
+                    cascade: *cascade,
+                    params: found.spec.params.clone(),
+                    again: true,
+                };
+                self.run_now(now, &start)
+            }
+            Verb::Stop { run } => self.stop(&[*run]),
+            Verb::StopExecution { execution } => {
+                let runs = self.own_runs(*execution)?;
+                self.stop(&runs)
+            }
+            Verb::Resume { run } => self.resume(now, &[*run]),
+            Verb::ResumeExecution { execution } => {
+                let runs = self.own_runs(*execution)?;
+                self.resume(now, &runs)
+            }
+            Verb::Pause { run } => self.pause(*run, true),
+            Verb::Unpause { run } => self.pause(*run, false),
+            Verb::Kill { run, job } => self.kill(*run, *job),
+            Verb::MarkSuccess { run, job, reason } => self.mark_success(now, *run, *job, reason),
+            Verb::Abandon { run, job } => self.abandon(*run, *job),
+            Verb::PauseDispatch { dispatch } => self.pause_dispatch(now, *dispatch, true),
+            Verb::ResumeDispatch { dispatch } => self.pause_dispatch(now, *dispatch, false),
+            Verb::Retire { host } => self.retire(*host),
+        }
+    }
+
+    // ---- history ----
+
+    /// Whether all that the verb looks at is resident; what is not is asked for.
+    fn is_prepared(&mut self, verb: &Verb) -> bool {
+        match verb {
+            Verb::RunNow { interface, period, cascade, .. } => {
+                self.may_start(*interface, *period, *cascade)
+            }
+            Verb::RunDispatch { dispatch, period, cascade } => {
+                let found = self.catalog.dispatches.get(dispatch);
+                let interface = found.map(|dispatch| dispatch.spec.interface);
+                interface.is_none_or(|interface| self.may_start(interface, *period, *cascade))
+            }
+            Verb::Stop { run }
+            | Verb::Pause { run }
+            | Verb::Unpause { run }
+            | Verb::Kill { run, .. }
+            | Verb::Abandon { run, .. } => self.has_run(*run),
+            Verb::Resume { run } | Verb::MarkSuccess { run, .. } => self.has_past(*run),
+            Verb::StopExecution { execution } => self.has_execution(*execution),
+            Verb::ResumeExecution { execution } => {
+                self.has_execution(*execution) && {
+                    let runs = self.own_runs(*execution).unwrap_or_default();
+                    runs.into_iter().fold(true, |all, run| self.has_past(run) && all)
+                }
+            }
+            Verb::PauseDispatch { .. } | Verb::ResumeDispatch { .. } | Verb::Retire { .. } => true,
+        }
+    }
+
+    fn may_start(&mut self, interface: InterfaceId, period: Period, cascade: bool) -> bool {
+        let members = self.members(interface, period, cascade);
+        members.is_err() || members.is_ok_and(|members| self.has_history(&members))
+    }
+
+    fn has_run(&mut self, run: RunId) -> bool {
+        let ask = Ask::Run(run);
+        let has = self.run(run).is_some() || self.slices.told.contains(&ask);
+        if !has {
+            self.due.load.insert(ask);
+        }
+        has
+    }
+
+    fn has_execution(&mut self, id: ExecutionId) -> bool {
+        let ask = Ask::Execution(id);
+        let Some(row) = self.table.executions.get(&id) else {
+            if self.slices.told.contains(&ask) {
+                return true; // there is none
+            }
+            self.due.load.insert(ask);
+            return false;
+        };
+        let runs = row.runs.clone();
+        runs.into_iter().fold(true, |all, run| self.has_run(run) && all)
+    }
+
+    /// The run, the other generations of it, what it waits for, and the execution that made it.
+    fn has_past(&mut self, id: RunId) -> bool {
+        if !self.has_run(id) {
+            return false;
+        }
+        let Some(run) = self.run(id) else { return true };
+        let (slice, execution) = ((run.interface, run.period), run.execution);
+        let parents: Vec<RunId> = run
+            .waits
+            .iter()
+            .filter_map(|target| if let Target::Run(run) = target { Some(*run) } else { None })
+            .collect();
+        let known = self.slices.is_decidable(slice);
+        if !known {
+            self.due.load.insert(Ask::Slice(slice.0, slice.1));
+        }
+        let parents = parents.into_iter().fold(true, |all, run| self.has_run(run) && all);
+        self.has_execution(execution) && parents && known
+    }
+
+    /// Those that the execution made itself; others it has only joined.
+    fn own_runs(&self, id: ExecutionId) -> Result<Vec<RunId>, String> {
+        let row = self.table.executions.get(&id);
+        let row = row.ok_or_else(|| format!("there is no execution {id}"))?;
+        let own = |run: &&RunId| self.run(**run).is_some_and(|run| run.execution == id);
+        Ok(row.runs.iter().filter(own).copied().collect())
+    }
+
+    // ---- verbs ----
+
+    fn run_now(&mut self, now: Now, start: &Start) -> Done {
+        let members = self.members(start.interface, start.period, start.cascade)?;
+        if self.mesh.is_interface_frozen(start.interface) {
+            return Err(format!("{} is frozen", self.name_of(start.interface)));
+        }
+        Ok(self.execute(now, start, &members))
+    }
+
+    fn stop(&mut self, runs: &[RunId]) -> Done {
+        let mut plan = Plan::default();
+        let mut any = false;
+        for &id in runs {
+            if !self.run(id).is_some_and(|run| run.state.is_live()) {
+                continue;
+            }
+            any = true;
+            plan.runs_waiting_on_it += self.waiting_on(id);
+            let jobs: Vec<JobRunId> = self.table.jobs_of(id).map(|(id, _)| id).collect();
+            // In the order of the DAG backwards: a job that is stopped skips nobody.
+            for job in jobs.into_iter().rev() {
+                self.stop_job(job);
+            }
+            if self.lives.get(&id).is_some_and(|live| live.shape.nodes.is_empty()) {
+                self.end_run(id, RunState::Stopped);
+            }
+        }
+        any.then_some(plan).ok_or_else(|| "nothing of it is live".into())
+    }
+
+    fn waiting_on(&self, id: RunId) -> u32 {
+        let Some(run) = self.run(id) else { return 0 };
+        let (interface, period) = (run.interface, run.period);
+        let job = |job| Target::Job(interface, period, JobId(job));
+        let jobs = self.waiters.range(job(i64::MIN)..=job(i64::MAX)).map(|(_, set)| set);
+        let targets = [Target::Run(id), Target::Success(interface, period)];
+        let whole = targets.iter().filter_map(|target| self.waiters.get(target));
+        let runs: BTreeSet<RunId> = whole
+            .chain(jobs)
+            .flatten()
+            .map(|waiter| match waiter {
+                super::wait::Waiter::Run(run) => *run,
+                super::wait::Waiter::Job(job) => job.run,
+            })
+            .collect();
+        u32::try_from(runs.len()).unwrap_or(u32::MAX)
+    }
+
+    /// 断点续跑: in the same runs, what has succeeded stays.
+    fn resume(&mut self, now: Now, runs: &[RunId]) -> Done {
+        let mut refused = None;
+        let mut any = false;
+        for &id in runs {
+            match self.resume_run(now, id) {
+                Ok(()) => any = true,
+                Err(why) => refused = refused.or(Some(why)),
+            }
+        }
+        match any {
+            true => Ok(Plan::default()),
+            false => Err(refused.unwrap_or_else(|| "it has no runs of its own".into())),
+        }
+    }
+
+    fn resume_run(&mut self, now: Now, id: RunId) -> Result<(), String> {
+        let again = |phase| matches!(phase, Phase::Done(verdict) if verdict != Verdict::Succeeded);
+        let jobs = self.table.jobs_of(id).filter(|(_, job)| again(job.phase));
+        let jobs: Vec<JobRunId> = jobs.map(|(id, _)| id).collect();
+        let Some(run) = self.run(id) else { return Err(format!("there is no run {id}")) };
+        if run.state == RunState::Succeeded || (run.state.is_live() && jobs.is_empty()) {
+            return Err(format!(
+                "nothing of {} has failed or was stopped",
+                self.describe(Target::Run(id))
+            ));
+        }
+        self.reopen(now, id)?;
+        for job in jobs {
+            self.reset(job);
+        }
+        self.agenda.push_back(Step::Settle(id));
+        Ok(())
+    }
+
+    fn reset(&mut self, id: JobRunId) {
+        let policy = self.policy(id);
+        let Some(mut job) = self.job(id).cloned() else { return };
+        job.waits = self.unmet(job.waits);
+        job.phase = Phase::Waiting;
+        job.reason = String::new();
+        job.not_before = 0;
+        job.allowed = job.number + policy.attempts_max.max(1);
+        (job.ready, job.started, job.ended) = (None, None, None);
+        self.put(Key::JobRun(id), Row::JobRun(job));
+    }
+
+    /// A run that has ended is live again, and with it the executions that made it. Only the newest
+    /// generation, so that no two are live.
+    fn reopen(&mut self, now: Now, id: RunId) -> Result<(), String> {
+        let Some(run) = self.run(id).cloned() else { return Err(format!("there is no run {id}")) };
+        if run.state.is_live() {
+            return Ok(());
+        }
+        if self.slices.latest((run.interface, run.period)) != Some(id) {
+            return Err(format!(
+                "generation {} of {} is not the newest: resume that one",
+                run.generation,
+                self.describe(Target::Run(id))
+            ));
+        }
+        let waits = self.waits_again(&run);
+        let state = match (waits.is_empty(), run.started) {
+            (false, _) => RunState::Waiting,
+            (true, None) => RunState::Ready,
+            (true, Some(_)) => RunState::Running,
+        };
+        let wait_until = self.wait_until(now, run.interface);
+        let execution = run.execution;
+        let run = Run { state, waits, wait_until, ended: None, ..run };
+        self.put(Key::Run(id), Row::Run(run));
+        let row = self.table.executions.get(&execution).filter(|row| !row.state.is_live());
+        if let Some(row) = row.cloned() {
+            let row = Execution { state: RunState::Running, ended: None, ..row };
+            self.put(Key::Execution(execution), Row::Execution(row));
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, id: RunId, paused: bool) -> Done {
+        let run = self.run(id).filter(|run| run.state.is_live());
+        let Some(run) = run.cloned() else { return Err("the run is not live".into()) };
+        if run.paused == paused {
+            return Err(if paused { "it is paused already" } else { "it is not paused" }.into());
+        }
+        if paused {
+            self.unqueue_run(id, "the run is paused");
+        }
+        self.put(Key::Run(id), Row::Run(Run { paused, ..run }));
+        let runs_waiting_on_it = self.waiting_on(id);
+        Ok(Plan { runs_waiting_on_it, ..Plan::default() })
+    }
+
+    fn kill(&mut self, run: RunId, job: JobId) -> Done {
+        let runs_waiting_on_it = self.waiting_on(run);
+        match self.stop_job(JobRunId { run, job }) {
+            true => Ok(Plan { runs_waiting_on_it, ..Plan::default() }),
+            false => Err("the job has ended, or is being stopped".into()),
+        }
+    }
+
+    /// What was skipped for it goes on.
+    fn mark_success(&mut self, now: Now, run: RunId, job: JobId, reason: &str) -> Done {
+        let id = JobRunId { run, job };
+        let bad = |phase| {
+            phase == Phase::Unknown
+                || matches!(phase, Phase::Done(verdict) if verdict != Verdict::Succeeded)
+        };
+        if !self.job(id).is_some_and(|job| bad(job.phase)) {
+            return Err("only a job that has ended without success can be marked".into());
+        }
+        self.reopen(now, run)?;
+        let skipped = |job: &JobRun| job.phase == Phase::Done(Verdict::Skipped);
+        let skipped = self.table.jobs_of(run).filter(|(_, job)| skipped(job));
+        for job in skipped.map(|(id, _)| id).filter(|job| *job != id).collect::<Vec<_>>() {
+            self.reset(job);
+        }
+        self.finish(id, Verdict::Succeeded, format!("marked by hand: {reason}"));
+        self.look_again(run);
+        Ok(Plan { runs_waiting_on_it: self.waiting_on(run), ..Plan::default() })
+    }
+
+    /// Skips anew what the edges still forbid, parents first.
+    fn look_again(&mut self, run: RunId) {
+        let Some(live) = self.lives.get(&run) else { return };
+        let shape = live.shape.clone();
+        for node in &shape.nodes {
+            let id = JobRunId { run, job: node.job };
+            if let Some(Phase::Done(_)) = self.job(id).map(|job| job.phase) {
+                self.agenda.push_back(Step::Ended(id));
+            }
+        }
+    }
+
+    fn abandon(&mut self, run: RunId, job: JobId) -> Done {
+        let id = JobRunId { run, job };
+        let phase = self.job(id).map(|job| job.phase);
+        if !phase.is_some_and(|phase| phase.place().is_some() || phase == Phase::Unknown) {
+            return Err("no host has it".into());
+        }
+        self.end_attempt(id, End::Abandoned);
+        Ok(Plan { attempts_abandoned: 1, ..Plan::default() })
+    }
+
+    fn pause_dispatch(&mut self, now: Now, id: DispatchId, paused: bool) -> Done {
+        let dispatch = self.catalog.dispatches.get(&id);
+        let dispatch = dispatch.ok_or_else(|| format!("there is no dispatch {id}"))?;
+        let state = self.table.dispatches.get(&id).copied();
+        let fresh = DispatchState { project: dispatch.project, cursor: 0, paused: false };
+        let state = state.unwrap_or(fresh);
+        if state.paused == paused {
+            return Err(if paused { "it is paused already" } else { "it is not paused" }.into());
+        }
+        let cursor = state.cursor.max(self.cursor(id).min(now.date));
+        let state = DispatchState { paused, cursor, ..state };
+        self.put(Key::Dispatch(id), Row::Dispatch(state));
+        Ok(Plan::default())
+    }
+
+    fn retire(&mut self, host: HostId) -> Done {
+        self.set(Key::Doubt(host), None);
+        self.end_orphans(host, false);
+        let jobs = self.places.on(host);
+        let attempts_abandoned = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
+        for id in jobs {
+            self.end_attempt(id, End::Abandoned);
+        }
+        Ok(Plan { attempts_abandoned, ..Plan::default() })
+    }
+
+    // ---- plans ----
+
+    /// What the verb has changed, by the journal of it.
+    fn count_changes(&self, from: usize, mut plan: Plan) -> Plan {
+        for (key, old) in self.journal_since(from) {
+            let (Key::JobRun(id), Some(Row::JobRun(old))) = (key, old) else { continue };
+            let Some(new) = self.job(id) else { continue };
+            match (old.phase, new.phase) {
+                (old, new) if old == new => {}
+                (_, Phase::Stopping(_) | Phase::Done(Verdict::Stopped)) => plan.jobs_stopped += 1,
+                (_, Phase::Done(Verdict::Skipped)) => plan.jobs_skipped += 1,
+                (Phase::Done(_), phase) if is_waiting(phase) => plan.jobs_reset += 1,
+                _ => {}
+            }
+        }
+        plan
+    }
+
+    pub(crate) fn forget_commands(&mut self, _until: u64) {
+        while self.table.commands.len() > RESULTS_MAX {
+            let Some((&id, _)) = self.table.commands.first_key_value() else { return };
+            self.forget(Key::Command(id));
+        }
+    }
+}
