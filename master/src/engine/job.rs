@@ -130,6 +130,20 @@ impl World {
         self.finish(id, verdict, why);
     }
 
+    /// Nobody was sent it, nobody ever will be; a retry would be given the same.
+    pub(crate) fn cannot_start(&mut self, attempt: AttemptId, why: String) {
+        let id = attempt.job_run();
+        let job = self.job(id).filter(|job| job.attempt(id) == attempt);
+        let Some(Phase::Assigned(_)) = job.map(|job| job.phase) else { return };
+        let end = End::Refused(Refusal::CannotStart(why));
+        let reason = told(&end);
+        if let Some(row) = self.table.attempts.get(&attempt) {
+            let row = Attempt { end: Some(end), ended: Some(self.date()), ..row.clone() };
+            self.put(Key::Attempt(attempt), Row::Attempt(row));
+        }
+        self.finish(id, Verdict::Failed, reason);
+    }
+
     fn is_success(&self, id: JobRunId, end: &End) -> bool {
         let End::Exit(Exit::Code(code)) = end else { return false };
         let codes = self.lives.get(&id.run).and_then(|live| {

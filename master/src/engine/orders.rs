@@ -89,6 +89,8 @@ impl World {
             member(&mut self.places.jobs, host, id, by > 0);
             if leased {
                 member(&mut self.places.leased, host, id, by > 0);
+                self.due.leased =
+                    self.due.leased.saturating_add_signed(if by > 0 { 1 } else { -1 });
             }
             change(&mut self.places.slots, host, i64::from(slots) * by);
             for &pool in &pools {

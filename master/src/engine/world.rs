@@ -257,6 +257,7 @@ impl World {
                     self.inbox.insert(id, command);
                 }
             }
+            Event::CannotStart(attempt, why) => self.cannot_start(attempt, why),
             Event::Unfirable(dispatch, instant) => {
                 self.heap.unfirable.insert((dispatch, instant));
             }
@@ -286,14 +287,12 @@ impl World {
 
     /// If it is resident.
     pub fn run(&self, id: RunId) -> Option<&Run> {
-        let _ = id;
-        None
+        self.table.runs.get(&id)
     }
 
     /// If it is resident.
     pub fn execution(&self, id: ExecutionId) -> Option<&Execution> {
-        let _ = id;
-        None
+        self.table.executions.get(&id)
     }
 
     /// Counts the events that were applied.
@@ -374,10 +373,6 @@ impl World {
         let changes = changed.collect();
         self.table.written.clear();
         changes
-    }
-
-    pub(crate) fn run(&self, id: RunId) -> Option<&Run> {
-        self.table.runs.get(&id)
     }
 
     pub(crate) fn job(&self, id: JobRunId) -> Option<&JobRun> {
