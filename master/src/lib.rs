@@ -19,3 +19,5 @@ pub mod logs;
 pub mod app;
 pub mod config;
 pub mod web;
+
+pub mod client;

@@ -1,0 +1,134 @@
+//! `hcndc`, the command line: a client of the API and of nothing else.
+//!
+//! The rule: `-o json` prints what the API gives; the exit code is the outcome (see [`Code`]).
+//! Called by `bin/hcndc.rs`.
+
+mod api;
+mod apply;
+mod execution;
+mod files;
+mod log;
+mod show;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// What the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    Ok = 0,
+    /// The run failed; a command was refused; something is not there.
+    Failed = 1,
+    /// Wrong arguments, files or definitions: nothing was done. (Also clap's own.)
+    Usage = 2,
+    /// The run was stopped.
+    Stopped = 3,
+    /// The master was not reached, or the time was up: the outcome is not known.
+    Unreachable = 4,
+}
+
+/// Why it ended early, and with what.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: Code,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(code: Code, message: impl Into<String>) -> Failure {
+        Failure { code, message: message.into() }
+    }
+
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(Code::Usage, message)
+    }
+}
+
+type Done = Result<Code, Failure>;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "hcndc",
+    version,
+    about = "The command line of HCNDC: definitions, runs, logs.",
+    after_help = "Exit codes: 0 done, succeeded; 1 failed, refused, not found; 2 wrong arguments or \
+                  definitions; 3 stopped; 4 master not reached, or time up.\n\
+                  Address and token are read from client.toml: --config, HCNDC_CONFIG, or \
+                  ~/.config/hcndc/client.toml."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    given: Given,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Debug, Args)]
+struct Given {
+    /// client.toml: address and token.
+    #[arg(long, global = true, env = "HCNDC_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How to print.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    /// What the API gives.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the definitions as the YAML files say: all of them, or none.
+    Apply(apply::Options),
+    /// Definitions: interfaces, jobs, dispatches or hosts, or one of them.
+    Get {
+        #[arg(value_enum)]
+        kind: show::Kind,
+        name: Option<String>,
+    },
+    /// Start an interface for a period.
+    Run(execution::RunOptions),
+    /// Executions: what they are, and what to do with them.
+    #[command(subcommand)]
+    Execution(execution::Verb),
+    /// The log of a job: of an execution's job, or of one attempt.
+    Log(log::Options),
+    /// Exec hosts.
+    #[command(subcommand)]
+    Host(HostVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum HostVerb {
+    /// All of them, and how they are.
+    List,
+}
+
+/// Runs one command.
+pub async fn main(cli: Cli) -> Done {
+    let api = api::Api::open(cli.given.config.as_deref())?;
+    let json = cli.given.output == Output::Json;
+    match cli.command {
+        Command::Apply(options) => apply::apply(&api, json, options).await,
+        Command::Get { kind, name } => show::get(&api, json, kind, name.as_deref()).await,
+        Command::Run(options) => execution::run(&api, json, options).await,
+        Command::Execution(verb) => execution::obey(&api, json, verb).await,
+        Command::Log(options) => log::log(&api, json, options).await,
+        Command::Host(HostVerb::List) => show::get(&api, json, show::Kind::Host, None).await,
+    }
+}
+
+/// To standard output; a closed pipe (`| head`) is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn print_json(value: &serde_json::Value) {
+    print(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
