@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod faulty;
+pub mod measure;
 pub mod migrate;
 pub mod sqlite;
 pub mod value;
