@@ -20,4 +20,6 @@ pub mod app;
 pub mod config;
 pub mod web;
 
+pub mod boot;
+pub mod cli;
 pub mod client;

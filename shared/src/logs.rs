@@ -1,5 +1,6 @@
 //! The program's own log: one line an event, to standard error.
 
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// `filter` as of `RUST_LOG`: `info`, `master=debug,info`. Called once, first thing in `main`.
@@ -9,6 +10,7 @@ pub fn start(filter: &str) {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .try_init();
 }

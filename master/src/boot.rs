@@ -1,0 +1,272 @@
+//! The start of a master, step by step, and its stop.
+//!
+//! The rule: whatever can be wrong is found before anything is changed (configuration, data directory,
+//! port), and is one line that says what to do. Called by `cli`.
+
+use crate::app::{App, Parts};
+use crate::bus::Bus;
+use crate::cli::authority;
+use crate::config::Config;
+use crate::db::{Db, migrate};
+use crate::leader::answer::Desk;
+use crate::leader::dial::Caller;
+use crate::leader::drive::Ports;
+use crate::leader::housekeeping::{Housekeeping, Keeper, PLAN};
+use crate::leader::ops::Pace;
+use crate::leader::status::LeaderStatus;
+use crate::lease::{Lease, local};
+use crate::logs::{Logs, on_host::OnHost};
+use crate::session::{Limits, Sessions};
+use crate::store::edit::Edit;
+use crate::store::{token, upkeep, user};
+use crate::{leader, web};
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use shared::clock::Clock;
+use shared::ids::{Millis, UserId};
+use shared::pki::RENEW_DAYS;
+use shared::seal::write_private;
+use shared::tasks;
+use shared::tls::{Credentials, Role};
+use std::future::Future;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Requests under way may end for so long; live pages are cut.
+const DRAIN_MAX: Duration = Duration::from_secs(3);
+/// A token that is written into a `client.toml`.
+const TOKEN_DAYS: i64 = 365;
+const DAY_MS: Millis = 24 * 3_600_000;
+
+/// What is written once, at the first start.
+#[derive(Clone, Debug, Default)]
+pub struct First {
+    pub admin_password_file: Option<PathBuf>,
+    pub client_file: Option<PathBuf>,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What makes it impossible to start.
+pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let data = &config.data;
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("the data directory {} cannot be made", data.display()))?;
+    let lock = Arc::new(local::DirLock::take(data)?);
+    let listener = listen(&config).await?;
+    let address = listener.local_addr().context("the listening address")?;
+    let url = match config.web.url.is_empty() {
+        true => format!("http://{address}"),
+        false => config.web.url.trim_end_matches('/').to_owned(),
+    };
+    let db = open(&config, &clock).await?;
+    let caller = Caller::over_tls(&credentials(&config, &db, clock.wall_ms()).await?)?;
+    let (status, leader) = watch::channel(LeaderStatus::default());
+    let app = assemble(config, &clock, db, (caller, leader))?;
+    greet(&app, &first, address).await?;
+
+    let (stop, stopping) = watch::channel(false);
+    tasks::spawn("signals", async move {
+        told_to_stop().await;
+        stop.send_replace(true);
+    });
+    let keeper = Keeper {
+        db: app.db.clone(),
+        sessions: app.sessions.clone(),
+        clock: clock.clone(),
+        leader: app.leader.clone(),
+    };
+    let housekeeping = Housekeeping::start(&keeper, PLAN).await?;
+    let ports = Ports {
+        desk: Desk {
+            db: app.db.clone(),
+            bus: app.bus.clone(),
+            cluster: app.config.cluster.clone(),
+            url: url.clone(),
+        },
+        lease: Lease::Local(local::Local::new(lock, clock)),
+        clock: app.clock.clone(),
+        caller: app.caller.clone(),
+        pace: Pace { timing: app.config.timing.wire(), ..Pace::default() },
+        status,
+    };
+    tracing::info!("serving {url}, data in {}", app.config.data.display());
+    let leading = leader::run::run(ports, stopped(stopping.clone()));
+    let serving = answer(listener, web::router(app), stopped(stopping));
+    // The leader's end is also the end of what it has in the air; pages are cut sooner.
+    let (led, served) = tokio::join!(leading, serving);
+    housekeeping.stop().await;
+    tracing::info!("stopped");
+    led.and(served)
+}
+
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let address = config.web.listen;
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "cannot listen on {address}: another program does already; choose another port by \
+             web.listen in the configuration, or --port"
+        ),
+        _ => anyhow::anyhow!("cannot listen on {address} (web.listen): {error}"),
+    })
+}
+
+async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Db> {
+    let url = config.database_url();
+    let db = Db::open(&url, clock.clone()).await.context("database.url")?;
+    let steps = migrate::run(&db).await.context("bringing the database up to date")?;
+    if steps > 0 {
+        tracing::info!(steps, "the database is up to date");
+    }
+    Ok(db)
+}
+
+fn assemble(
+    config: Config,
+    clock: &Clock,
+    db: Db,
+    (caller, leader): (Caller, watch::Receiver<LeaderStatus>),
+) -> anyhow::Result<App> {
+    let seconds = |seconds: u32| Millis::from(seconds) * 1_000;
+    let limits = Limits {
+        idle_ms: seconds(config.web.session_idle_s),
+        age_ms: seconds(config.web.session_max_s),
+    };
+    App::new(Parts {
+        clock: clock.clone(),
+        sessions: Sessions::memory(clock.clone(), limits),
+        bus: Bus::memory(),
+        logs: Logs::OnHost(OnHost::new(db.clone(), caller.clone(), clock.clone())),
+        config,
+        db,
+        leader,
+        caller,
+    })
+}
+
+/// This master's own certificate: kept in `pki/master`, issued anew in time before it expires.
+async fn credentials(config: &Config, db: &Db, now_ms: Millis) -> anyhow::Result<Credentials> {
+    let dir = config.data.join("pki/master");
+    let authority = authority(config, now_ms)?;
+    if dir.join("cert.pem").exists() {
+        let own = Credentials::read(&dir)
+            .with_context(|| format!("the master's certificate in {}", dir.display()))?;
+        let identity = own.identity();
+        anyhow::ensure!(
+            identity.cluster == config.cluster && identity.role == Role::Master,
+            "the certificate in {} is of {identity}; a master of cluster {:?} is expected: move it \
+             away, and a new one is issued",
+            dir.display(),
+            config.cluster
+        );
+        if own.facts.expires_ms - now_ms > RENEW_DAYS * DAY_MS {
+            return Ok(own);
+        }
+        tracing::info!("the master's certificate expires soon: a new one is issued");
+    }
+    let issued = authority.issue(Role::Master, "master", now_ms)?;
+    issued.write(&dir)?;
+    let kept = upkeep::Certificate {
+        serial: issued.serial.clone(),
+        role: "master".into(),
+        agent: issued.identity.agent.clone(),
+        issued_ms: issued.issued_ms,
+        expires_ms: issued.expires_ms,
+    };
+    db.commit(vec![upkeep::issued(&kept)]).await.context("recording the master's certificate")?;
+    issued.credentials()
+}
+
+/// At the first start: the user `admin`, with a password that is told once. When asked for: a token.
+async fn greet(app: &App, first: &First, address: SocketAddr) -> anyhow::Result<()> {
+    let edit = Edit::of_system(app.clock.wall_ms());
+    if user::count(&app.db).await? == 0 {
+        let password = random_text(12)?;
+        let hash = web::login::hash_password(app, password.clone()).await?;
+        // Told before it is stored: a password that nobody knows is worse than one that is not used.
+        match &first.admin_password_file {
+            Some(path) => write_private(path, format!("{password}\n").as_bytes())?,
+            None => {
+                let line = format!("first start: log in as admin with password {password}\n");
+                std::io::stdout().write_all(line.as_bytes()).context("telling the password")?;
+            }
+        }
+        user::create(&app.db, "admin", &hash, user::Rights::all(), &edit).await?;
+    }
+    match &first.client_file {
+        Some(path) if !path.exists() => write_client(app, path, address, &edit).await,
+        _ => Ok(()),
+    }
+}
+
+async fn write_client(
+    app: &App,
+    path: &Path,
+    address: SocketAddr,
+    edit: &Edit,
+) -> anyhow::Result<()> {
+    let (admin, _) = user::password_of(&app.db, "admin")
+        .await?
+        .context("--client-file: there is no user admin to make a token for")?;
+    let token = random_text(32)?;
+    let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    let expires = edit.at + TOKEN_DAYS * DAY_MS;
+    let by = Edit { by: UserId(admin.0), ..edit.clone() };
+    token::create(&app.db, admin, ("client.toml", &hash), expires, &by).await?;
+    let text = format!("address = \"http://{address}\"\ntoken = \"{token}\"\n");
+    write_private(path, text.as_bytes())
+}
+
+/// Letters and digits that are not mistaken for each other; five bits of chance each.
+fn random_text(chars: usize) -> anyhow::Result<String> {
+    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+    let mut random = vec![0; chars];
+    getrandom::fill(&mut random).context("no random bytes from the system")?;
+    Ok(random.iter().map(|byte| ALPHABET[usize::from(byte % 32)] as char).collect())
+}
+
+async fn told_to_stop() {
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+        tracing::error!("signals cannot be heard: this process can only be killed");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("told to stop");
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // The sender gone is a stop too.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn answer(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let (draining, drained) = watch::channel(false);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        stop.await;
+        draining.send_replace(true);
+    });
+    tokio::select! {
+        served = serving.into_future() => served.context("answering requests"),
+        () = async {
+            stopped(drained).await;
+            tokio::time::sleep(DRAIN_MAX).await;
+        } => Ok(()),
+    }
+}
