@@ -1,6 +1,7 @@
 //! Orders as they go to a host: each start with the work that it carries.
 //!
-//! Pure: the same rows give the same work, however often an order is repeated (rule H4).
+//! Pure: the same rows give the same work, however often an order is repeated (rule H4). How large
+//! it may be is the kinds' to say ([`shared::kind::work`]): many of them fit a frame.
 
 use super::ops::Orders;
 use crate::engine::World;
@@ -8,10 +9,6 @@ use crate::engine::params;
 use crate::engine::world::Todo;
 use shared::ids::AttemptId;
 use shared::wire::{Call, Order, OrderCall, Start, Work};
-
-/// Bytes of program, arguments and environment of one attempt: what a frame can carry, and what
-/// systems allow a program to be given.
-pub const WORK_BYTES_MAX: usize = 120 * 1024;
 
 /// What can be sent, and the starts that cannot be made, with the words for it.
 pub fn compose(
@@ -49,14 +46,5 @@ pub fn compose(
 
 fn work(world: &World, attempt: AttemptId) -> Result<Option<Work>, String> {
     let Some(run) = world.run(attempt.run) else { return Ok(None) };
-    let work = params::work(world.catalog(), run, attempt).map_err(|error| error.to_string())?;
-    let texts = work.argv.iter().chain(work.env.keys()).chain(work.env.values());
-    let bytes: usize = texts.map(|text| text.len() + 1).sum();
-    if bytes > WORK_BYTES_MAX {
-        return Err(format!(
-            "its command and environment have {bytes} bytes; at most {WORK_BYTES_MAX} can be given \
-             to a program: put large values into a file"
-        ));
-    }
-    Ok(Some(work))
+    params::work(world.catalog(), run, attempt).map(Some).map_err(|error| error.to_string())
 }
