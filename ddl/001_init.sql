@@ -258,6 +258,7 @@ CREATE TABLE run (
 
 CREATE INDEX run_state ON run (state, id);
 CREATE INDEX run_interface ON run (interface_id, period_ms);
+CREATE INDEX run_ended ON run (ended_ms, id);
 
 -- state: the words of ARCHITECTURE (States). reason: why it is queued, skipped, failed.
 -- number, reign: its newest attempt; host_id, incarnation, basis_seq: where that one is.

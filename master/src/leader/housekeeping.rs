@@ -20,6 +20,8 @@ const COMMANDS_KEPT_MS: Millis = 400 * DAY_MS;
 pub enum Chore {
     Sessions,
     Commands,
+    /// Jobs, attempts, executions and firings of long ago.
+    History,
     Hosts,
     Certificates,
     Database,
@@ -29,6 +31,7 @@ pub enum Chore {
 pub const PLAN: &[(&str, Chore)] = &[
     ("20 */10 * * * *", Chore::Sessions),
     ("10 15 * * * *", Chore::Commands),
+    ("40 20 * * * *", Chore::History),
     ("10 25 * * * *", Chore::Hosts),
     ("10 35 6 * * *", Chore::Certificates),
     ("10 45 * * * *", Chore::Database),
@@ -103,6 +106,17 @@ impl Keeper {
                 let before = now - COMMANDS_KEPT_MS;
                 let count = store::upkeep::forget_commands(&self.db, before).await?;
                 format!("{count} old commands are forgotten")
+            }
+            Chore::History => {
+                let before = now - super::ops::Pace::default().keep_ms;
+                let mut swept = store::upkeep::Swept::default();
+                while let Some(next) =
+                    store::upkeep::forget_details(&self.db, swept, before).await?
+                {
+                    swept = next;
+                }
+                let count = store::upkeep::forget_history(&self.db, before).await?;
+                format!("{count} old executions are forgotten")
             }
             Chore::Hosts => {
                 store::upkeep::forget_hosts(&self.db).await?;

@@ -71,8 +71,9 @@ pub fn delete(
 ) -> Vec<Write> {
     vec![
         guard(
-            "UPDATE dispatch SET name = ?, deleted_ms = ?, updated_ms = ?, updated_by = ? \
-             WHERE id = ? AND version = ? AND deleted_ms IS NULL",
+            // Another version: no firing of the one before may be stored any more (rule L6).
+            "UPDATE dispatch SET name = ?, deleted_ms = ?, updated_ms = ?, updated_by = ?, \
+             version = version + 1 WHERE id = ? AND version = ? AND deleted_ms IS NULL",
             params![format!("{name} (deleted {id})"), edit.at, edit.at, edit.by, id, from],
         ),
         edit.revision(),

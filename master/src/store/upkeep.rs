@@ -1,5 +1,7 @@
 //! What is deleted with age, and certificates that run out. Called by the leader's housekeeping.
 
+use super::read::{marks, padded};
+use super::run::LIVE;
 use crate::db::{self, Db, Mode, Value, Write, params, sql};
 use shared::ids::Millis;
 
@@ -21,6 +23,75 @@ pub async fn forget_commands(db: &Db, before: Millis) -> db::Result<usize> {
     if count > 0 {
         db.commit([Write::Delete { table: "command", key: &["id"], rows: ids }]).await?;
     }
+    Ok(count)
+}
+
+/// Where [`forget_details`] goes on: the end of the last run it looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    ended_ms: Millis,
+    run: i64,
+}
+
+/// Runs looked at in one step.
+const RUNS_MAX: u32 = 500;
+
+/// Deletes jobs and attempts of runs that ended before this date, at most 500 runs of them; the runs
+/// themselves stay, for they say what succeeded. What hosts must still be told to kill stays too. None:
+/// there is nothing left to do before that date.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_details(db: &Db, from: Swept, before: Millis) -> db::Result<Option<Swept>> {
+    let text = format!(
+        "SELECT id, ended_ms FROM run WHERE ended_ms < ? \
+         AND (ended_ms > ? OR (ended_ms = ? AND id > ?)) \
+         AND EXISTS (SELECT 1 FROM job_run WHERE run_id = run.id) \
+         ORDER BY ended_ms, id LIMIT {RUNS_MAX}"
+    );
+    let params = params![before, from.ended_ms, from.ended_ms, from.run];
+    let rows = db.query(text, params).await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let swept = Swept { ended_ms: last.int("ended_ms")?, run: last.int("id")? };
+    let mut ids = Vec::new();
+    for row in &rows {
+        ids.push(row.int("id")?);
+    }
+    let ids = padded(&ids);
+    // Asked again where it is deleted: a run may have been resumed in this very moment.
+    let old = format!(
+        "run_id IN (SELECT id FROM run WHERE id IN {} AND ended_ms < ? AND state NOT IN {LIVE})",
+        marks(ids.len())
+    );
+    let params: Vec<Value> = ids.into_iter().chain([Value::Int(before)]).collect();
+    let attempts = format!("DELETE FROM attempt WHERE mark <> 'abandoned' AND {old}");
+    let jobs = format!("DELETE FROM job_run WHERE {old}");
+    db.commit([sql(attempts, params.clone()), sql(jobs, params)]).await?;
+    Ok(Some(swept))
+}
+
+/// Deletes executions that ended, firings that were decided and alerts that were sent before this
+/// date: how many executions, at most 1,000. The cursor of a dispatch stays, so nothing fires again.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_history(db: &Db, before: Millis) -> db::Result<usize> {
+    let text = format!(
+        "SELECT id FROM execution WHERE created_ms < ? AND ended_ms < ? AND state NOT IN {LIVE} \
+         ORDER BY created_ms, id LIMIT {DELETED_MAX}"
+    );
+    let rows = db.query(text, params![before, before]).await?;
+    let ids = rows.iter().map(|row| row.int("id").map(|id| vec![Value::Int(id)]));
+    let ids = ids.collect::<db::Result<Vec<_>>>()?;
+    let count = ids.len();
+    let firings = "DELETE FROM firing WHERE instant_ms < ? AND instant_ms <= \
+        (SELECT s.cursor_ms FROM dispatch_state s WHERE s.dispatch_id = firing.dispatch_id)";
+    db.commit([
+        Write::Delete { table: "execution", key: &["id"], rows: ids },
+        sql(firings, params![before]),
+        sql("DELETE FROM outbox WHERE sent_ms < ?", params![before]),
+    ])
+    .await?;
     Ok(count)
 }
 

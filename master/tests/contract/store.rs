@@ -7,7 +7,7 @@ use master::engine::rows::*;
 use master::engine::world::Ask;
 use master::store::leader::{self, Claim};
 use master::store::run::{self, Stored};
-use master::store::{catalog, command, outbox, slice};
+use master::store::{catalog, command, outbox, slice, upkeep};
 use shared::ids::*;
 use shared::period::Period;
 use std::collections::{BTreeMap, BTreeSet};
@@ -500,6 +500,59 @@ async fn an_alert_is_sent_once() {
             outbox::unsent(&db, 10).await.unwrap().into_iter().map(|(id, _)| id).collect();
         assert_eq!(left, [2, 3]);
         assert_eq!(db.commit(outbox::sent(&[], 7)).await, Ok::<(), Error>(()));
+    })
+    .await;
+}
+
+/// The same row, ended then.
+fn ended(change: Change, at: i64) -> Change {
+    match change {
+        (key, Some(Row::Run(run))) => (key, Some(Row::Run(Run { ended: Some(at), ..run }))),
+        (key, Some(Row::Execution(execution))) => {
+            (key, Some(Row::Execution(Execution { ended: Some(at), ..execution })))
+        }
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn what_is_old_is_forgotten_and_what_succeeded_is_not() {
+    every_database(async |db| {
+        let state = DispatchState { project: ProjectId(1), cursor: 50, paused: false };
+        db.commit(dispatch(1, 1)).await.unwrap();
+        let mut changes = vec![
+            (Key::Dispatch(DispatchId(1)), Some(Row::Dispatch(state))),
+            firing_of(1, 40, 1),
+            firing_of(1, 60, 1),
+            firing_of(1, 2_000, 1),
+            ended(execution_of(1, RunState::Failed, &[1]), 100),
+            execution_of(2, RunState::Running, &[2]),
+            ended(execution_of(3, RunState::Failed, &[1]), 3_000),
+            run_of(5_000, 5_000, 1, RunState::Running),
+            job_run_of(5_000, 1),
+            ended(run_of(5_001, 5_001, 1, RunState::Failed), 1_000),
+            job_run_of(5_001, 1),
+            attempt_of(1, 8, Mark::Abandoned),
+        ];
+        let keep: Vec<Key> = [2, 3, 5, 6, 7, 8, 9, 10, 11].map(|at: usize| changes[at].0).into();
+        for id in 1..=1_234 {
+            changes.push(ended(run_of(id, id, 1, RunState::Succeeded), id % 7));
+            changes.push(job_run_of(id, 1));
+            changes.push(attempt_of(id, 1, Mark::Plain));
+        }
+        db.commit(run::writes(&changes, 1)).await.unwrap();
+        let (mut from, mut steps) = (upkeep::Swept::default(), 0);
+        while let Some(swept) = upkeep::forget_details(&db, from, 1_000).await.unwrap() {
+            (from, steps) = (swept, steps + 1);
+        }
+        assert_eq!(steps, 3);
+        assert_eq!(upkeep::forget_history(&db, 1_000).await.unwrap(), 1);
+        let keys: Vec<Key> = changes.iter().map(|(key, _)| *key).collect();
+        let found = run::find(&db, &keys).await.unwrap();
+        let mut left: BTreeSet<Key> = found.into_iter().map(|(key, _)| key).collect();
+        assert!(left.remove(&changes[0].0) && keep.iter().all(|key| left.remove(key)));
+        assert!((1..=1_234).all(|id| left.remove(&Key::Run(RunId(id)))), "runs stay");
+        assert_eq!(left, BTreeSet::new());
     })
     .await;
 }
