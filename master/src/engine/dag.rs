@@ -13,35 +13,35 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 #[derive(Debug)]
-pub struct Shape {
-    pub interface: Arc<Interface>,
-    pub cut: Cut,
+pub(crate) struct Shape {
+    pub(crate) interface: Arc<Interface>,
+    pub(crate) cut: Cut,
     /// Parents before children.
-    pub nodes: Vec<Node>,
-    pub at: BTreeMap<JobId, usize>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) at: BTreeMap<JobId, usize>,
     /// Jobs that can never begin, and why.
-    pub broken: BTreeMap<JobId, String>,
+    pub(crate) broken: BTreeMap<JobId, String>,
 }
 
 #[derive(Debug)]
-pub struct Node {
-    pub job: JobId,
+pub(crate) struct Node {
+    pub(crate) job: JobId,
     /// In `interface.jobs`.
-    pub index: usize,
-    pub ins: Vec<(usize, Expect)>,
-    pub outs: Vec<(usize, Expect)>,
-    pub success_codes: Vec<i32>,
+    pub(crate) index: usize,
+    pub(crate) ins: Vec<(usize, Expect)>,
+    pub(crate) outs: Vec<(usize, Expect)>,
+    pub(crate) success_codes: Vec<i32>,
 }
 
 /// How the edges into one job stand in one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Edges {
-    pub hold: usize,
-    pub broken: usize,
+pub(crate) struct Edges {
+    pub(crate) hold: usize,
+    pub(crate) broken: usize,
 }
 
 /// Whether an edge holds; `None` while that is open.
-pub fn holds(expect: Expect, from: Option<Phase>) -> Option<bool> {
+pub(crate) fn holds(expect: Expect, from: Option<Phase>) -> Option<bool> {
     let Some(Phase::Done(verdict)) = from else { return None };
     Some(match expect {
         Expect::Success => verdict == Verdict::Succeeded,
@@ -50,12 +50,12 @@ pub fn holds(expect: Expect, from: Option<Phase>) -> Option<bool> {
     })
 }
 
-pub fn is_failure(verdict: Verdict) -> bool {
+pub(crate) fn is_failure(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Failed | Verdict::TimedOut)
 }
 
 impl Edges {
-    pub fn count(&mut self, holds: Option<bool>, by: isize) {
+    pub(crate) fn count(&mut self, holds: Option<bool>, by: isize) {
         match holds {
             Some(true) => self.hold = self.hold.saturating_add_signed(by),
             Some(false) => self.broken = self.broken.saturating_add_signed(by),
@@ -65,7 +65,7 @@ impl Edges {
 }
 
 impl Shape {
-    pub fn new(interface: Arc<Interface>) -> Shape {
+    pub(crate) fn new(interface: Arc<Interface>) -> Shape {
         let (order, cyclic) = sorted(&interface.jobs);
         let at: BTreeMap<JobId, usize> =
             order.iter().enumerate().map(|(at, &index)| (interface.jobs[index].id, at)).collect();
@@ -95,16 +95,16 @@ impl Shape {
         Shape { interface, cut, nodes, at, broken }
     }
 
-    pub fn job(&self, at: usize) -> &Job {
+    pub(crate) fn job(&self, at: usize) -> &Job {
         &self.interface.jobs[self.nodes[at].index]
     }
 
-    pub fn granularity(&self) -> Granularity {
+    pub(crate) fn granularity(&self) -> Granularity {
         self.cut.granularity
     }
 
     /// Whether the job may begin, as far as the edges go.
-    pub fn may_begin(&self, at: usize, edges: Edges) -> bool {
+    pub(crate) fn may_begin(&self, at: usize, edges: Edges) -> bool {
         let all = self.nodes[at].ins.len();
         match self.job(at).spec.join {
             Join::All => edges.hold == all,
@@ -113,7 +113,7 @@ impl Shape {
     }
 
     /// Whether the edges say that it never will.
-    pub fn is_doomed(&self, at: usize, edges: Edges) -> bool {
+    pub(crate) fn is_doomed(&self, at: usize, edges: Edges) -> bool {
         match self.job(at).spec.join {
             Join::All => edges.broken > 0,
             Join::Any => edges.broken > 0 && edges.broken == self.nodes[at].ins.len(),

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Counts of the executions that are not ended.
 #[derive(Debug, Default)]
-pub struct Folds {
+pub(crate) struct Folds {
     of_run: BTreeMap<RunId, BTreeSet<ExecutionId>>,
     counts: BTreeMap<ExecutionId, Counts>,
     /// Those that ended, and in which step; they may have been resumed since.
-    pub ended: VecDeque<(u64, ExecutionId)>,
+    pub(crate) ended: VecDeque<(u64, ExecutionId)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

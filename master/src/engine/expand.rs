@@ -13,22 +13,22 @@ use shared::spec::{PeriodMap, SelfDependence};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Runs that one start may make.
-pub const RUNS_MAX: usize = 100_000;
+pub(crate) const RUNS_MAX: usize = 100_000;
 
 /// Why, and what for, an execution begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Start {
-    pub id: ExecutionId,
-    pub origin: Origin,
-    pub dispatch: Option<(DispatchId, Millis)>,
-    pub command: Option<CommandId>,
-    pub by: Option<UserId>,
-    pub interface: InterfaceId,
-    pub period: Period,
-    pub cascade: bool,
-    pub params: BTreeMap<String, String>,
+    pub(crate) id: ExecutionId,
+    pub(crate) origin: Origin,
+    pub(crate) dispatch: Option<(DispatchId, Millis)>,
+    pub(crate) command: Option<CommandId>,
+    pub(crate) by: Option<UserId>,
+    pub(crate) interface: InterfaceId,
+    pub(crate) period: Period,
+    pub(crate) cascade: bool,
+    pub(crate) params: BTreeMap<String, String>,
     /// Also what has succeeded, as a new generation.
-    pub again: bool,
+    pub(crate) again: bool,
 }
 
 /// Which runs, parents first.

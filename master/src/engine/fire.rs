@@ -26,14 +26,14 @@ const AHEAD_MS: Millis = 30_000;
 const CARRIED_MAX: usize = 1_000;
 
 #[derive(Debug, Default)]
-pub struct Heap {
+pub(crate) struct Heap {
     order: BTreeSet<(Millis, DispatchId)>,
     next: BTreeMap<DispatchId, Millis>,
     /// Due, and history must be loaded first.
     held: BTreeMap<SliceId, BTreeSet<DispatchId>>,
     /// Instants of versions that were edited since, in order.
     carried: BTreeMap<DispatchId, VecDeque<Millis>>,
-    pub unfirable: BTreeSet<(DispatchId, Millis)>,
+    pub(crate) unfirable: BTreeSet<(DispatchId, Millis)>,
     /// What fires up to here has its history asked for.
     ahead: Millis,
     soon: BTreeSet<DispatchId>,
@@ -43,7 +43,7 @@ pub struct Heap {
 
 impl Heap {
     /// When the first of them is due.
-    pub fn next(&self) -> Option<Millis> {
+    pub(crate) fn next(&self) -> Option<Millis> {
         self.order.first().map(|(instant, _)| *instant)
     }
 
@@ -61,7 +61,7 @@ impl Heap {
     }
 
     /// The slice has come: what was held for it is looked at again.
-    pub fn unhold(&mut self, slice: SliceId) {
+    pub(crate) fn unhold(&mut self, slice: SliceId) {
         for id in self.held.remove(&slice).into_iter().flatten() {
             if let Some(&next) = self.next.get(&id) {
                 self.order.insert((next, id));
@@ -69,12 +69,12 @@ impl Heap {
         }
     }
 
-    pub fn fired(&mut self, id: DispatchId, instant: Millis) {
+    pub(crate) fn fired(&mut self, id: DispatchId, instant: Millis) {
         let last = self.last_firing.entry(id).or_insert(instant);
         *last = instant.max(*last);
     }
 
-    pub fn purge(&mut self, before: Millis) {
+    pub(crate) fn purge(&mut self, before: Millis) {
         self.last_firing.retain(|_, last| *last >= before);
     }
 }

@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 /// What is counted of a live run, so that nobody need look at all of its jobs.
 #[derive(Debug)]
-pub struct Live {
-    pub shape: Arc<Shape>,
+pub(crate) struct Live {
+    pub(crate) shape: Arc<Shape>,
     /// By node.
-    pub edges: Vec<Edges>,
+    pub(crate) edges: Vec<Edges>,
     /// Jobs that are not done.
-    pub open: usize,
-    pub failed: BTreeSet<usize>,
-    pub stopped: usize,
+    pub(crate) open: usize,
+    pub(crate) failed: BTreeSet<usize>,
+    pub(crate) stopped: usize,
 }
 
 fn verdict(phase: Option<Phase>) -> Option<Verdict> {

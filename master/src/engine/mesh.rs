@@ -9,19 +9,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 #[derive(Debug, Default)]
-pub struct Mesh {
+pub(crate) struct Mesh {
     shapes: BTreeMap<(InterfaceId, i64), Arc<Shape>>,
-    pub children: BTreeMap<InterfaceId, BTreeSet<InterfaceId>>,
+    pub(crate) children: BTreeMap<InterfaceId, BTreeSet<InterfaceId>>,
     families: BTreeMap<InterfaceId, Arc<Vec<InterfaceId>>>,
     frozen: BTreeSet<InterfaceId>,
     frozen_jobs: BTreeSet<(InterfaceId, JobId)>,
-    pub crons: Crons,
+    pub(crate) crons: Crons,
     /// Live runs.
-    pub by_interface: BTreeMap<InterfaceId, BTreeSet<RunId>>,
+    pub(crate) by_interface: BTreeMap<InterfaceId, BTreeSet<RunId>>,
 }
 
 impl Mesh {
-    pub fn new(catalog: &Catalog) -> Mesh {
+    pub(crate) fn new(catalog: &Catalog) -> Mesh {
         let mut mesh = Mesh::default();
         for interface in catalog.interfaces.values() {
             mesh.learn(interface);
@@ -53,7 +53,7 @@ impl Mesh {
     }
 
     /// What was edited: the interfaces of the one that are not the same in the other.
-    pub fn edit(&mut self, old: &Catalog, new: &Catalog) -> BTreeSet<InterfaceId> {
+    pub(crate) fn edit(&mut self, old: &Catalog, new: &Catalog) -> BTreeSet<InterfaceId> {
         let changed = differing(&old.interfaces, &new.interfaces, |interface| interface.version);
         for id in &changed {
             if let Some(interface) = old.interfaces.get(id) {
@@ -71,17 +71,17 @@ impl Mesh {
     }
 
     /// 冻结: nothing of it begins.
-    pub fn is_frozen(&self, interface: InterfaceId, job: JobId) -> bool {
+    pub(crate) fn is_frozen(&self, interface: InterfaceId, job: JobId) -> bool {
         self.frozen.contains(&interface) || self.frozen_jobs.contains(&(interface, job))
     }
 
-    pub fn is_interface_frozen(&self, interface: InterfaceId) -> bool {
+    pub(crate) fn is_interface_frozen(&self, interface: InterfaceId) -> bool {
         self.frozen.contains(&interface)
     }
 
     /// Of one version. One that is nowhere to be found has no jobs, so what runs by it only waits
     /// for the hosts.
-    pub fn shape(
+    pub(crate) fn shape(
         &mut self,
         catalog: &Catalog,
         id: InterfaceId,
@@ -102,13 +102,13 @@ impl Mesh {
     }
 
     /// As it is defined now.
-    pub fn current(&mut self, catalog: &Catalog, id: InterfaceId) -> Option<Arc<Shape>> {
+    pub(crate) fn current(&mut self, catalog: &Catalog, id: InterfaceId) -> Option<Arc<Shape>> {
         let interface = catalog.interfaces.get(&id)?;
         Some(self.shape(catalog, id, interface.version, interface.project))
     }
 
     /// The interface and all that descends from it, parents first: O(interfaces + edges).
-    pub fn family(&mut self, catalog: &Catalog, root: InterfaceId) -> Arc<Vec<InterfaceId>> {
+    pub(crate) fn family(&mut self, catalog: &Catalog, root: InterfaceId) -> Arc<Vec<InterfaceId>> {
         if let Some(family) = self.families.get(&root) {
             return Arc::clone(family);
         }
@@ -153,7 +153,7 @@ impl Mesh {
 }
 
 /// The keys under which the two maps do not hold the same version.
-pub fn differing<K: Ord + Copy, V>(
+pub(crate) fn differing<K: Ord + Copy, V>(
     old: &BTreeMap<K, Arc<V>>,
     new: &BTreeMap<K, Arc<V>>,
     version: impl Fn(&V) -> i64,

@@ -15,16 +15,16 @@ use std::sync::Arc;
 const GRACE_MS: Millis = 10_000;
 
 #[derive(Debug, Default)]
-pub struct Places {
+pub(crate) struct Places {
     /// Jobs that a host has.
-    pub jobs: BTreeMap<HostId, BTreeSet<JobRunId>>,
+    pub(crate) jobs: BTreeMap<HostId, BTreeSet<JobRunId>>,
     /// Those of them that run under the host's lease (rule H8).
-    pub leased: BTreeMap<HostId, BTreeSet<JobRunId>>,
-    pub slots: BTreeMap<HostId, u32>,
+    pub(crate) leased: BTreeMap<HostId, BTreeSet<JobRunId>>,
+    pub(crate) slots: BTreeMap<HostId, u32>,
     /// Of a pool; the host is 0 unless a sabotage counts per host.
-    pub pools: BTreeMap<(PoolId, HostId), u32>,
+    pub(crate) pools: BTreeMap<(PoolId, HostId), u32>,
     /// Attempts with a mark, by their host.
-    pub marked: BTreeMap<HostId, BTreeSet<AttemptId>>,
+    pub(crate) marked: BTreeMap<HostId, BTreeSet<AttemptId>>,
 }
 
 fn change<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K, by: i64) {
@@ -41,7 +41,7 @@ fn member<K: Ord, V: Ord>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: K, value: V,
 }
 
 impl Places {
-    pub fn mark(&mut self, id: AttemptId, old: Option<&Attempt>, new: Option<&Attempt>) {
+    pub(crate) fn mark(&mut self, id: AttemptId, old: Option<&Attempt>, new: Option<&Attempt>) {
         let marked = |attempt: &&Attempt| attempt.mark != Mark::Plain;
         if let Some(old) = old.filter(marked) {
             member(&mut self.marked, old.place.host, id, false);
@@ -51,11 +51,11 @@ impl Places {
         }
     }
 
-    pub fn on(&self, host: HostId) -> Vec<JobRunId> {
+    pub(crate) fn on(&self, host: HostId) -> Vec<JobRunId> {
         self.jobs.get(&host).into_iter().flatten().copied().collect()
     }
 
-    pub fn marked_on(&self, host: HostId) -> Vec<AttemptId> {
+    pub(crate) fn marked_on(&self, host: HostId) -> Vec<AttemptId> {
         self.marked.get(&host).into_iter().flatten().copied().collect()
     }
 }

@@ -14,40 +14,40 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What decides where a job may go.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ClassKey {
-    pub project: ProjectId,
-    pub hosts: Vec<HostId>,
-    pub labels: Vec<String>,
-    pub slots: u32,
-    pub pools: Vec<PoolId>,
-    pub leased: bool,
+pub(crate) struct ClassKey {
+    pub(crate) project: ProjectId,
+    pub(crate) hosts: Vec<HostId>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) slots: u32,
+    pub(crate) pools: Vec<PoolId>,
+    pub(crate) leased: bool,
 }
 
 #[derive(Debug)]
-pub struct Class {
-    pub key: ClassKey,
+pub(crate) struct Class {
+    pub(crate) key: ClassKey,
     /// The hosts that it may use; none: not known yet, or the hosts were edited.
-    pub hosts: Option<Vec<HostId>>,
+    pub(crate) hosts: Option<Vec<HostId>>,
     order: BTreeSet<Head>,
     groups: BTreeMap<Group, (u64, BTreeSet<(usize, JobId)>)>,
     /// Ready since it was last looked at.
-    pub fresh: BTreeSet<JobRunId>,
+    pub(crate) fresh: BTreeSet<JobRunId>,
     /// Why the first of it was not placed.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 type Group = (Reverse<i32>, RunId);
 /// Priority, turn, run.
-pub type Head = (Reverse<i32>, u64, RunId);
+pub(crate) type Head = (Reverse<i32>, u64, RunId);
 
 #[derive(Debug, Default)]
-pub struct Queue {
-    pub classes: Vec<Class>,
+pub(crate) struct Queue {
+    pub(crate) classes: Vec<Class>,
     ids: BTreeMap<ClassKey, usize>,
     /// The ready set: where each stands.
     at: BTreeMap<JobRunId, (usize, Reverse<i32>, usize)>,
     /// Classes that may find a place now.
-    pub dirty: BTreeSet<usize>,
+    pub(crate) dirty: BTreeSet<usize>,
     by_host: BTreeMap<HostId, BTreeSet<usize>>,
     by_pool: BTreeMap<PoolId, BTreeSet<usize>>,
     /// Hosts that have refused, by when they are asked again.
@@ -56,16 +56,16 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.at.is_empty()
     }
 
     /// The ready set.
-    pub fn ready(&self) -> impl Iterator<Item = JobRunId> {
+    pub(crate) fn ready(&self) -> impl Iterator<Item = JobRunId> {
         self.at.keys().copied()
     }
 
-    pub fn contains(&self, id: JobRunId) -> bool {
+    pub(crate) fn contains(&self, id: JobRunId) -> bool {
         self.at.contains_key(&id)
     }
 
@@ -109,7 +109,7 @@ impl Queue {
         self.dirty.insert(class);
     }
 
-    pub fn remove(&mut self, id: JobRunId) {
+    pub(crate) fn remove(&mut self, id: JobRunId) {
         let Some((class, priority, node)) = self.at.remove(&id) else { return };
         let of = &mut self.classes[class];
         of.fresh.remove(&id);
@@ -122,7 +122,7 @@ impl Queue {
         }
     }
 
-    pub fn head(&self, class: usize) -> Option<(Head, JobRunId)> {
+    pub(crate) fn head(&self, class: usize) -> Option<(Head, JobRunId)> {
         let of = &self.classes[class];
         let head = *of.order.first()?;
         let (_, jobs) = of.groups.get(&(head.0, head.2))?;
@@ -130,7 +130,7 @@ impl Queue {
     }
 
     /// The first ones of a class, in no fair order: for their reasons.
-    pub fn some(&self, class: usize, count: usize) -> Vec<JobRunId> {
+    pub(crate) fn some(&self, class: usize, count: usize) -> Vec<JobRunId> {
         let groups = self.classes[class].groups.iter();
         let jobs = groups.flat_map(|((_, run), (_, jobs))| {
             jobs.iter().map(|(_, job)| JobRunId { run: *run, job: *job })
@@ -139,7 +139,7 @@ impl Queue {
     }
 
     /// Its run has had its turn.
-    pub fn next_turn(&mut self, class: usize, head: Head) {
+    pub(crate) fn next_turn(&mut self, class: usize, head: Head) {
         let of = &mut self.classes[class];
         if let Some((turn, _)) = of.groups.get_mut(&(head.0, head.2)) {
             of.order.remove(&(head.0, *turn, head.2));
@@ -151,26 +151,26 @@ impl Queue {
 
     // ---- when to look again ----
 
-    pub fn look_at_all(&mut self) {
+    pub(crate) fn look_at_all(&mut self) {
         self.dirty.extend(0..self.classes.len());
     }
 
-    pub fn look_at_host(&mut self, host: HostId) {
+    pub(crate) fn look_at_host(&mut self, host: HostId) {
         self.dirty.extend(self.by_host.get(&host).into_iter().flatten());
     }
 
-    pub fn look_at_pool(&mut self, pool: PoolId) {
+    pub(crate) fn look_at_pool(&mut self, pool: PoolId) {
         self.dirty.extend(self.by_pool.get(&pool).into_iter().flatten());
     }
 
-    pub fn set_hosts(&mut self, class: usize, hosts: Vec<HostId>) {
+    pub(crate) fn set_hosts(&mut self, class: usize, hosts: Vec<HostId>) {
         for &host in &hosts {
             self.by_host.entry(host).or_default().insert(class);
         }
         self.classes[class].hosts = Some(hosts);
     }
 
-    pub fn hosts_edited(&mut self) {
+    pub(crate) fn hosts_edited(&mut self) {
         self.by_host.clear();
         for class in &mut self.classes {
             class.hosts = None;
@@ -178,11 +178,11 @@ impl Queue {
         self.look_at_all();
     }
 
-    pub fn sulk(&mut self, host: HostId, until: Millis) {
+    pub(crate) fn sulk(&mut self, host: HostId, until: Millis) {
         self.sulks.insert((until, host));
     }
 
-    pub fn wake_sulkers(&mut self, tick: Millis) {
+    pub(crate) fn wake_sulkers(&mut self, tick: Millis) {
         while let Some(&(until, host)) = self.sulks.first()
             && until < tick
         {
@@ -191,7 +191,7 @@ impl Queue {
         }
     }
 
-    pub fn next_sulk(&self) -> Option<Millis> {
+    pub(crate) fn next_sulk(&self) -> Option<Millis> {
         self.sulks.first().map(|(until, _)| until + 1)
     }
 }
@@ -215,7 +215,7 @@ impl World {
     }
 
     /// What is ready now.
-    pub fn ready(&self) -> impl Iterator<Item = JobRunId> {
+    pub(crate) fn ready(&self) -> impl Iterator<Item = JobRunId> {
         self.queue.ready()
     }
 

@@ -157,6 +157,6 @@ impl World {
     }
 }
 
-pub fn is_waiting(phase: Phase) -> bool {
+pub(crate) fn is_waiting(phase: Phase) -> bool {
     matches!(phase, Phase::Waiting | Phase::Queued)
 }

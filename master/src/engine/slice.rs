@@ -13,9 +13,9 @@ use shared::sabotage::Sabotage;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A slice that nobody needs is kept so long: what has just ended is often asked about.
-pub const KEEP_MS: Millis = 120_000;
+pub(crate) const KEEP_MS: Millis = 120_000;
 
-pub type SliceId = (InterfaceId, Period);
+pub(crate) type SliceId = (InterfaceId, Period);
 
 #[derive(Debug, Default)]
 struct Slice {
@@ -32,18 +32,18 @@ struct Slice {
 }
 
 #[derive(Debug, Default)]
-pub struct Slices {
+pub(crate) struct Slices {
     all: BTreeMap<SliceId, Slice>,
     /// Nobody needs them now, by when they were last of use.
     idle: BTreeSet<(u64, SliceId)>,
     /// When each step was, for as long as something idle is from it.
     ticks: BTreeMap<u64, Millis>,
     /// Runs whose attempts are all resident, or of which it is known that they are not there.
-    pub attempts_known: BTreeSet<RunId>,
+    pub(crate) attempts_known: BTreeSet<RunId>,
     /// Asks for one run or execution that were answered, and in which step.
-    pub told: BTreeSet<Ask>,
+    pub(crate) told: BTreeSet<Ask>,
     /// Runs whose staleness concerns a slice that is being loaded.
-    pub stale: BTreeMap<SliceId, BTreeSet<RunId>>,
+    pub(crate) stale: BTreeMap<SliceId, BTreeSet<RunId>>,
     told_order: BTreeSet<(u64, Ask)>,
 }
 
@@ -62,60 +62,60 @@ impl Slices {
         }
     }
 
-    pub fn hold(&mut self, id: SliceId, generation: u32, run: Option<RunId>, step: u64) {
+    pub(crate) fn hold(&mut self, id: SliceId, generation: u32, run: Option<RunId>, step: u64) {
         self.edit(id, step, |slice| match run {
             Some(run) => _ = slice.runs.insert(generation, run),
             None => _ = slice.runs.remove(&generation),
         });
     }
 
-    pub fn live(&mut self, id: SliceId, run: Option<RunId>, step: u64) {
+    pub(crate) fn live(&mut self, id: SliceId, run: Option<RunId>, step: u64) {
         self.edit(id, step, |slice| slice.live = run);
     }
 
-    pub fn wait(&mut self, id: SliceId, by: isize, step: u64) {
+    pub(crate) fn wait(&mut self, id: SliceId, by: isize, step: u64) {
         self.edit(id, step, |slice| slice.waiters = slice.waiters.saturating_add_signed(by));
     }
 
-    pub fn pin(&mut self, id: SliceId, by: isize, step: u64) {
+    pub(crate) fn pin(&mut self, id: SliceId, by: isize, step: u64) {
         self.edit(id, step, |slice| slice.pins = slice.pins.saturating_add_signed(by));
     }
 
-    pub fn know(&mut self, id: SliceId, step: u64) {
+    pub(crate) fn know(&mut self, id: SliceId, step: u64) {
         self.edit(id, step, |slice| slice.known = true);
     }
 
     /// It is about to be of use.
-    pub fn touch(&mut self, id: SliceId, step: u64) {
+    pub(crate) fn touch(&mut self, id: SliceId, step: u64) {
         if self.all.contains_key(&id) {
             self.edit(id, step, |_| {});
         }
     }
 
-    pub fn is_known(&self, id: SliceId) -> bool {
+    pub(crate) fn is_known(&self, id: SliceId) -> bool {
         self.all.get(&id).is_some_and(|slice| slice.known)
     }
 
-    pub fn is_live(&self, id: SliceId) -> bool {
+    pub(crate) fn is_live(&self, id: SliceId) -> bool {
         self.all.get(&id).is_some_and(|slice| slice.live.is_some())
     }
 
     /// Enough is known to decide what a start of it makes: its newest run, or that there is none.
-    pub fn is_decidable(&self, id: SliceId) -> bool {
+    pub(crate) fn is_decidable(&self, id: SliceId) -> bool {
         self.is_known(id) || self.is_live(id)
     }
 
-    pub fn runs(&self, id: SliceId) -> impl Iterator<Item = RunId> {
+    pub(crate) fn runs(&self, id: SliceId) -> impl Iterator<Item = RunId> {
         self.all.get(&id).into_iter().flat_map(|slice| slice.runs.values().copied())
     }
 
     /// The newest generation that is resident; a live run is always the newest.
-    pub fn latest(&self, id: SliceId) -> Option<RunId> {
+    pub(crate) fn latest(&self, id: SliceId) -> Option<RunId> {
         self.all.get(&id)?.runs.values().next_back().copied()
     }
 
     /// How many slices are resident.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.all.len()
     }
 }

@@ -30,7 +30,7 @@ impl World {
                 }
                 let Some(latest) = self.slices.latest(slice) else { continue };
                 let Some(fed) = self.run(latest) else { continue };
-                let older = !fresh || fed.ended < since;
+                let older = !fresh || fed.ended <= since;
                 if fed.state == RunState::Succeeded && !fed.stale && older {
                     let fed = Run { stale: true, ..fed.clone() };
                     self.slices.touch(slice, self.step);

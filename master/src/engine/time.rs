@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 const RECHECK_MS: Millis = 500;
 
 #[derive(Debug, Default)]
-pub struct Times {
+pub(crate) struct Times {
     /// Jobs that are not to begin before a date.
     retries: BTreeSet<(Millis, JobRunId)>,
     /// Live runs, by when waiting is given up.
@@ -25,7 +25,7 @@ pub struct Times {
 
 impl Times {
     /// 0: at once.
-    pub fn job(&mut self, id: JobRunId, old: Millis, new: Millis) {
+    pub(crate) fn job(&mut self, id: JobRunId, old: Millis, new: Millis) {
         if old > 0 {
             self.retries.remove(&(old, id));
         }
@@ -34,7 +34,7 @@ impl Times {
         }
     }
 
-    pub fn run(&mut self, id: RunId, old: Option<Millis>, new: Option<Millis>) {
+    pub(crate) fn run(&mut self, id: RunId, old: Option<Millis>, new: Option<Millis>) {
         if let Some(old) = old {
             self.deadlines.remove(&(old, id));
             self.undated.remove(&id);
@@ -48,7 +48,7 @@ impl Times {
 }
 
 /// How long until the next attempt after so many.
-pub fn delay_ms(backoff: Backoff, attempts: u32) -> Millis {
+pub(crate) fn delay_ms(backoff: Backoff, attempts: u32) -> Millis {
     let max = u64::from(backoff.delay_max_s);
     let mut delay = u64::from(backoff.delay_s);
     for _ in 1..attempts.min(64) {
@@ -130,7 +130,7 @@ impl World {
 
     /// The next moment on the monotonic clock at which time changes something.
     pub(crate) fn wake(&self, now: Now) -> Option<Millis> {
-        let tick = |date: Millis| now.tick.saturating_add((date - now.date).max(0));
+        let tick = |date: Millis| now.tick.saturating_add((date - now.date).max(1));
         let retry = self.times.retries.first().map(|(date, _)| tick(*date));
         let agree = now.clocks_agree();
         let deadline = self.times.deadlines.first().filter(|_| agree);

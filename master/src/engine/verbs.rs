@@ -33,7 +33,7 @@ impl World {
     }
 
     /// How many commands wait for their history.
-    pub fn commands_waiting(&self) -> usize {
+    pub(crate) fn commands_waiting(&self) -> usize {
         self.inbox.len()
     }
 

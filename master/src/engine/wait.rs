@@ -11,14 +11,14 @@ use shared::sabotage::Sabotage;
 use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Waiter {
+pub(crate) enum Waiter {
     Run(RunId),
     Job(JobRunId),
 }
 
 /// What is known of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Met {
+pub(crate) enum Met {
     Yes,
     /// Not yet.
     No,
@@ -28,7 +28,7 @@ pub enum Met {
 }
 
 /// The slice that a target is in; none for an exact run.
-pub fn slice_of(target: Target) -> Option<(InterfaceId, Period)> {
+pub(crate) fn slice_of(target: Target) -> Option<(InterfaceId, Period)> {
     match target {
         Target::Run(_) => None,
         Target::Success(interface, period)

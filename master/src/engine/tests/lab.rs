@@ -18,7 +18,7 @@ use shared::wire::{Exit, Report, State, Timing, WatchAnswer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(super) const DATE: Millis = 1_795_000_000_000; // 2026-11-18T10:26:40Z
+pub(super) const DATE: Millis = 1_794_997_600_000; // 2026-11-18T10:26:40Z
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Fate {
@@ -40,6 +40,7 @@ pub(super) struct Lab {
     /// Their answers so far.
     pub(super) seq: BTreeMap<HostId, Answer>,
     pub(super) begun: Vec<AttemptId>,
+    begun_once: BTreeSet<AttemptId>,
     pub(super) loads: usize,
     pub(super) commands: i64,
     /// Silent hosts neither hear nor answer.
@@ -246,6 +247,7 @@ impl Lab {
             running: BTreeMap::new(),
             seq: BTreeMap::new(),
             begun: Vec::new(),
+            begun_once: BTreeSet::new(),
             loads: 0,
             commands: 0,
             silent: BTreeSet::new(),
@@ -381,7 +383,7 @@ impl Lab {
             for (&attempt, todo) in orders.iter() {
                 match todo {
                     Todo::Start { .. } => {
-                        assert!(!self.begun.contains(&attempt), "{attempt} began twice");
+                        assert!(self.begun_once.insert(attempt), "{attempt} began twice");
                         self.begun.push(attempt);
                         match self.end(attempt) {
                             Some(exit) => listed.push(report(attempt, State::Ended(exit))),

@@ -1,4 +1,10 @@
 //! The World by cases, in a notation that makes a hundred of them cheap.
 
 mod dag;
+mod hosts;
 mod lab;
+mod mesh;
+mod scale;
+mod slices;
+mod time;
+mod verbs;
