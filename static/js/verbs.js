@@ -1,0 +1,99 @@
+// Verbs: a button first asks the leader what it would do (dry run), shows that in numbers, then
+// does it. One dialog at a time; no "are you sure?" without content.
+
+import { t } from './t.js';
+import { api, button, el } from './state.js';
+
+/** What a plan says, in sentences. */
+export function sentences(plan, past) {
+  const say = [];
+  const add = (n, one, many) => { if (n) say.push(n === 1 ? one : many.replace('{n}', n)); };
+  if (past) {
+    add(plan.runs_made, t('1 run was made'), t('{n} runs were made'));
+    add(plan.jobs_stopped, t('1 running job is being stopped'), t('{n} running jobs are being stopped'));
+    add(plan.jobs_skipped, t('1 job was skipped'), t('{n} jobs were skipped'));
+    add(plan.jobs_reset, t('1 job starts again'), t('{n} jobs start again'));
+  } else {
+    add(plan.runs_made, t('makes 1 new run'), t('makes {n} new runs'));
+    add(plan.runs_joined, t('joins 1 run that is under way'), t('joins {n} runs that are under way'));
+    add(plan.runs_satisfied, t('1 run has succeeded already and counts'), t('{n} runs have succeeded already and count'));
+    add(plan.jobs_to_run, t('1 job will run'), t('{n} jobs will run'));
+    add(plan.jobs_stopped, t('stops 1 running job'), t('stops {n} running jobs'));
+    add(plan.jobs_skipped, t('skips 1 job that has not begun'), t('skips {n} jobs that have not begun'));
+    add(plan.jobs_reset, t('1 job starts again'), t('{n} jobs start again'));
+    add(plan.attempts_abandoned, t('1 attempt is declared dead'), t('{n} attempts are declared dead'));
+    add(plan.runs_waiting_on_it, t('1 other run waits for this'), t('{n} other runs wait for this'));
+  }
+  return say;
+}
+
+/** Words and looks of each verb. */
+export const VERBS = {
+  run_now: { title: t('Run now'), sure: t('Run now') },
+  stop_execution: { title: t('Stop this execution'), sure: t('Stop it'), danger: true },
+  resume_execution: { title: t('Resume from failure'), sure: t('Resume') },
+  stop: { title: t('Stop this run'), sure: t('Stop it'), danger: true },
+  resume: { title: t('Resume this run from failure'), sure: t('Resume') },
+  pause: { title: t('Pause this run'), sure: t('Pause') },
+  unpause: { title: t('Let this run go on'), sure: t('Go on') },
+  kill: { title: t('Kill this job'), sure: t('Kill it'), danger: true },
+  mark_success: { title: t('Mark this job as succeeded'), sure: t('Mark as succeeded'), reason: true, danger: true },
+  abandon: { title: t('Abandon this attempt: declare it dead'), sure: t('Abandon it'), danger: true },
+  pause_dispatch: { title: t('Pause this dispatch'), sure: t('Pause') },
+  resume_dispatch: { title: t('Resume this dispatch'), sure: t('Resume') },
+  run_dispatch: { title: t('Run this dispatch now'), sure: t('Run now') },
+  retire: { title: t('Retire this host: it is dead and will not come back'), sure: t('Retire it'), danger: true },
+};
+
+const give = (verb, dryRun) => api('/api/v1/commands', { method: 'POST', body: JSON.stringify({ ...verb, dry_run: dryRun }) });
+
+let open = null;
+
+/** Asks, shows, does. Resolves to the leader's answer, or to null when the person turned back. */
+export function ask(verb, what = '') {
+  open?.close();
+  const look = VERBS[verb.verb];
+  return new Promise((resolve) => {
+    let answer = null;
+    const plan = el('div', { class: 'plan-says', 'aria-live': 'polite' }, el('p', { class: 'muted' }, t('asking the leader what this would do …')));
+    const reason = look.reason && el('textarea', { class: 'layui-textarea', rows: 2, maxlength: 500, id: 'plan-reason', placeholder: t('why: it is kept with the command') });
+    const error = el('p', { class: 'field-error', role: 'alert', hidden: true });
+    const fail = (problem) => { error.hidden = false; error.textContent = problem.fields?.[0]?.message || problem.message; };
+    const sure = button(look.sure, act, { class: look.danger ? 'layui-bg-red' : '', disabled: true });
+    const dialog = el('dialog', { class: 'plan-dialog', 'aria-label': look.title },
+      el('h2', {}, look.title), what && el('p', { class: 'plan-what' }, what), plan,
+      reason && el('label', { class: 'plan-reason', for: 'plan-reason' }, t('Reason'), reason), error,
+      el('div', { class: 'plan-buttons' }, button(t('Cancel'), () => dialog.close(), { class: 'layui-btn-primary' }), sure));
+    dialog.addEventListener('close', () => { dialog.remove(); if (open === dialog) open = null; resolve(answer); });
+    document.body.append(dialog);
+    open = dialog;
+    dialog.showModal();
+
+    async function act() {
+      sure.disabled = true;
+      error.hidden = true;
+      try {
+        answer = await give(reason ? { ...verb, reason: reason.value } : verb, false);
+        if (answer.result === 'refused') { fail({ message: answer.plan.refused }); answer = null; sure.disabled = false; return; }
+        dialog.close();
+        toast(answer.result ? [t('done'), ...sentences(answer.plan, true)].join(' · ') : answer.detail);
+      } catch (problem) { fail(problem); sure.disabled = false; }
+    }
+
+    give(verb, true).then((dry) => {
+      if (!dry.result) { plan.replaceChildren(el('p', {}, t('No leader answers just now. The command would be written down and obeyed when one does.'))); sure.disabled = false; return; }
+      if (dry.result === 'refused' || dry.plan.refused) { plan.replaceChildren(el('p', { class: 'plan-refused' }, dry.plan.refused || t('nothing would happen'))); return; }
+      const said = sentences(dry.plan);
+      plan.replaceChildren(said.length ? el('ul', {}, said.map((one) => el('li', {}, one))) : el('p', {}, t('changes no job; it only takes note')));
+      sure.disabled = false;
+      (reason || sure).focus();
+    }, (problem) => { plan.replaceChildren(); fail(problem); });
+  });
+}
+
+/** A word at the edge of the page that goes away by itself. */
+export function toast(words) {
+  const shown = el('div', { class: 'toast', role: 'status' }, words);
+  document.body.append(shown);
+  setTimeout(() => shown.remove(), 6000);
+}
