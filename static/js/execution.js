@@ -2,8 +2,7 @@
 // Head and cards are drawn here, each tab when it is opened; the drawer is in drawer.js.
 
 import { t } from './t.js';
-import { SHAPES, WORDS, api, badge, button, clock, duration, el, isLive } from './state.js';
-import { jobsBar } from './executions.js';
+import { SHAPES, WORDS, api, badge, button, clock, duration, el, isLive, jobsBar } from './state.js';
 import { drawMesh } from './mesh.js';
 import { drawGantt } from './gantt.js';
 import { viewLog } from './log.js';

@@ -1,25 +1,11 @@
 // The list of executions: live rows, a bar for what is new, links that keep the filters, run now.
 
 import { t } from './t.js';
-import { api, badge, button, duration, el } from './state.js';
+import { api, badge, button, duration, el, jobsBar } from './state.js';
 import { ask } from './verbs.js';
 import { watch } from './live.js';
 
 const list = document.getElementById('list');
-const ORDER = ['succeeded', 'failed', 'timed_out', 'running', 'stopping', 'unknown', 'assigned', 'queued', 'waiting', 'skipped', 'stopped'];
-
-/** A bar of all jobs by state, with its words. */
-export function jobsBar(jobs, total) {
-  const failed = (jobs.failed || 0) + (jobs.timed_out || 0);
-  const words = [`${jobs.succeeded || 0} / ${total}`, failed && t('{n} failed', { n: failed })].filter(Boolean).join(' · ');
-  return el('span', { class: 'ex-jobs' },
-    el('span', { class: 'ex-bar', 'aria-hidden': 'true' }, ORDER.filter((state) => jobs[state]).map((state) => {
-      const part = el('i', { class: `s-${state}` });
-      part.style.flexGrow = jobs[state];
-      return part;
-    })), el('span', {}, words));
-}
-
 for (const cell of document.querySelectorAll('.ex-jobs[data-jobs]')) cell.replaceWith(jobsBar(JSON.parse(cell.dataset.jobs), cell.dataset.total));
 
 function tick() {

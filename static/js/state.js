@@ -104,3 +104,17 @@ export function bytes(n) {
   while (n >= 1024 && unit < 4) { n /= 1024; unit++; }
   return `${unit && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
 }
+
+const ORDER = ['succeeded', 'failed', 'timed_out', 'running', 'stopping', 'unknown', 'assigned', 'queued', 'waiting', 'skipped', 'stopped'];
+
+/** A bar of all jobs by state, with its words. */
+export function jobsBar(jobs, total) {
+  const failed = (jobs.failed || 0) + (jobs.timed_out || 0);
+  const words = [`${jobs.succeeded || 0} / ${total}`, failed && t('{n} failed', { n: failed })].filter(Boolean).join(' · ');
+  return el('span', { class: 'ex-jobs' },
+    el('span', { class: 'ex-bar', 'aria-hidden': 'true' }, ORDER.filter((state) => jobs[state]).map((state) => {
+      const part = el('i', { class: `s-${state}` });
+      part.style.flexGrow = jobs[state];
+      return part;
+    })), el('span', {}, words));
+}

@@ -377,12 +377,27 @@ pub async fn attempts(db: &Db, run: RunId, job: JobId) -> Result<Vec<Attempt>> {
     db.query(sql, crate::params![run, job]).await?.iter().map(attempt).collect()
 }
 
-/// All tries of these runs.
-pub async fn attempts_of(db: &Db, runs: &[RunId]) -> Result<Vec<Attempt>> {
-    let sql = format!(
-        "SELECT {ATTEMPT} FROM attempt WHERE run_id IN ({{}}) ORDER BY run_id, job_id, number"
-    );
-    for_ids(db, &sql, &raw(runs), &[], attempt).await
+/// Where the newest tries of these job runs were: a job run forgets its host when it ends.
+pub async fn hosts(db: &Db, jobs: &[JobRun]) -> Result<BTreeMap<(RunId, JobId), HostId>> {
+    let mut by_run: BTreeMap<RunId, Vec<Value>> = BTreeMap::new();
+    for job in jobs.iter().filter(|job| job.number > 0) {
+        by_run.entry(job.run).or_default().push(job.job.into());
+    }
+    let mut found = BTreeMap::new();
+    for (run, jobs) in by_run {
+        for chunk in jobs.chunks(IDS_MAX) {
+            let sql = format!(
+                "SELECT job_id, host_id FROM attempt WHERE run_id = ? AND job_id IN ({}) \
+                 ORDER BY number",
+                marks(chunk.len())
+            );
+            let values = [&[run.into()], chunk].concat();
+            for row in db.query(sql, values).await? {
+                found.insert((run, JobId(row.int("job_id")?)), HostId(row.int("host_id")?));
+            }
+        }
+    }
+    Ok(found)
 }
 
 pub async fn find_attempt(db: &Db, id: AttemptId) -> Result<Option<Attempt>> {

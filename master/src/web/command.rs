@@ -17,9 +17,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::ids::*;
 use shared::kind::FieldError;
+use shared::period::Period;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a request waits for the leader.
@@ -72,14 +75,16 @@ fn read(mut body: Value, viewer: &Viewer) -> Result<(Verb, bool), Error> {
             return Err(Error::invalid(vec![error]));
         }
     };
-    let mut verb: Verb = serde_path_to_error::deserialize(body).map_err(|error| {
-        let path = error.path().to_string();
-        let message = error.into_inner().to_string();
-        // A tagged enum loses its path on the way; serde's words name the field then.
-        let path = match message.split('`').nth(1) {
-            Some(name) if path == "." => name.to_owned(),
-            _ if path == "." => "verb".to_owned(),
-            _ => path,
+    let errors = wrong_fields(&body);
+    if !errors.is_empty() {
+        return Err(Error::invalid(errors));
+    }
+    let mut verb: Verb = serde_json::from_value(body).map_err(|error| {
+        let message = error.to_string();
+        // serde names the field that is missing; all else is about the verb itself.
+        let path = match message.strip_prefix("missing field `") {
+            Some(rest) => rest.split('`').next().unwrap_or("verb").to_owned(),
+            None => "verb".to_owned(),
         };
         Error::invalid(vec![FieldError::new(path, message)])
     })?;
@@ -97,6 +102,31 @@ fn read(mut body: Value, viewer: &Viewer) -> Result<(Verb, bool), Error> {
         _ => {}
     }
     Ok((verb, dry_run))
+}
+
+/// Fields that are there and cannot be: a tagged enum does not tell where it stopped.
+fn wrong_fields(body: &Value) -> Vec<FieldError> {
+    fn of<T: DeserializeOwned>(value: &Value) -> Option<String> {
+        serde_json::from_value::<T>(value.clone()).err().map(|error| error.to_string())
+    }
+    type Check = fn(&Value) -> Option<String>;
+    const FIELDS: [(&str, Check); 10] = [
+        ("execution", of::<ExecutionId>),
+        ("run", of::<RunId>),
+        ("interface", of::<InterfaceId>),
+        ("job", of::<JobId>),
+        ("dispatch", of::<DispatchId>),
+        ("host", of::<HostId>),
+        ("period", of::<Period>),
+        ("cascade", of::<bool>),
+        ("missing_only", of::<bool>),
+        ("params", of::<BTreeMap<String, String>>),
+    ];
+    let found = FIELDS.iter().filter_map(|(name, check)| {
+        let message = check(body.get(name)?)?;
+        Some(FieldError::new(*name, message))
+    });
+    found.collect()
 }
 
 fn right_of(verb: &Verb) -> Right {

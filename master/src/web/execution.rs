@@ -408,7 +408,7 @@ async fn detail_page(page: Page, Path(id): Path<String>) -> Result {
     let failed: usize = counts.iter().filter(|(state, _)| is_failure(state)).map(|(_, n)| n).sum();
     let data = json!({
         "execution": shown, "runs": runs_json(&whole), "batch": whole.execution.batch,
-        "may_execute": may, "usual_ms": usual,
+        "may_execute": may, "usual_ms": usual, "roots": roots,
     });
     page.render(
         "execution/detail.html",

@@ -88,6 +88,11 @@ impl Inside for NoHosts {
 
 impl TestApp {
     pub async fn new() -> TestApp {
+        TestApp::with_hosts(Arc::new(NoHosts)).await
+    }
+
+    /// With executors in this process.
+    pub async fn with_hosts(hosts: Arc<dyn Inside>) -> TestApp {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::set_to(NOW);
         let config = Config { data: data.path().into(), ..Config::default() };
@@ -95,7 +100,7 @@ impl TestApp {
         migrate::run(&db).await.unwrap();
         let limits = Limits { idle_ms: 3_600_000, age_ms: 86_400_000 };
         let (sender, leader) = watch::channel(LeaderStatus::default());
-        let caller = Caller::new(Dial::Inside(Arc::new(NoHosts)), &config.cluster, "test");
+        let caller = Caller::new(Dial::Inside(hosts), &config.cluster, "test");
         let logs = Logs::OnHost(OnHost::new(db.clone(), caller.clone(), clock.clone()));
         let app = App::new(Parts {
             config,
@@ -152,6 +157,22 @@ impl TestApp {
 
     pub async fn get(&self, client: &Client, path: &str) -> Answer {
         self.send(client, Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// A stream of server-sent events: one text each.
+    pub async fn stream(
+        &self,
+        client: &Client,
+        path: &str,
+    ) -> impl futures::Stream<Item = String> + Unpin + use<> {
+        let request = Request::get(path).header(header::COOKIE, &client.cookie);
+        let response =
+            self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let parts = response.into_body().into_data_stream();
+        Box::pin(futures::StreamExt::filter_map(parts, |part| async {
+            Some(String::from_utf8_lossy(&part.ok()?).into_owned())
+        }))
     }
 
     /// As a browser posts a form of our own page.

@@ -4,3 +4,5 @@ mod app;
 mod apply;
 
 mod access;
+mod execution;
+mod executions;

@@ -22,6 +22,8 @@ pub struct Whole {
     pub runs: Vec<Run>,
     /// By run and job.
     pub jobs: Vec<JobRun>,
+    /// Where their newest attempts are, or were.
+    pub hosts: BTreeMap<(RunId, JobId), HostId>,
     /// As they were when the runs began.
     pub definitions: BTreeMap<(InterfaceId, i64), Arc<Interface>>,
     pub catalog: Arc<Catalog>,
@@ -43,6 +45,7 @@ impl Whole {
     ) -> Result<Whole> {
         let runs = store::execution::runs(db, &execution.runs).await?;
         let jobs = store::execution::changed_job_runs(db, &execution.runs, batch).await?;
+        let hosts = store::execution::hosts(db, &jobs).await?;
         let definitions = definitions(db, &catalog, &runs).await?;
         let inside: BTreeSet<RunId> = runs.iter().map(|run| run.id).collect();
         let named = runs.iter().map(|run| &run.waits).chain(jobs.iter().map(|job| &job.waits));
@@ -59,7 +62,7 @@ impl Whole {
             .into_iter()
             .map(|run| (run.id, (run.interface, run.period.to_string())))
             .collect();
-        Ok(Whole { execution, runs, jobs, definitions, catalog, elsewhere })
+        Ok(Whole { execution, runs, jobs, hosts, definitions, catalog, elsewhere })
     }
 
     pub fn definition(&self, run: &Run) -> Option<&Arc<Interface>> {
@@ -200,6 +203,7 @@ impl Whole {
 
     pub fn job_json(&self, job: &JobRun) -> Value {
         let run = self.run(job.run);
+        let host = job.host.or_else(|| self.hosts.get(&(job.run, job.job)).copied());
         json!({
             "id": node_id(job.run, job.job),
             "run": job.run,
@@ -211,7 +215,7 @@ impl Whole {
             "attempt": attempt_of(job),
             "number": job.number,
             "allowed": job.allowed,
-            "host": job.host.map(|host| json!({ "id": host, "name": self.host_name(host) })),
+            "host": host.map(|host| json!({ "id": host, "name": self.host_name(host) })),
             "waits": self.targets(&job.waits),
             "not_before_ms": job.not_before,
             "ready_ms": job.ready,
