@@ -3,6 +3,8 @@
 use super::edit::Edit;
 use crate::db::{self, Db, Write, params, sql};
 use shared::ids::*;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A row of the audit.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -21,12 +23,16 @@ pub struct Entry {
 /// Characters of a detail: the rest is cut.
 const DETAIL_CHARS_MAX: usize = 4_000;
 
-/// Ordered by time, without asking the database: 42 bits of milliseconds, 21 of chance.
+/// Ordered by time, without asking the database: 42 bits of milliseconds, 21 that count on from a
+/// random start, so that one batch of thousands, all of one millisecond, does not meet itself.
 fn id(at: Millis) -> i64 {
-    let mut random = [0; 4];
-    // Without chance two audits of one millisecond may collide, and the batch is refused.
-    let _ = getrandom::fill(&mut random);
-    (at << 21) | i64::from(u32::from_be_bytes(random) >> 11)
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| {
+        let mut random = [0; 4];
+        // Without chance two masters' audits of one millisecond may collide: the batch is refused.
+        let _ = getrandom::fill(&mut random);
+        AtomicU32::new(u32::from_be_bytes(random))
+    });
+    (at << 21) | i64::from(NEXT.fetch_add(1, Ordering::Relaxed) & 0x1f_ffff)
 }
 
 pub(super) fn write(
