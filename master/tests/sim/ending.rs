@@ -1,0 +1,180 @@
+//! How a world ends: everything has come to an end, or is shown unknown under its policy.
+
+use crate::cluster::Cluster;
+use crate::db::Db;
+use crate::mesh::LATE_S;
+use master::engine::World;
+use master::engine::calendar;
+use master::engine::catalog::Job;
+use master::engine::rows::*;
+use master::engine::world::Setup;
+use master::leader::master::Master;
+use shared::ids::*;
+use shared::sabotage::Switch;
+use shared::spec::*;
+use std::collections::BTreeMap;
+
+impl Cluster {
+    fn state(&self, id: DispatchId) -> DispatchState {
+        match self.db.rows.get(&Key::Dispatch(id)) {
+            Some(Row::Dispatch(state)) => *state,
+            _ => DispatchState::default(),
+        }
+    }
+
+    /// The first instant of this dispatch after that one.
+    fn next_instant(&self, id: DispatchId, after: Millis) -> Millis {
+        let spec = &self.db.catalog.dispatches[&id].spec;
+        let cron = calendar::parse(&spec.cron).expect("a cron expression");
+        let zone = calendar::zone(&spec.zone).expect("a zone");
+        calendar::next_after(&cron, zone, after).expect("it goes on for ever")
+    }
+
+    /// Half a minute after the last fault every schedule is up to date.
+    pub fn check_punctual(&mut self) {
+        for id in self.catalog().dispatches.keys() {
+            let next = self.next_instant(*id, self.state(*id).cursor);
+            if next + Millis::from(LATE_S) * 1_000 < self.now {
+                self.oracle.fail(format!("dispatch {id} has stopped"));
+            }
+        }
+    }
+
+    fn job_spec(&self, id: JobRunId) -> Option<Job> {
+        let Some(Row::Run(run)) = self.db.rows.get(&Key::Run(id.run)) else { return None };
+        let interface = self.db.versions.get(&(run.interface, run.version))?;
+        interface.jobs.iter().find(|job| job.id == id.job).cloned()
+    }
+
+    /// A host is dead and the world is calm: its leased jobs are elsewhere by now; for the others,
+    /// and for what the database may have lost, a person has to say so.
+    pub fn bury(&mut self, host: HostId) {
+        for (key, row) in &self.db.rows {
+            if let (Key::JobRun(id), Row::JobRun(job)) = (key, row)
+                && job.phase.place().is_some_and(|place| place.host == host)
+                && self.job_spec(*id).is_some_and(|job| job.spec.policy.on_lost == OnLost::Retry)
+            {
+                self.oracle.fail(format!("{id:?} was never given up by dead host {host}"));
+            }
+        }
+        self.command(Verb::Retire { host }, false);
+    }
+
+    fn leader(&self) -> Option<&World> {
+        let reigns = self.nodes.iter().filter_map(|node| node.master.reign());
+        let mut leads = reigns.filter(|reign| reign.row().holder == self.db.leader.holder);
+        leads.next().map(|reign| reign.world())
+    }
+
+    /// Held: a job of it, or of one that it waits for, is unknown and nobody has decided.
+    fn is_held(&self, run: RunId) -> bool {
+        let first = Key::JobRun(JobRunId { run, job: JobId(i64::MIN) });
+        let jobs = self.db.rows.range(first..);
+        jobs.take_while(|(key, _)| matches!(key, Key::JobRun(id) if id.run == run))
+            .any(|(_, row)| matches!(row, Row::JobRun(job) if job.phase == Phase::Unknown))
+    }
+
+    /// Nothing can happen any more without a hand.
+    pub fn is_over(&self) -> bool {
+        self.leader().is_some()
+            && self.db.unanswered().next().is_none()
+            && self.db.rows.iter().all(|(key, row)| match (key, row) {
+                (Key::Run(id), Row::Run(run)) => !run.state.is_live() || self.is_held(*id),
+                (Key::JobRun(_), Row::JobRun(job)) => job.phase.place().is_none(),
+                (Key::Doubt(_), _) => false,
+                (Key::Dispatch(id), _) => {
+                    self.next_instant(*id, self.state(*id).cursor) > self.now - 5_000
+                }
+                _ => true,
+            })
+    }
+
+    pub fn stuck(&self) -> String {
+        let open = self.db.rows.iter().filter(|(key, row)| match (key, row) {
+            (Key::Run(id), Row::Run(run)) => run.state.is_live() && !self.is_held(*id),
+            (_, Row::JobRun(job)) => job.phase.place().is_some(),
+            (_, Row::Doubt) => true,
+            (Key::Dispatch(id), _) => {
+                self.next_instant(*id, self.state(*id).cursor) <= self.now - 5_000
+            }
+            _ => false,
+        });
+        let open: Vec<_> = open.take(3).collect();
+        let runs = self.db.rows.iter().filter(|(_, row)| {
+            matches!(row, Row::JobRun(job) if !matches!(job.phase, Phase::Done(_)))
+        });
+        let jobs: Vec<_> = runs.take(4).collect();
+        let commands: Vec<_> = self.db.unanswered().take(2).collect();
+        let leader = self.leader().is_some();
+        format!("stuck; led: {leader}; {open:?}; jobs {jobs:?}; commands {commands:?}")
+    }
+
+    pub fn check_end(&mut self) {
+        let mut wrong = Vec::new();
+        for &id in self.catalog().dispatches.keys() {
+            if self.db.catalog.dispatches[&id].version > 1 {
+                continue; // it had another expression before
+            }
+            let mut instant = self.next_instant(id, self.start);
+            while instant <= self.state(id).cursor {
+                if !self.oracle.decided.contains_key(&(id, instant)) {
+                    wrong.push(format!("instant {instant} of {id} was missed"));
+                }
+                instant = self.next_instant(id, instant);
+            }
+        }
+        for (key, row) in &self.db.rows {
+            match (key, row) {
+                (Key::JobRun(id), Row::JobRun(job)) if job.phase == Phase::Unknown => {
+                    let spec = self.job_spec(*id);
+                    if spec.is_some_and(|job| job.spec.policy.on_unknown != OnUnknown::Hold) {
+                        wrong.push(format!("{id:?} is held against its policy"));
+                    }
+                }
+                (Key::Execution(id), Row::Execution(execution)) => {
+                    let live = |run: &RunId| match self.db.rows.get(&Key::Run(*run)) {
+                        Some(Row::Run(run)) => run.state.is_live(),
+                        _ => false,
+                    };
+                    if execution.state.is_live() && !execution.runs.iter().any(live) {
+                        wrong.push(format!("{id:?} goes on and none of its runs does"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(what) = wrong.into_iter().next() {
+            self.oracle.fail(what);
+        }
+    }
+}
+
+/// A World loaded from the rows is the one in memory, and wants the same.
+pub fn same_as_stored(master: &Master, db: &Db, sabotage: Switch) -> Result<(), String> {
+    let Some(reign) = master.reign() else { return Ok(()) };
+    if !reign.is_stored() || db.leader != *reign.row() {
+        return Ok(());
+    }
+    let table = reign.world().table();
+    for (key, row) in table.rows() {
+        // Housekeeping looks away from what is resident; results of commands are only written.
+        if !matches!(key, Key::Command(_)) && db.rows.get(&key) != Some(&row) {
+            let stored = db.rows.get(&key);
+            return Err(format!("{key:?}: memory {row:?}, stored {stored:?}"));
+        }
+    }
+    let setup = Setup {
+        catalog: reign.world().catalog().clone(),
+        reign: reign.row().holder,
+        timing: crate::cluster::TIMING,
+        sabotage,
+        fleet: reign.world().fleet.clone(),
+    };
+    let fresh = World::load(setup, db.live());
+    let orders = |world: &World| world.due().orders.clone().into_iter().collect::<BTreeMap<_, _>>();
+    let (memory, stored) = (orders(reign.world()), orders(&fresh));
+    match memory == stored {
+        true => Ok(()),
+        false => Err(format!("memory wants {memory:?}, a World from the rows {stored:?}")),
+    }
+}

@@ -1,0 +1,105 @@
+//! The simulated world: the product's own World, leader's core and attempts core, treated badly.
+//!
+//! `SEED=42 TRACE=1 cargo test -p master --test sim every_world -- --nocapture` replays one world;
+//! `SEEDS=20000` runs many (`FROM=` moves on); `SABOTAGE=AnyEpoch` breaks a rule.
+//!
+//! Rules of the protocol that no simulation can carry, and what holds them instead: H1 (identity of an
+//! agent, roles of certificates), P1's descriptors and systemd unit, P2's sweep of real process trees,
+//! P3 (users, limits), P4's checksums, G (logs): the executor's own tests, the contract tests of the
+//! ports, and the cluster tests with real processes. L1 and the real statements of L3 are in the
+//! contract tests of the lease and the database.
+
+mod cluster;
+mod db;
+mod ending;
+mod faults;
+mod host;
+mod mesh;
+mod oracle;
+mod people;
+mod rng;
+
+use cluster::Cluster;
+use shared::sabotage::{Sabotage, Switch};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Worlds in an ordinary test run; `make sim` asks for more.
+const SEEDS: u64 = 2_000;
+/// Worlds in which each sabotage must be caught.
+const LIMIT: u64 = 2_000;
+
+fn number(name: &str) -> Option<u64> {
+    shared::config::env(name).map(|n| n.parse().expect("a number"))
+}
+
+fn simulate(seed: u64, sabotage: Switch) -> Cluster {
+    let mut cluster = Cluster::new(seed, sabotage);
+    cluster.run();
+    cluster
+}
+
+/// As many threads as there are cores take numbers from `0..count`.
+fn in_parallel(count: u64, work: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    work(number);
+                }
+            });
+        }
+    });
+}
+
+#[derive(Default)]
+struct Sum {
+    worlds: u64,
+    events: u64,
+    processes: usize,
+    alerts: u64,
+    bad: BTreeMap<u64, String>,
+    exempt: BTreeMap<&'static str, u64>,
+}
+
+#[test]
+fn every_world_keeps_the_promise() {
+    let (from, count) = match number("SEED") {
+        Some(seed) => (seed, 1),
+        None => (number("FROM").unwrap_or(0), number("SEEDS").unwrap_or(SEEDS)),
+    };
+    let named = shared::config::env("SABOTAGE");
+    let sabotage = named.map(|name| Sabotage::find(&name).expect("a sabotage"));
+    let sum = Mutex::new(Sum::default());
+    in_parallel(count, |number| {
+        if sum.lock().expect("no panic").bad.len() >= 20 {
+            return;
+        }
+        let seed = from + number;
+        let cluster = simulate(seed, sabotage);
+        let mut sum = sum.lock().expect("no panic");
+        sum.worlds += 1;
+        sum.events += cluster.events;
+        sum.processes += cluster.oracle.processes.len();
+        sum.alerts += cluster.oracle.alerts;
+        for (why, count) in &cluster.oracle.exempt {
+            *sum.exempt.entry(why).or_insert(0) += count;
+        }
+        if let Some(verdict) = &cluster.oracle.verdict {
+            println!("seed {seed} at {}: {verdict}", cluster.age());
+            sum.bad.insert(seed, verdict.clone());
+        }
+    });
+    let sum = sum.into_inner().expect("no panic");
+    let Sum { worlds, events, processes, alerts, exempt, .. } = &sum;
+    println!("{worlds} worlds, {events} events, {processes} processes, {alerts} alerts");
+    println!("excused, each a limit of the promise: {exempt:?}");
+    assert!(sum.bad.is_empty(), "replay with SEED=..: {:?}", sum.bad.keys());
+}
