@@ -5,7 +5,7 @@ use super::line::{HostOrders, Line};
 use super::ops::*;
 use crate::engine::World;
 use crate::engine::rows::*;
-use crate::engine::world::{Event, Now, SKEW_MS};
+use crate::engine::world::{Event, Now, SKEW_MS, Todo};
 use shared::ids::*;
 use shared::sabotage::{Sabotage, Switch};
 use shared::wire::WatchAnswer;
@@ -399,6 +399,11 @@ impl Reign {
                 out.push(Output::Watch(host, *count, watch));
             }
         }
+    }
+
+    /// What the committed state wants of all hosts.
+    pub fn released(&self) -> impl Iterator<Item = &Todo> {
+        self.released.orders.values().flat_map(|orders| orders.values())
     }
 
     pub(super) fn ordered(&mut self, tick: Millis, host: HostId, number: u64, done: bool) {
