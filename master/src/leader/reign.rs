@@ -41,6 +41,8 @@ pub struct Reign {
     anchor: (Millis, Millis),
     pub(super) bad: BTreeSet<Bad>,
     pub(super) nudged: bool,
+    /// The bus made the poll that is under way.
+    by_bus: bool,
     polled: Millis,
     ticked: Millis,
     purged: Millis,
@@ -89,6 +91,7 @@ impl Reign {
             anchor,
             bad: BTreeSet::new(),
             nudged: false,
+            by_bus: false,
             polled: anchor.0 - pace.poll_ms,
             ticked: anchor.0 - pace.tick_ms,
             purged: anchor.0,
@@ -177,6 +180,8 @@ impl Reign {
         let due = self.nudged || self.polled + self.pace.poll_ms <= tick;
         if due {
             self.polled = tick;
+            // A nudge that comes from now on may be about something that this poll will not see.
+            self.by_bus = std::mem::take(&mut self.nudged);
         }
         due
     }
@@ -196,7 +201,7 @@ impl Reign {
                 self.outdated = revision != self.world.catalog().revision;
                 self.anchor_again((tick, wall), asked, date);
                 let now = self.now(tick, wall);
-                if std::mem::take(&mut self.nudged) || !self.has(Sabotage::BusOnly) {
+                if self.by_bus || !self.has(Sabotage::BusOnly) {
                     for (id, command) in commands {
                         if !self.bad.contains(&Bad::Command(id)) {
                             self.apply(now, Event::Command(id, command));

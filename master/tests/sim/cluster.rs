@@ -132,7 +132,7 @@ impl Cluster {
             sabotage,
             nodes: Vec::new(),
             hosts,
-            oracle: Oracle::new(TIMING.memory_ms, db.versions.clone()),
+            oracle: Oracle::new(TIMING.memory_ms, db.versions.clone(), db.catalog.pools.clone()),
             db,
             lease: Lease::default(),
             wire: BTreeMap::new(),
@@ -301,7 +301,8 @@ impl Cluster {
         let mut before = BTreeMap::new();
         if let DbOp::Commit(batch) = op {
             for (key, _) in &batch.changes {
-                if let (Key::Execution(id), Some(Row::Execution(row))) = (key, self.db.rows.get(key))
+                if let (Key::Execution(id), Some(Row::Execution(row))) =
+                    (key, self.db.rows.get(key))
                 {
                     before.insert(*id, row.state);
                 }
@@ -353,7 +354,8 @@ impl Cluster {
             node.outbox.extend(out);
             if landed
                 && self.rng.one_in(20)
-                && let Err(what) = crate::ending::same_as_stored(&node.master, &self.db, self.sabotage)
+                && let Err(what) =
+                    crate::ending::same_as_stored(&node.master, &self.db, self.sabotage)
             {
                 self.oracle.fail(what);
             }

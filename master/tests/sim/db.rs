@@ -47,7 +47,8 @@ pub struct Db {
 impl Db {
     pub fn new(catalog: Catalog, bad_luck: i64) -> Db {
         let server = 1;
-        let versions = catalog.interfaces.values().map(|i| ((i.id, i.version), i.clone())).collect();
+        let versions =
+            catalog.interfaces.values().map(|i| ((i.id, i.version), i.clone())).collect();
         Db {
             rows: BTreeMap::new(),
             slices: BTreeMap::new(),
@@ -202,17 +203,17 @@ impl Db {
 
     /// What a World is loaded from: see `World::load`.
     pub fn live(&self) -> Vec<(Key, Row)> {
-        let mut runs = BTreeSet::new();
+        let mut named = BTreeSet::new();
         let mut rows = BTreeMap::new();
         for (key, row) in &self.rows {
             let keep = match (key, row) {
                 (Key::Dispatch(_) | Key::Doubt(_), _) => true,
                 (Key::Execution(_), Row::Execution(execution)) if execution.state.is_live() => {
-                    runs.extend(execution.runs.iter().copied());
+                    named.extend(execution.runs.iter().copied());
                     true
                 }
                 (Key::Run(id), Row::Run(run)) if run.state.is_live() => {
-                    runs.insert(*id);
+                    rows.extend(self.job_runs(*id));
                     rows.extend(self.attempts(*id));
                     true
                 }
@@ -223,8 +224,7 @@ impl Db {
                 rows.insert(*key, row.clone());
             }
         }
-        for run in runs {
-            rows.extend(self.job_runs(run));
+        for run in named {
             rows.extend(self.rows.get(&Key::Run(run)).map(|row| (Key::Run(run), row.clone())));
         }
         rows.into_iter().collect()
@@ -234,10 +234,8 @@ impl Db {
         let slice = |interface, period| {
             let runs = self.slices.get(&(interface, period)).into_iter().flatten();
             let runs = runs.filter_map(|id| Some((*id, self.rows.get(&Key::Run(*id))?.clone())));
-            runs.flat_map(|(id, row)| {
-                std::iter::once((Key::Run(id), row)).chain(self.job_runs(id))
-            })
-            .collect::<Vec<_>>()
+            runs.flat_map(|(id, row)| std::iter::once((Key::Run(id), row)).chain(self.job_runs(id)))
+                .collect::<Vec<_>>()
         };
         let rows = match ask {
             Ask::Slice(interface, period) => slice(interface, period),

@@ -100,9 +100,9 @@ impl Cluster {
             _ => false,
         });
         let open: Vec<_> = open.take(3).collect();
-        let runs = self.db.rows.iter().filter(|(_, row)| {
-            matches!(row, Row::JobRun(job) if !matches!(job.phase, Phase::Done(_)))
-        });
+        let runs = self.db.rows.iter().filter(
+            |(_, row)| matches!(row, Row::JobRun(job) if !matches!(job.phase, Phase::Done(_))),
+        );
         let jobs: Vec<_> = runs.take(4).collect();
         let commands: Vec<_> = self.db.unanswered().take(2).collect();
         let leader = self.leader().is_some();

@@ -9,6 +9,7 @@
 //! ports, and the cluster tests with real processes. L1 and the real statements of L3 are in the
 //! contract tests of the lease and the database.
 
+mod caught;
 mod cluster;
 mod db;
 mod ending;
@@ -102,4 +103,40 @@ fn every_world_keeps_the_promise() {
     println!("{worlds} worlds, {events} events, {processes} processes, {alerts} alerts");
     println!("excused, each a limit of the promise: {exempt:?}");
     assert!(sum.bad.is_empty(), "replay with SEED=..: {:?}", sum.bad.keys());
+}
+
+/// The first seed that catches it, and what it says.
+fn caught(sabotage: Sabotage, limit: u64) -> Option<(u64, String)> {
+    let name = format!("{sabotage:?}");
+    let known = caught::FIRST.iter().filter(|(known, _)| *known == name).map(|(_, seed)| *seed);
+    known
+        .chain(0..limit)
+        .find_map(|seed| Some((seed, simulate(seed, Some(sabotage)).oracle.verdict?)))
+}
+
+#[test]
+fn every_sabotage_is_caught() {
+    let limit = number("LIMIT").unwrap_or(LIMIT);
+    let only = shared::config::env("ONLY");
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|o| o == name));
+    let all: Vec<_> =
+        Sabotage::ALL.iter().filter(|(sabotage, ..)| wanted(&format!("{sabotage:?}"))).collect();
+    let lines = Mutex::new(BTreeMap::new());
+    in_parallel(all.len() as u64, |number| {
+        let (sabotage, rule, _) = *all[usize::try_from(number).expect("few")];
+        // Hosts and batch numbers notice most of what this one is for.
+        let limit = if sabotage == Sabotage::GuardAnyServer { 15 * limit } else { limit };
+        let caught = caught(sabotage, limit);
+        if let Some((seed, verdict)) = &caught {
+            let verdict: String = verdict.chars().take(90).collect();
+            println!("{rule:6} {sabotage:?} {seed}: {verdict}");
+        }
+        lines.lock().expect("no panic").insert(sabotage, caught.map(|(seed, _)| seed));
+    });
+    let lines = lines.into_inner().expect("no panic");
+    for (sabotage, seed) in lines.iter().filter_map(|(s, seed)| Some((s, (*seed)?))) {
+        println!("    (\"{sabotage:?}\", {seed}),");
+    }
+    let missed: Vec<_> = lines.iter().filter(|(_, seed)| seed.is_none()).map(|(s, _)| s).collect();
+    assert!(missed.is_empty(), "not caught within {limit} worlds: {missed:?}");
 }

@@ -43,7 +43,7 @@ pub fn mesh(rng: &mut Rng) -> Catalog {
             params: BTreeMap::new(),
         };
         let (project, name) = (ProjectId(1), format!("dispatch{id}"));
-        let dispatch = Dispatch { id: DispatchId(id), project, name, version: 1, spec };
+        let dispatch = Dispatch { id: DispatchId(id), project, name, version: 1, since: 0, spec };
         catalog.dispatches.insert(dispatch.id, Arc::new(dispatch));
     }
     catalog
@@ -131,7 +131,8 @@ fn jobs(interface: &Interface, catalog: &Catalog, rng: &mut Rng) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
     for id in first..=first + rng.below(3) {
         let after = jobs.iter().map(|job| job.id).filter(|_| rng.one_in(2)).collect::<Vec<_>>();
-        let expect = [Expect::Success, Expect::Success, Expect::Success, Expect::Failure, Expect::Done];
+        let expect =
+            [Expect::Success, Expect::Success, Expect::Success, Expect::Failure, Expect::Done];
         let after = after.into_iter().map(|job| Edge { job, expect: rng.pick(&expect) });
         let after = after.collect();
         let mut needs = Vec::new();
@@ -187,13 +188,13 @@ fn policy(rng: &mut Rng) -> Policy {
 }
 
 /// Somebody saves another version of an interface or of a dispatch.
-pub fn edit(catalog: &Catalog, rng: &mut Rng) -> Catalog {
+pub fn edit(catalog: &Catalog, now: Millis, rng: &mut Rng) -> Catalog {
     let mut next = Catalog { revision: catalog.revision + 1, ..catalog.clone() };
     if rng.one_in(2) {
         let ids: Vec<DispatchId> = next.dispatches.keys().copied().collect();
         let id = rng.pick(&ids);
         let mut dispatch = Dispatch::clone(&next.dispatches[&id]);
-        dispatch.version += 1;
+        (dispatch.version, dispatch.since) = (dispatch.version + 1, now);
         dispatch.spec.cron = rng.pick(CRONS).into();
         dispatch.spec.cascade = rng.one_in(2);
         dispatch.spec.period_offset = rng.pick(&[0, 0, 1]);

@@ -32,6 +32,8 @@ struct Told {
     /// Runs that it waited for when it was made.
     exact: BTreeSet<RunId>,
     succeeded: bool,
+    /// A failover has lost it; it may be made anew, and otherwise.
+    lost: bool,
 }
 
 pub struct Oracle {
@@ -52,6 +54,11 @@ pub struct Oracle {
     resumed: BTreeSet<JobRunId>,
     of_slice: BTreeMap<(InterfaceId, Period), BTreeSet<RunId>>,
     live: BTreeMap<(InterfaceId, Period), BTreeSet<RunId>>,
+    /// Job runs that a host has, as stored.
+    placed: BTreeSet<JobRunId>,
+    /// Those that were not placed by a leader: a failover had lost their commit.
+    adopted: BTreeSet<JobRunId>,
+    pub pools: BTreeMap<PoolId, u32>,
     pub decided: BTreeMap<(DispatchId, Millis), u32>,
     pub exempt: BTreeMap<&'static str, u64>,
     pub alerts: u64,
@@ -59,7 +66,7 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn new(memory: Millis, versions: Versions) -> Oracle {
+    pub fn new(memory: Millis, versions: Versions, pools: BTreeMap<PoolId, u32>) -> Oracle {
         Oracle {
             memory,
             versions,
@@ -74,6 +81,9 @@ impl Oracle {
             resumed: BTreeSet::new(),
             of_slice: BTreeMap::new(),
             live: BTreeMap::new(),
+            placed: BTreeSet::new(),
+            adopted: BTreeSet::new(),
+            pools,
             decided: BTreeMap::new(),
             exempt: BTreeMap::new(),
             alerts: 0,
@@ -235,9 +245,12 @@ impl Oracle {
         for need in &job.spec.needs {
             for target in self.mapped(&interface, period, need.interface, need.map) {
                 let of = (need.interface, target);
-                let done = self.of_slice.get(&of).into_iter().flatten().any(|run| {
-                    self.succeeded.contains(&JobRunId { run: *run, job: need.job })
-                });
+                let done = self
+                    .of_slice
+                    .get(&of)
+                    .into_iter()
+                    .flatten()
+                    .any(|run| self.succeeded.contains(&JobRunId { run: *run, job: need.job }));
                 self.check(done, || format!("{id:?} began before job {need:?} of {target}"));
             }
         }
@@ -281,7 +294,20 @@ impl Oracle {
                 (Key::Firing(dispatch, instant), _) if gone => {
                     self.decided.remove(&(*dispatch, *instant));
                 }
+                (Key::JobRun(id), _) => {
+                    let place = match db.rows.get(key) {
+                        Some(Row::JobRun(job)) => job.phase.place(),
+                        _ => None,
+                    };
+                    match place {
+                        Some(_) => _ = self.placed.insert(*id),
+                        None => _ = self.placed.remove(id),
+                    }
+                }
                 (Key::Run(id), Some(Row::Run(run))) => {
+                    if let Some(told) = self.runs.get_mut(id).filter(|_| gone) {
+                        told.lost = true;
+                    }
                     let now = db.rows.get(key);
                     let live = matches!(now, Some(Row::Run(run)) if run.state.is_live());
                     self.set_live((run.interface, run.period), *id, live);
@@ -323,6 +349,9 @@ impl Oracle {
                 (Key::Attempt(id), Row::Attempt(attempt)) => self.check_attempt(id, attempt),
                 _ => {}
             }
+        }
+        if changes.iter().any(|(_, row)| matches!(row, Some(Row::JobRun(job)) if matches!(job.phase, Phase::Assigned(_)))) {
+            self.check_pools();
         }
         for (key, row) in changes {
             if let (Key::Run(id), Some(Row::Run(run))) = (key, row)
@@ -390,12 +419,22 @@ impl Oracle {
             _ => None,
         });
         let (interface, version, period) = (run.interface, run.version, run.period);
-        let exact = exact.collect();
-        let told = Told { interface, version, period, exact, succeeded: false };
-        let told = self.runs.entry(id).or_insert(told);
-        told.succeeded |= run.state == RunState::Succeeded;
-        // A failover may have lost it, and it was made anew by another version.
-        told.version = version;
+        let new = Told {
+            interface,
+            version,
+            period,
+            exact: exact.collect(),
+            succeeded: run.state == RunState::Succeeded,
+            lost: false,
+        };
+        match self.runs.get_mut(&id).filter(|told| !told.lost) {
+            Some(told) => told.succeeded |= new.succeeded,
+            None => {
+                let before = self.runs.get(&id).is_some_and(|told| told.succeeded);
+                let succeeded = new.succeeded || before;
+                self.runs.insert(id, Told { succeeded, ..new });
+            }
+        }
     }
 
     /// Every job succeeded, or failed and something was there to take it up, or was not needed.
@@ -416,6 +455,10 @@ impl Oracle {
     }
 
     fn check_job(&mut self, id: JobRunId, job: &JobRun) {
+        match job.phase.place() {
+            Some(_) => _ = self.placed.insert(id),
+            None => _ = self.placed.remove(&id),
+        }
         let (number, allowed) = (job.number, job.allowed);
         self.check(number <= allowed, || format!("{id:?}: attempt {number} of {allowed}"));
         let Phase::Done(verdict) = job.phase else { return };
@@ -427,13 +470,18 @@ impl Oracle {
     }
 
     fn check_attempt(&mut self, id: AttemptId, attempt: &Attempt) {
+        if attempt.mark == Mark::Orphan {
+            self.adopted.insert(id.job_run());
+        }
         let Some(end) = &attempt.end else { return };
         let process = self.processes.get(&id).copied();
         let live = process.is_some_and(|p| p.live);
         match end {
             End::Exit(Exit::Code(code)) => {
                 let truth = process.and_then(|p| p.code);
-                self.check(truth == Some(*code), || format!("{id:?}: code {code}, truly {truth:?}"));
+                self.check(truth == Some(*code), || {
+                    format!("{id:?}: code {code}, truly {truth:?}")
+                });
             }
             End::Refused(_) => {
                 let began = process.is_some();
@@ -447,6 +495,23 @@ impl Oracle {
             }
             End::Abandoned => _ = self.abandoned.insert(id),
             End::Lost => {}
+        }
+    }
+
+    /// No more of a pool are placed than it has room for.
+    fn check_pools(&mut self) {
+        let mut used: BTreeMap<PoolId, (u32, bool)> = BTreeMap::new();
+        for id in &self.placed {
+            let Some((_, job)) = self.definition(*id) else { continue };
+            for pool in &job.spec.place.pools {
+                let (count, adopted) = used.entry(*pool).or_default();
+                *count += 1;
+                *adopted |= self.adopted.contains(id);
+            }
+        }
+        for (pool, (count, adopted)) in used {
+            let room = self.pools[&pool];
+            self.check(count <= room || adopted, || format!("pool {pool} of {room} holds {count}"));
         }
     }
 
