@@ -133,3 +133,88 @@ impl Line {
         newest && done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEADER: Reigning = Reigning { epoch: 1, holder: 9 };
+
+    fn pace() -> Pace {
+        Pace::default()
+    }
+
+    fn orders(numbers: impl IntoIterator<Item = u32>) -> HostOrders {
+        let kill = |number| {
+            let attempt = AttemptId { run: RunId(1), job: JobId(1), number, reign: 9 };
+            let incarnation = Incarnation(7);
+            (attempt, Todo::Kill { attempt, incarnation, grace_ms: 0 })
+        };
+        Arc::new(numbers.into_iter().map(kill).collect())
+    }
+
+    fn numbers(orders: Option<Orders>) -> Vec<u32> {
+        let todo = orders.map(|orders| orders.todo).unwrap_or_default();
+        todo.iter().map(|todo| todo.attempt().number).collect()
+    }
+
+    #[test]
+    fn new_orders_go_at_once_and_what_stays_due_goes_again() {
+        let mut line = Line::default();
+        line.release(Some(&orders([1, 2])), 0, &pace());
+        assert_eq!(numbers(line.orders(0, (1, LEADER), &pace())), [1, 2]);
+        line.release(Some(&orders([2, 3])), 5, &pace());
+        assert_eq!(
+            numbers(line.orders(5, (2, LEADER), &pace())),
+            Vec::<u32>::new(),
+            "one call at a time"
+        );
+        line.ordered(1, true, 10, &pace());
+        assert_eq!(numbers(line.orders(10, (2, LEADER), &pace())), [3]);
+        line.ordered(2, true, 20, &pace());
+        assert_eq!(numbers(line.orders(1_999, (3, LEADER), &pace())), Vec::<u32>::new());
+        assert_eq!(numbers(line.orders(2_000, (3, LEADER), &pace())), [2, 3]);
+    }
+
+    #[test]
+    fn what_was_lost_with_its_call_goes_again_soon() {
+        let mut line = Line::default();
+        line.release(Some(&orders([1])), 0, &pace());
+        assert_eq!(numbers(line.orders(0, (1, LEADER), &pace())), [1]);
+        line.ordered(1, false, 10, &pace());
+        assert_eq!(numbers(line.orders(11, (2, LEADER), &pace())), Vec::<u32>::new());
+        assert_eq!(numbers(line.orders(510, (2, LEADER), &pace())), [1]);
+        line.release(None, 511, &pace());
+        line.ordered(2, true, 512, &pace());
+        assert_eq!(
+            numbers(line.orders(9_999, (3, LEADER), &pace())),
+            Vec::<u32>::new(),
+            "nothing is due any more"
+        );
+    }
+
+    #[test]
+    fn only_the_answer_to_the_newest_watch_counts() {
+        let mut line = Line::default();
+        assert!(line.watch(0, (1, LEADER), None, &pace()).is_some());
+        assert!(line.watch(6_999, (2, LEADER), None, &pace()).is_none());
+        assert!(line.watch(7_000, (2, LEADER), None, &pace()).is_some(), "the first is given up");
+        assert!(!line.watched(1, true, 7_001, &pace()));
+        assert!(line.watched(2, true, 7_002, &pace()));
+        assert!(!line.watched(2, true, 7_003, &pace()));
+    }
+
+    #[test]
+    fn a_full_list_is_asked_for_now_and_then() {
+        let mut line = Line::default();
+        let after = Some(Answer { incarnation: Incarnation(7), seq: 5 });
+        let first = line.watch(0, (1, LEADER), after, &pace()).unwrap();
+        assert_eq!(first.after, after);
+        line.watched(1, true, 1, &pace());
+        let later = line.watch(600_000, (2, LEADER), after, &pace()).unwrap();
+        assert_eq!(later.after, None);
+        line.watched(2, true, 600_001, &pace());
+        let next = line.watch(600_002, (3, LEADER), after, &pace()).unwrap();
+        assert_eq!(next.after, after);
+    }
+}
