@@ -201,7 +201,7 @@ impl Master {
             }
             Role::Leading(mut reign) => {
                 let next = match (lane, answer) {
-                    (Lane::Lead, answer) => reign.answered(tick, answer),
+                    (Lane::Lead, answer) => reign.answered((tick, wall), answer),
                     (Lane::Poll | Lane::Load, Some(answer)) => {
                         reign.polled((tick, wall), asked, answer)
                     }

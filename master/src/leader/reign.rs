@@ -255,10 +255,14 @@ impl Reign {
         })
     }
 
-    pub(super) fn answered(&mut self, tick: Millis, answer: Option<DbAnswer>) -> Next {
+    pub(super) fn answered(
+        &mut self,
+        (tick, wall): (Millis, Millis),
+        answer: Option<DbAnswer>,
+    ) -> Next {
         let Some(mut flight) = self.flight.take() else { return Next::Lead };
         match answer {
-            None if self.has(Sabotage::UnknownIsDone) => self.land(flight, tick),
+            None if self.has(Sabotage::UnknownIsDone) => self.land(flight, (tick, wall)),
             None if self.has(Sabotage::UnknownIsNotDone) => {
                 for (key, row) in flight.batch.changes {
                     self.pending.entry(key).or_insert(row);
@@ -268,9 +272,9 @@ impl Reign {
                 flight.doubtful = true;
                 self.flight = Some(flight);
             }
-            Some(DbAnswer::Committed) => self.land(flight, tick),
+            Some(DbAnswer::Committed) => self.land(flight, (tick, wall)),
             Some(DbAnswer::Leader { leader, server } | DbAnswer::Refused { leader, server }) => {
-                return self.judge(flight, (&leader, &server), tick);
+                return self.judge(flight, (&leader, &server), (tick, wall));
             }
             Some(DbAnswer::Edited) => return Next::Reload(None),
             Some(DbAnswer::BadItem(key, why)) if !self.has(Sabotage::BadItemFailsBatch) => {
@@ -297,13 +301,13 @@ impl Reign {
         &mut self,
         mut flight: Flight,
         (leader, server): (&LeaderRow, &str),
-        tick: Millis,
+        (tick, wall): (Millis, Millis),
     ) -> Next {
         if !self.is_ours(leader, server) {
             return Next::Deposed;
         }
         if leader.batch == flight.batch.batch + 1 {
-            self.land(flight, tick);
+            self.land(flight, (tick, wall));
         } else if leader.batch == flight.batch.batch {
             flight.doubtful = false; // not done: the very same again
             self.flight = Some(flight);
@@ -351,11 +355,10 @@ impl Reign {
         wanted.len() == released.len() && released.iter().all(|(host, orders)| same(host, orders))
     }
 
-    fn land(&mut self, flight: Flight, tick: Millis) {
+    fn land(&mut self, flight: Flight, (tick, wall): (Millis, Millis)) {
         self.row.batch = flight.batch.batch + 1;
         self.release(flight.then, tick);
-        let now = self.now(tick, self.anchor.1 + (tick - self.anchor.0));
-        self.apply(now, Event::Stored(flight.step));
+        self.apply(self.now(tick, wall), Event::Stored(flight.step));
     }
 
     fn release(&mut self, then: Released, tick: Millis) {
@@ -473,8 +476,9 @@ fn cause(changes: &[Change], world: &World, key: Key) -> Option<Bad> {
     let execution = |id: ExecutionId| {
         changes.iter().find_map(|change| match change {
             (Key::Execution(key), Some(Row::Execution(row))) if *key == id => {
+                // A dispatch that a person runs has both.
                 let firing = row.dispatch.map(|(d, instant)| Bad::Firing(d, instant));
-                firing.or(row.command.map(Bad::Command))
+                row.command.map(Bad::Command).or(firing)
             }
             _ => None,
         })

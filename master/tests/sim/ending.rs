@@ -3,7 +3,7 @@
 use crate::cluster::Cluster;
 use crate::db::Db;
 use crate::mesh::LATE_S;
-use master::engine::World;
+use master::engine::{Table, World};
 use master::engine::calendar;
 use master::engine::catalog::Job;
 use master::engine::rows::*;
@@ -156,11 +156,10 @@ pub fn same_as_stored(master: &Master, db: &Db, sabotage: Switch) -> Result<(), 
         return Ok(());
     }
     let table = reign.world().table();
-    for (key, row) in table.rows() {
-        // Housekeeping looks away from what is resident; results of commands are only written.
-        if !matches!(key, Key::Command(_)) && db.rows.get(&key) != Some(&row) {
-            let stored = db.rows.get(&key);
-            return Err(format!("{key:?}: memory {row:?}, stored {stored:?}"));
+    for key in keys(table) {
+        let (memory, stored) = (table.get(key), db.rows.get(&key));
+        if memory.as_ref() != stored {
+            return Err(format!("{key:?}: memory {memory:?}, stored {stored:?}"));
         }
     }
     let setup = Setup {
@@ -177,4 +176,15 @@ pub fn same_as_stored(master: &Master, db: &Db, sabotage: Switch) -> Result<(), 
         true => Ok(()),
         false => Err(format!("memory wants {memory:?}, a World from the rows {stored:?}")),
     }
+}
+
+/// Of all that is resident. Results of commands are only written.
+fn keys(table: &Table) -> impl Iterator<Item = Key> {
+    let dispatches = table.dispatches.keys().map(|id| Key::Dispatch(*id));
+    let executions = table.executions.keys().map(|id| Key::Execution(*id));
+    let runs = table.runs.keys().map(|id| Key::Run(*id));
+    let jobs = table.jobs.keys().map(|id| Key::JobRun(*id));
+    let attempts = table.attempts.keys().map(|id| Key::Attempt(*id));
+    let doubts = table.doubts.iter().map(|id| Key::Doubt(*id));
+    dispatches.chain(executions).chain(runs).chain(jobs).chain(attempts).chain(doubts)
 }

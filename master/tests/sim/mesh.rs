@@ -81,6 +81,14 @@ fn map(waiter: Granularity, target: Granularity, rng: &mut Rng) -> PeriodMap {
     }
 }
 
+/// A cascade from a coarse parent makes all the runs within: a day of hours is enough.
+fn makes_few(parent: &Interface, child: Granularity) -> bool {
+    use Granularity::*;
+    let pair = (parent.spec.granularity, child);
+    let few = [(Day, Hour), (Week, Day), (Month, Week)].contains(&pair);
+    child >= parent.spec.granularity || few && parent.spec.parents.is_empty()
+}
+
 /// All minutes of a month would be too much of one thing.
 fn is_small(waiter: Granularity, target: Granularity, map: PeriodMap) -> bool {
     let all = matches!(map, PeriodMap::Same | PeriodMap::AllWithin);
@@ -92,7 +100,9 @@ fn interface(id: i64, catalog: &Catalog, rng: &mut Rng) -> Interface {
     let mut parents = Vec::new();
     for parent in catalog.interfaces.values() {
         let map = map(granularity, parent.spec.granularity, rng);
-        if rng.one_in(2) && is_small(granularity, parent.spec.granularity, map) {
+        let small = is_small(granularity, parent.spec.granularity, map)
+            && makes_few(parent, granularity);
+        if rng.one_in(2) && small {
             parents.push(Parent { interface: parent.id, map });
         }
     }

@@ -317,14 +317,13 @@ impl Oracle {
         }
     }
 
-    fn set_live(&mut self, slice: (InterfaceId, Period), id: RunId, live: bool) -> usize {
+    fn set_live(&mut self, slice: (InterfaceId, Period), id: RunId, live: bool) {
         let set = self.live.entry(slice).or_default();
         if live {
             set.insert(id)
         } else {
             set.remove(&id)
         };
-        set.len()
     }
 
     /// A batch is stored; `before` are the rows that it has overwritten.
@@ -336,6 +335,11 @@ impl Oracle {
                 && !command.dry_run
             {
                 self.obeyed(&command.verb);
+            }
+        }
+        for (key, row) in changes {
+            if let (Key::Run(id), Some(Row::Run(run))) = (key, row) {
+                self.set_live((run.interface, run.period), *id, run.state.is_live());
             }
         }
         for (key, row) in changes {
@@ -408,7 +412,7 @@ impl Oracle {
 
     fn check_run(&mut self, id: RunId, run: &Run) {
         let slice = (run.interface, run.period);
-        let live = self.set_live(slice, id, run.state.is_live());
+        let live = self.live[&slice].len();
         self.check(live <= 1, || format!("{id:?}: {live} generations are live"));
         let derived = RunId::of(run.interface, run.period, run.generation) == id;
         self.check(derived, || format!("{id:?} is not the id of {run:?}"));
@@ -517,33 +521,36 @@ impl Oracle {
 
     // ---- alerts ----
 
-    /// An execution that ends is told of in the very batch that ends it, and no other is.
+    /// An execution that ends is told of in the very batch that ends it, and no other is. (One that
+    /// had ended may have been resumed and have ended again since the last batch.)
     pub fn check_alerts(&mut self, before: &BTreeMap<ExecutionId, RunState>, changes: &[Change]) {
         let mut ended = BTreeMap::new();
+        let mut again = BTreeMap::new();
         for (key, row) in changes {
-            if let (Key::Execution(id), Some(Row::Execution(execution))) = (key, row) {
-                let was_live = before.get(id).is_none_or(|state| state.is_live());
-                if was_live && !execution.state.is_live() {
-                    ended.insert(*id, execution.state);
-                }
-            }
-        }
-        let mut told = BTreeMap::new();
-        for (key, row) in changes {
-            if let (Key::Outbox(_), Some(Row::Outbox(alert))) = (key, row)
-                && let Some(execution) = alert.execution
+            if let (Key::Execution(id), Some(Row::Execution(execution))) = (key, row)
+                && !execution.state.is_live()
             {
-                let state = match alert.event {
-                    AlertEvent::ExecutionSucceeded => RunState::Succeeded,
-                    AlertEvent::ExecutionFailed => RunState::Failed,
-                    AlertEvent::ExecutionStopped => RunState::Stopped,
-                    AlertEvent::AttemptUnknown | AlertEvent::FiringFailed => continue,
-                };
-                self.alerts += 1;
-                let twice = told.insert(execution, state).is_some();
-                self.check(!twice, || format!("{execution:?}: two alerts in one batch"));
+                let was_live = before.get(id).is_none_or(|state| state.is_live());
+                let which = if was_live { &mut ended } else { &mut again };
+                which.insert(*id, execution.state);
             }
         }
-        self.check(ended == told, || format!("ended {ended:?}, told {told:?}"));
+        for (key, row) in changes {
+            let (Key::Outbox(_), Some(Row::Outbox(alert))) = (key, row) else { continue };
+            let Some(id) = alert.execution else { continue };
+            let state = match alert.event {
+                AlertEvent::ExecutionSucceeded => RunState::Succeeded,
+                AlertEvent::ExecutionFailed => RunState::Failed,
+                AlertEvent::ExecutionStopped => RunState::Stopped,
+                AlertEvent::AttemptUnknown | AlertEvent::FiringFailed => continue,
+            };
+            self.alerts += 1;
+            let known = ended.get(&id).or(again.get(&id)).copied();
+            self.check(known.is_some(), || format!("{id:?} is told to have ended: {known:?}"));
+            if known == Some(state) {
+                ended.remove(&id);
+            }
+        }
+        self.check(ended.is_empty(), || format!("nobody is told of the end of {ended:?}"));
     }
 }

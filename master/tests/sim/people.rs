@@ -15,7 +15,7 @@ impl Cluster {
             return;
         }
         if self.rng.one_in(5) {
-            let next = mesh::edit(&self.db.catalog, self.now + self.db.clock, &mut self.rng);
+            let next = mesh::edit(&self.db.catalog, self.now, &mut self.rng);
             self.note(|| format!("edit: revision {}", next.revision));
             self.db.edit(self.now, next);
             self.oracle.versions = self.db.versions.clone();
