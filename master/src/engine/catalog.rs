@@ -67,3 +67,11 @@ pub struct Catalog {
     pub hosts: BTreeMap<HostId, Arc<Host>>,
     pub pools: BTreeMap<PoolId, u32>,
 }
+
+impl Catalog {
+    /// As it was at that version, if that is known here.
+    pub fn at(&self, id: InterfaceId, version: i64) -> Option<&Arc<Interface>> {
+        let current = self.interfaces.get(&id).filter(|interface| interface.version == version);
+        current.or_else(|| self.old.get(&(id, version)))
+    }
+}

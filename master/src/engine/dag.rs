@@ -21,6 +21,8 @@ pub(crate) struct Shape {
     pub(crate) at: BTreeMap<JobId, usize>,
     /// Jobs that can never begin, and why.
     pub(crate) broken: BTreeMap<JobId, String>,
+    /// Nothing is known of this version: runs by it do not end by having nothing to do.
+    pub(crate) missing: bool,
 }
 
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl Shape {
         let spec = &interface.spec;
         let utc = Cut { granularity: spec.granularity, zone: chrono_tz::UTC };
         let cut = Cut::new(spec.granularity, &spec.zone).unwrap_or(utc);
-        Shape { interface, cut, nodes, at, broken }
+        Shape { interface, cut, nodes, at, broken, missing: false }
     }
 
     pub(crate) fn job(&self, at: usize) -> &Job {

@@ -5,12 +5,12 @@
 //! firing is bound to the version of the dispatch that it was computed from (rule L6).
 
 use super::calendar;
-use super::catalog::{Catalog, Dispatch};
+use super::catalog::{Catalog, Dispatch, Interface};
 use super::expand::{Members, Start};
 use super::mesh::differing;
 use super::rows::*;
 use super::slice::SliceId;
-use super::world::{Now, World};
+use super::world::{Ask, Now, World};
 use shared::ids::*;
 use shared::period::{Granularity, Period};
 use shared::sabotage::Sabotage;
@@ -282,6 +282,7 @@ impl World {
     /// Definitions were edited.
     pub(crate) fn edited(&mut self, now: Now, catalog: Arc<Catalog>) {
         let old = std::mem::replace(&mut self.catalog, catalog);
+        self.keep_versions(&old);
         let interfaces = self.mesh.edit(&old, &self.catalog);
         let version = |dispatch: &Dispatch| dispatch.version;
         for id in differing(&old.dispatches, &self.catalog.dispatches, version) {
@@ -300,6 +301,50 @@ impl World {
         }
         if old.hosts != self.catalog.hosts || old.pools != self.catalog.pools {
             self.queue.hosts_edited();
+        }
+    }
+
+    /// The new definitions name the versions that *stored* live runs have; ours may not be stored yet.
+    fn keep_versions(&mut self, old: &Catalog) {
+        let mut kept = Vec::new();
+        for interface in old.interfaces.values().chain(old.old.values()) {
+            let key = (interface.id, interface.version);
+            if self.catalog.at(key.0, key.1).is_some() {
+                continue;
+            }
+            let runs = self.mesh.by_interface.get(&key.0).into_iter().flatten();
+            let mut runs = runs.filter_map(|run| self.run(*run));
+            if runs.any(|run| run.version == key.1) {
+                kept.push((key, interface.clone()));
+            }
+        }
+        if !kept.is_empty() {
+            Arc::make_mut(&mut self.catalog).old.extend(kept);
+        }
+    }
+
+    /// Whether the version by which this run was made is known, or known to be gone.
+    pub(crate) fn has_version(&mut self, id: InterfaceId, version: i64) -> bool {
+        let has = self.catalog.at(id, version).is_some() || self.mesh.gone.contains(&(id, version));
+        if !has {
+            self.due.load.insert(Ask::Version(id, version));
+        }
+        has
+    }
+
+    pub(crate) fn learn_version(
+        &mut self,
+        id: InterfaceId,
+        version: i64,
+        definition: Option<Arc<Interface>>,
+    ) {
+        match definition {
+            Some(_) if self.catalog.at(id, version).is_some() => {}
+            Some(definition) => {
+                Arc::make_mut(&mut self.catalog).old.insert((id, version), definition);
+                self.mesh.forget_shape(id, version);
+            }
+            None => _ = self.mesh.gone.insert((id, version)),
         }
     }
 

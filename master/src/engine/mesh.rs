@@ -16,6 +16,8 @@ pub(crate) struct Mesh {
     frozen: BTreeSet<InterfaceId>,
     frozen_jobs: BTreeSet<(InterfaceId, JobId)>,
     pub(crate) crons: Crons,
+    /// Versions that are not stored any more, as far as was asked.
+    pub(crate) gone: BTreeSet<(InterfaceId, i64)>,
     /// Live runs.
     pub(crate) by_interface: BTreeMap<InterfaceId, BTreeSet<RunId>>,
 }
@@ -89,16 +91,21 @@ impl Mesh {
         project: ProjectId,
     ) -> Arc<Shape> {
         let make = || {
-            let current = catalog.interfaces.get(&id).filter(|i| i.version == version);
-            let interface = current.or_else(|| catalog.old.get(&(id, version))).cloned();
+            let interface = catalog.at(id, version).cloned();
             let nothing = || {
                 let spec = InterfaceSpec::default();
                 let name = id.to_string();
                 Arc::new(Interface { id, project, name, version, spec, jobs: Vec::new() })
             };
-            Arc::new(Shape::new(interface.unwrap_or_else(nothing)))
+            let missing = interface.is_none();
+            Arc::new(Shape { missing, ..Shape::new(interface.unwrap_or_else(nothing)) })
         };
         Arc::clone(self.shapes.entry((id, version)).or_insert_with(make))
+    }
+
+    /// This version has become known: what was made without it is of no use.
+    pub(crate) fn forget_shape(&mut self, id: InterfaceId, version: i64) {
+        self.shapes.remove(&(id, version));
     }
 
     /// As it is defined now.

@@ -119,7 +119,7 @@ impl World {
     fn settle(&mut self, id: RunId) {
         let Some(live) = self.lives.get(&id) else { return };
         let Some(run) = self.run(id) else { return };
-        if live.open > 0 {
+        if live.open > 0 || live.shape.missing {
             return;
         }
         let doomed = run.waits.iter().any(|target| self.is_hopeless(id, *target));

@@ -123,11 +123,11 @@ impl Slices {
 impl World {
     /// What was asked for has come. Rows that are resident are newer than what was read.
     pub(crate) fn loaded(&mut self, slices: Vec<SliceRows>) {
-        for SliceRows { ask, rows } in slices {
+        for SliceRows { ask, rows, definition } in slices {
             let asked = self.due.load.remove(&ask);
             let mut found = match ask {
                 Ask::Slice(interface, period) => BTreeSet::from([(interface, period)]),
-                Ask::Run(_) | Ask::Execution(_) => BTreeSet::new(),
+                Ask::Run(_) | Ask::Execution(_) | Ask::Version(..) => BTreeSet::new(),
             };
             if asked && self.has(Sabotage::FactsBeforeWaits) {
                 self.believe_facts(&rows);
@@ -152,6 +152,7 @@ impl World {
                     self.slices.told.insert(ask);
                     self.slices.told_order.insert((self.step, ask));
                 }
+                Ask::Version(id, version) => self.learn_version(id, version, definition),
             }
             for slice in found {
                 self.slices.know(slice, self.step);

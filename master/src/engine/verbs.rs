@@ -177,6 +177,7 @@ impl World {
         }
         let Some(run) = self.run(id) else { return true };
         let (slice, execution) = ((run.interface, run.period), run.execution);
+        let version = run.version;
         let parents: Vec<RunId> = run
             .waits
             .iter()
@@ -187,7 +188,8 @@ impl World {
             self.due.load.insert(Ask::Slice(slice.0, slice.1));
         }
         let parents = parents.into_iter().fold(true, |all, run| self.has_run(run) && all);
-        self.has_execution(execution) && parents && known
+        let version = self.has_version(slice.0, version);
+        self.has_execution(execution) && parents && known && version
     }
 
     /// Those that the execution made itself; others it has only joined.
@@ -300,6 +302,13 @@ impl World {
         let Some(run) = self.run(id).cloned() else { return Err(format!("there is no run {id}")) };
         if run.state.is_live() {
             return Ok(());
+        }
+        if self.catalog.at(run.interface, run.version).is_none() {
+            return Err(format!(
+                "version {} of {}, by which it was made, is not stored any more: run it anew",
+                run.version,
+                self.name_of(run.interface)
+            ));
         }
         if self.slices.latest((run.interface, run.period)) != Some(id) {
             return Err(format!(

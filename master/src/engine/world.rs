@@ -8,7 +8,7 @@
 //! Rule: every index is a function of the rows, kept by [`World::put`] alone; that is why a dry run
 //! is the very call, rolled back by putting the old rows back.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Interface};
 use super::execution::Folds;
 use super::fire::Heap;
 use super::fleet::Fleet;
@@ -96,6 +96,8 @@ pub enum Ask {
     Run(RunId),
     /// The row itself; its runs are asked for when they are needed.
     Execution(ExecutionId),
+    /// An interface as it was at this version, for a run that is to go on by it.
+    Version(InterfaceId, i64),
 }
 
 /// The answer to one [`Ask`]; what is not there is thereby known not to be there.
@@ -103,6 +105,8 @@ pub enum Ask {
 pub struct SliceRows {
     pub ask: Ask,
     pub rows: Vec<(Key, Row)>,
+    /// Of [`Ask::Version`].
+    pub definition: Option<Arc<Interface>>,
 }
 
 /// An order to a host without the work that it carries.

@@ -31,7 +31,7 @@ pub async fn load(db: &Db, asks: &[Ask]) -> db::Result<Vec<SliceRows>> {
         .filter_map(|ask| match ask {
             Ask::Slice(interface, period) => Some((*interface, *period)),
             Ask::Run(run) => slice_of.get(run).copied(),
-            Ask::Execution(_) => None,
+            Ask::Execution(_) | Ask::Version(..) => None,
         })
         .collect();
     let mut rows = slice_rows(db, &slices).await?;
@@ -47,6 +47,14 @@ pub async fn load(db: &Db, asks: &[Ask]) -> db::Result<Vec<SliceRows>> {
         .collect();
     let executions: BTreeMap<Key, Row> =
         rows_of(db, &EXECUTION, &executions, codec::execution).await?.into_iter().collect();
+    let versions: BTreeSet<(InterfaceId, i64)> = asks
+        .iter()
+        .filter_map(|ask| match ask {
+            Ask::Version(id, version) => Some((*id, *version)),
+            _ => None,
+        })
+        .collect();
+    let versions = super::catalog::versions(db, &versions).await?;
     // A slice that two ask for goes to both.
     let answers = asks.iter().map(|ask| {
         let rows = match ask {
@@ -63,8 +71,13 @@ pub async fn load(db: &Db, asks: &[Ask]) -> db::Result<Vec<SliceRows>> {
                 let key = Key::Execution(*id);
                 executions.get(&key).map(|row| (key, row.clone())).into_iter().collect()
             }
+            Ask::Version(..) => Vec::new(),
         };
-        SliceRows { ask: *ask, rows }
+        let definition = match ask {
+            Ask::Version(id, version) => versions.get(&(*id, *version)).cloned(),
+            _ => None,
+        };
+        SliceRows { ask: *ask, rows, definition }
     });
     Ok(answers.collect())
 }

@@ -251,8 +251,13 @@ impl Db {
                 let key = Key::Execution(id);
                 self.rows.get(&key).map(|row| (key, row.clone())).into_iter().collect()
             }
+            Ask::Version(..) => Vec::new(),
         };
-        SliceRows { ask, rows }
+        let definition = match ask {
+            Ask::Version(id, version) => self.versions.get(&(id, version)).cloned(),
+            Ask::Slice(..) | Ask::Run(_) | Ask::Execution(_) => None,
+        };
+        SliceRows { ask, rows, definition }
     }
 
     // ---- what goes wrong ----

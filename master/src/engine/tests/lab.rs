@@ -344,7 +344,11 @@ impl Lab {
             return false;
         }
         self.loads += asks.len();
-        let slices = asks.into_iter().map(|ask| SliceRows { ask, rows: self.rows(ask) }).collect();
+        let slices = asks.into_iter().map(|ask| SliceRows {
+            ask,
+            rows: self.rows(ask),
+            definition: None,
+        }).collect();
         self.apply(Event::Slices(slices));
         true
     }
@@ -361,6 +365,7 @@ impl Lab {
             }
             Ask::Slice(interface, period) => Some((interface, period)),
             Ask::Run(run) => slice(run),
+            Ask::Version(..) => None,
         };
         let Some(of) = of else { return Vec::new() };
         let wanted = |key: &Key| match *key {
