@@ -3,11 +3,11 @@
 use crate::cluster::Cluster;
 use crate::db::Db;
 use crate::mesh::LATE_S;
-use master::engine::{Table, World};
 use master::engine::calendar;
 use master::engine::catalog::Job;
 use master::engine::rows::*;
 use master::engine::world::Setup;
+use master::engine::{Table, World};
 use master::leader::master::Master;
 use shared::ids::*;
 use shared::sabotage::Switch;

@@ -100,8 +100,8 @@ fn interface(id: i64, catalog: &Catalog, rng: &mut Rng) -> Interface {
     let mut parents = Vec::new();
     for parent in catalog.interfaces.values() {
         let map = map(granularity, parent.spec.granularity, rng);
-        let small = is_small(granularity, parent.spec.granularity, map)
-            && makes_few(parent, granularity);
+        let small =
+            is_small(granularity, parent.spec.granularity, map) && makes_few(parent, granularity);
         if rng.one_in(2) && small {
             parents.push(Parent { interface: parent.id, map });
         }

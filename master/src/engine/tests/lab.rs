@@ -344,11 +344,10 @@ impl Lab {
             return false;
         }
         self.loads += asks.len();
-        let slices = asks.into_iter().map(|ask| SliceRows {
-            ask,
-            rows: self.rows(ask),
-            definition: None,
-        }).collect();
+        let slices = asks
+            .into_iter()
+            .map(|ask| SliceRows { ask, rows: self.rows(ask), definition: None })
+            .collect();
         self.apply(Event::Slices(slices));
         true
     }
