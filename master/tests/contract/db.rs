@@ -190,9 +190,11 @@ async fn writers_at_once_lose_nothing_and_spoil_nothing() {
                     // A batch of one's own, among the conflicts of all others, always passes.
                     let own = rows(task * 100 + n..task * 100 + n + 1, 1, Mode::Insert);
                     let (own, ()) = futures::join!(db.commit([own]), async {
-                        loop {
+                        for attempt in 0.. {
                             let seen = get(&db, "x").await.unwrap();
-                            match db.commit([raise("x", seen)]).await {
+                            let text = "INSERT INTO sequence (name, next) VALUES (?, 0)";
+                            let trace = sql(text, params![format!("trace {task} {n} {attempt}")]);
+                            match db.commit([trace, raise("x", seen)]).await {
                                 Ok(()) => break,
                                 Err(Error::Conflict) => conflicts += 1,
                                 Err(other) => panic!("{other}"),
@@ -206,6 +208,9 @@ async fn writers_at_once_lose_nothing_and_spoil_nothing() {
         });
         let conflicts: i32 = join_all(each).await.into_iter().sum();
         assert_eq!(get(&db, "x").await, Some(32 * 20));
+        let traces = "SELECT COUNT(*) AS n FROM sequence WHERE name LIKE 'trace %'";
+        let traces = db.first(traces, params![]).await.unwrap().unwrap();
+        assert_eq!(traces.int("n").unwrap(), 32 * 20, "a conflict leaves no trace");
         assert!(conflicts > 0, "nobody ever met another: the test is too kind");
     })
     .await;
