@@ -3,6 +3,8 @@
 //! A suite opens its port through [`every_database`] and knows nothing of the adapter; a new adapter is
 //! one more entry there.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod child;
 mod db;
 mod db_sqlite;
