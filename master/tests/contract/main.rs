@@ -8,7 +8,9 @@
 mod child;
 mod db;
 mod db_sqlite;
+mod leader;
 mod lease;
+mod made;
 mod rows;
 mod session;
 mod store;
