@@ -167,3 +167,47 @@ pub(super) async fn read_versions(db: &Db, sql: &'static str, id: i64) -> db::Re
         })
         .collect()
 }
+
+/// One run, as strips and lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RunSeen {
+    pub run: RunId,
+    pub execution: ExecutionId,
+    pub period: String,
+    pub generation: i64,
+    /// `paused` where a person has paused it.
+    pub state: String,
+    pub created_ms: Millis,
+    pub started_ms: Option<Millis>,
+    pub ended_ms: Option<Millis>,
+    pub took_ms: Option<Millis>,
+}
+
+/// The runs of the newest periods, the newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn latest_runs(db: &Db, id: InterfaceId, limit: u32) -> db::Result<Vec<RunSeen>> {
+    let sql = "SELECT id, execution_id, period, generation, state, paused, created_ms, \
+               started_ms, ended_ms FROM run WHERE interface_id = ? \
+               ORDER BY period_ms DESC, generation DESC LIMIT ?";
+    let rows = db.query(sql, params![id, limit]).await?;
+    rows.iter()
+        .map(|row| {
+            let (started_ms, ended_ms) = (row.opt_int("started_ms")?, row.opt_int("ended_ms")?);
+            let state = row.text("state")?;
+            let live = matches!(state, "waiting" | "ready" | "running");
+            Ok(RunSeen {
+                run: RunId(row.int("id")?),
+                execution: ExecutionId(row.int("execution_id")?),
+                period: row.text("period")?.to_owned(),
+                generation: row.int("generation")?,
+                state: if live && row.flag("paused")? { "paused" } else { state }.to_owned(),
+                created_ms: row.int("created_ms")?,
+                started_ms,
+                ended_ms,
+                took_ms: started_ms.zip(ended_ms).map(|(from, to)| to - from),
+            })
+        })
+        .collect()
+}

@@ -82,6 +82,10 @@ impl Form {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.values.contains_key(name)
     }

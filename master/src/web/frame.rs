@@ -20,7 +20,7 @@ use chrono_tz::Tz;
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
-use shared::ids::Millis;
+use shared::ids::{Millis, ProjectId};
 
 /// One entry of the tree at the left.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -91,6 +91,15 @@ impl Page {
     /// Nobody is logged in; the gate of every route but the public ones has seen to it.
     pub fn viewer(&self) -> Result<&Viewer, Error> {
         self.viewer.as_ref().ok_or_else(Error::login)
+    }
+
+    /// Where new definitions go: the first project that there is, until one can be chosen.
+    ///
+    /// # Errors
+    /// As [`Page::viewer`].
+    pub fn project(&self) -> Result<ProjectId, Error> {
+        let own = self.viewer()?.rights.keys().copied().find(|id| id.0 != 0);
+        Ok(own.unwrap_or(ProjectId(1)))
     }
 
     /// A key of the catalogue in the viewer's language.

@@ -58,6 +58,8 @@ pub struct Listed<T> {
     pub previous: Option<String>,
     /// The query without cursor, sort and size: `a=b&c=d`, or empty.
     pub filters: String,
+    /// The same as pairs: for a form's hidden fields.
+    pub filter_pairs: Vec<(String, String)>,
     /// Whether a filter is set: an empty list then says so.
     pub filtered: bool,
 }
@@ -139,6 +141,7 @@ pub fn page<T>(
         next,
         previous,
         filtered: !set.is_empty(),
+        filter_pairs: set.iter().map(|pair| (pair.0.to_owned(), pair.1.to_owned())).collect(),
         filters: query,
         rows: rows.drain(start..end).collect(),
     }

@@ -15,7 +15,10 @@ pub mod save;
 
 pub mod api;
 
+pub mod dispatch;
+pub mod history;
 pub mod home;
+pub mod interface;
 pub mod login;
 
 pub mod command;
@@ -42,6 +45,8 @@ pub fn routes() -> Routes {
         .merge(assets::routes())
         .merge(login::routes())
         .merge(home::routes())
+        .merge(interface::routes())
+        .merge(dispatch::routes())
         .merge(execution::routes())
         .merge(log::routes())
         .merge(command::routes())

@@ -1,0 +1,213 @@
+//! The form of a dispatch.
+
+use super::super::error::{Error, Result};
+use super::super::form::*;
+use super::super::interface::differences;
+use super::super::Page;
+use super::super::save::{Draft, Refused, Saver};
+use super::dispatch_of;
+use crate::engine::calendar;
+use axum::extract::{Path, Query};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
+use chrono::{DateTime, NaiveDateTime, TimeZone};
+use minijinja::context;
+use minijinja::value::Serde;
+use serde::Deserialize;
+use shared::ids::*;
+use shared::spec::*;
+
+/// As `<input type="datetime-local">` has it, in the dispatch's zone.
+const LOCAL: &str = "%Y-%m-%dT%H:%M";
+
+fn write_instant(at: Option<Millis>, zone: &str) -> String {
+    let utc = at.and_then(DateTime::from_timestamp_millis);
+    match (utc, calendar::zone(zone)) {
+        (Some(utc), Ok(zone)) => utc.with_timezone(&zone).format(LOCAL).to_string(),
+        _ => String::new(),
+    }
+}
+
+fn read_instant(form: &mut Form, name: &str) -> Option<Millis> {
+    let text = form.text(name);
+    if text.is_empty() {
+        return None;
+    }
+    let zone = calendar::zone(form.text("zone")).ok()?;
+    let local = NaiveDateTime::parse_from_str(text, LOCAL).ok();
+    let at = local.and_then(|local| zone.from_local_datetime(&local).earliest());
+    if at.is_none() {
+        form.wrong(name, "a date and time that exists in this zone is expected here");
+    }
+    at.map(|at| at.timestamp_millis())
+}
+
+pub(super) fn misfire_words(misfire: Misfire) -> (&'static str, String) {
+    match misfire {
+        Misfire::All => ("all", String::new()),
+        Misfire::Last => ("last", String::new()),
+        Misfire::None => ("none", String::new()),
+        Misfire::Within(seconds) => ("within", write_seconds(seconds)),
+    }
+}
+
+fn write(name: &str, spec: &DispatchSpec, version: Option<i64>) -> Form {
+    let mut form = Form::default();
+    form.set("name", name);
+    form.set("version", version.map(|version| version.to_string()).unwrap_or_default());
+    form.set("description", &spec.description);
+    if spec.interface.0 != 0 {
+        form.set("interface", spec.interface);
+    }
+    form.set("cron", &spec.cron);
+    form.set("zone", &spec.zone);
+    form.set("period_offset", spec.period_offset);
+    if spec.cascade {
+        form.set("cascade", "on");
+    }
+    let (misfire, within) = misfire_words(spec.misfire);
+    form.set("misfire", misfire);
+    form.set("within", within);
+    form.set("late_s", write_seconds(spec.late_s));
+    form.set("from_ms", write_instant(spec.from_ms, &spec.zone));
+    form.set("until_ms", write_instant(spec.until_ms, &spec.zone));
+    form.set("params", write_map(&spec.params));
+    form
+}
+
+pub(super) fn read(form: &mut Form) -> Draft<DispatchSpec> {
+    let misfire = match form.text("misfire") {
+        "" | "all" => Misfire::All,
+        "last" => Misfire::Last,
+        "none" => Misfire::None,
+        "within" => {
+            let seconds = form.seconds("within", None);
+            if seconds.is_none() && form.text("within").is_empty() {
+                form.wrong("within", "how late may it be? for example 2h");
+            }
+            Misfire::Within(seconds.unwrap_or_default())
+        }
+        _ => {
+            form.wrong("misfire", "choose one of the list");
+            Misfire::All
+        }
+    };
+    let spec = DispatchSpec {
+        description: form.text("description").to_owned(),
+        interface: form.parse("interface", InterfaceId(0), "one of the list"),
+        cron: form.text("cron").to_owned(),
+        zone: form.text("zone").to_owned(),
+        period_offset: form.parse("period_offset", 1, "a whole number"),
+        cascade: form.flag("cascade"),
+        misfire,
+        late_s: form.seconds("late_s", Some(300)).unwrap_or(300),
+        from_ms: read_instant(form, "from_ms"),
+        until_ms: read_instant(form, "until_ms"),
+        params: form.map("params"),
+    };
+    Draft { name: form.text("name").to_owned(), spec, from: form.text("version").parse().ok() }
+}
+
+async fn render(
+    page: &Page,
+    id: Option<i64>,
+    form: &Form,
+    stale: Option<Vec<[String; 3]>>,
+) -> Result {
+    let catalog = page.app.catalog().await?;
+    let viewer = page.viewer()?;
+    let name = id.and_then(|id| catalog.dispatches.get(&DispatchId(id))).map(|d| d.name.as_str());
+    let seen = catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
+    let interfaces: Vec<(String, String)> = seen
+        .map(|interface| (interface.id.to_string(), format!("{} ({})", interface.name, interface.id)))
+        .collect();
+    let html = page.render(
+        "dispatch/form.html",
+        context! {
+            id, name,
+            form => form.value(&[]), stale => Serde(stale), interfaces => Serde(interfaces),
+        },
+    )?;
+    let status = if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok((status, html).into_response())
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct For {
+    interface: i64,
+}
+
+pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
+    let zone = page.app.config.web.zone.clone();
+    let json = serde_json::json!({ "interface": asked.interface, "cron": "0 2 * * *", "zone": zone });
+    let spec: DispatchSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
+    render(&page, None, &write("", &spec, None), None).await
+}
+
+pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
+    let catalog = page.app.catalog().await?;
+    let dispatch = dispatch_of(&page, &catalog, id)?;
+    let form = write(&dispatch.name, &dispatch.spec, Some(dispatch.version));
+    render(&page, Some(id), &form, None).await
+}
+
+pub(super) async fn create(page: Page, form: Form) -> Result {
+    put(page, None, form).await
+}
+
+pub(super) async fn save(page: Page, Path(id): Path<i64>, form: Form) -> Result {
+    put(page, Some(id), form).await
+}
+
+async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
+    let draft = read(&mut form);
+    let mut saver = Saver::new(&page.app, page.viewer()?);
+    saver.note = form.text("note").to_owned();
+    if !form.errors.is_empty() {
+        return render(&page, id, &form, None).await;
+    }
+    match saver.dispatch(id.map(DispatchId), &draft).await {
+        Ok(id) => Ok(Redirect::to(&format!("/dispatch/{id}/")).into_response()),
+        Err(Refused::Invalid(errors)) => {
+            form.errors = errors;
+            render(&page, id, &form, None).await
+        }
+        Err(Refused::Stale) => {
+            let catalog = page.app.catalog().await?;
+            let id = id.ok_or_else(|| Error::conflict("try again"))?;
+            let newest = dispatch_of(&page, &catalog, id)?;
+            let theirs = write(&newest.name, &newest.spec, Some(newest.version));
+            let differences = differences(&theirs, &form);
+            form.set("version", newest.version);
+            render(&page, Some(id), &form, Some(differences)).await
+        }
+        Err(Refused::Error(error)) => Err(error),
+    }
+}
+
+pub(super) async fn delete(page: Page, Path(id): Path<i64>, form: Form) -> Result {
+    let saver = Saver::new(&page.app, page.viewer()?);
+    let from = form.text("version").parse().unwrap_or_default();
+    saver.delete_dispatch(DispatchId(id), from).await?;
+    Ok(Redirect::to("/dispatch/").into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_comes_back_from_its_form() {
+        let json = serde_json::json!({
+            "description": "d", "interface": 3, "cron": "30 2 * * MON-FRI", "zone": "Asia/Shanghai",
+            "period_offset": 2, "cascade": false, "misfire": {"within": 7200}, "late_s": 90,
+            "from_ms": 1_795_230_000_000_i64, "until_ms": 1_795_316_400_000_i64, "params": {"a": "b"},
+        });
+        let spec: DispatchSpec = serde_json::from_value(json).unwrap();
+        let mut form = write("name", &spec, Some(2));
+        let draft = read(&mut form);
+        assert_eq!(form.errors, []);
+        assert_eq!((draft.from, draft.spec), (Some(2), spec));
+    }
+}

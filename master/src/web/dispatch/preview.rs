@@ -1,0 +1,143 @@
+//! When a dispatch would fire: by the function that fires ([`calendar`]), so that what is shown is
+//! what happens.
+
+use super::super::error::{Error, Result};
+use super::super::form::Form;
+use super::super::interface::rule_in_words;
+use super::super::Page;
+use super::edit;
+use crate::engine::calendar;
+use crate::engine::catalog::Catalog;
+use axum::Json;
+use axum::extract::Query;
+use axum::response::IntoResponse;
+use minijinja::context;
+use minijinja::value::Serde;
+use serde::{Deserialize, Serialize};
+use shared::ids::*;
+use shared::kind::FieldError;
+use shared::period::Period;
+use shared::spec::DispatchSpec;
+use std::collections::BTreeSet;
+
+const SHOWN: usize = 10;
+const COUNT_MAX: usize = 100;
+
+/// One instant to come.
+#[derive(Clone, Debug, Serialize)]
+pub struct Firing {
+    pub instant_ms: Millis,
+    /// In the dispatch's zone, with its offset.
+    pub local: String,
+    /// The data's period: none while the interface is not known.
+    pub period: Option<String>,
+}
+
+/// The next instant, if there is one.
+pub fn next_of(spec: &DispatchSpec, now: Millis) -> Option<Millis> {
+    instants(spec, now, 1).ok()?.first().copied()
+}
+
+/// Inside of the dispatch's window: from inclusive, until exclusive.
+fn instants(spec: &DispatchSpec, now: Millis, count: usize) -> Result<Vec<Millis>, FieldError> {
+    let wrong = |path: &str, error: calendar::BadCron| FieldError::new(path, error.to_string());
+    let cron = calendar::parse(&spec.cron).map_err(|error| wrong("cron", error))?;
+    let zone = calendar::zone(&spec.zone).map_err(|error| wrong("zone", error))?;
+    let after = spec.from_ms.map_or(now, |from| now.max(from - 1));
+    let mut instants = calendar::next_many(&cron, zone, after, count);
+    instants.retain(|at| spec.until_ms.is_none_or(|until| *at < until));
+    Ok(instants)
+}
+
+/// # Errors
+/// The cron text or the zone is not understood.
+pub fn firings(
+    catalog: &Catalog,
+    spec: &DispatchSpec,
+    now: Millis,
+    count: usize,
+) -> Result<Vec<Firing>, FieldError> {
+    let zone = calendar::zone(&spec.zone)
+        .map_err(|error| FieldError::new("zone", error.to_string()))?;
+    let interface = catalog.interfaces.get(&spec.interface);
+    let period = |at: Millis| {
+        let interface = &interface?.spec;
+        let zone = calendar::zone(&interface.zone).ok()?;
+        let holding = Period::containing(interface.granularity, at, zone);
+        Some(holding.offset(-i64::from(spec.period_offset), zone)?.to_string())
+    };
+    let firing = |at: Millis| Firing {
+        instant_ms: at,
+        local: calendar::show(zone, at),
+        period: period(at),
+    };
+    Ok(instants(spec, now, count)?.into_iter().map(firing).collect())
+}
+
+/// Interfaces that a cascade would make runs of: the one and its descendants.
+fn cascade(catalog: &Catalog, spec: &DispatchSpec) -> (usize, usize) {
+    let mut seen = BTreeSet::from([spec.interface]);
+    let mut open = vec![spec.interface];
+    while let Some(at) = open.pop().filter(|_| spec.cascade) {
+        for (id, interface) in &catalog.interfaces {
+            if interface.spec.parents.iter().any(|p| p.interface == at) && seen.insert(*id) {
+                open.push(*id);
+            }
+        }
+    }
+    let found = seen.iter().filter_map(|id| catalog.interfaces.get(id));
+    let jobs = found.map(|interface| interface.jobs.len()).sum();
+    (seen.len(), jobs)
+}
+
+/// Beside the form, while it is typed.
+pub(super) async fn part(page: Page, mut form: Form) -> Result {
+    let catalog = page.app.catalog().await?;
+    let spec = edit::read(&mut form).spec;
+    let now = page.app.clock.wall_ms();
+    let (firings, error) = match firings(&catalog, &spec, now, SHOWN) {
+        Ok(firings) => (firings, None),
+        Err(error) => (Vec::new(), Some(error.message)),
+    };
+    let known = catalog.interfaces.contains_key(&spec.interface);
+    let (interfaces, jobs) = if known { cascade(&catalog, &spec) } else { (0, 0) };
+    let rule = match error {
+        None => rule_in_words(&spec.cron, page.lang),
+        Some(_) => String::new(),
+    };
+    page.render(
+        "dispatch/preview.html",
+        context! { firings => Serde(firings), error, rule, interfaces, jobs, zone_of => spec.zone },
+    )
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    cron: String,
+    #[serde(default)]
+    zone: Option<String>,
+    #[serde(default)]
+    interface: Option<i64>,
+    #[serde(default)]
+    period_offset: Option<i32>,
+    #[serde(default)]
+    count: Option<usize>,
+}
+
+/// `GET /api/v1/dispatches/preview?cron=…&zone=…&interface=…&period_offset=…&count=…`
+pub(super) async fn api(page: Page, Query(asked): Query<Asked>) -> Result {
+    let catalog = page.app.catalog().await?;
+    let mut json = serde_json::json!({
+        "interface": asked.interface.unwrap_or_default(), "cron": asked.cron,
+        "zone": asked.zone.unwrap_or_else(|| page.app.config.web.zone.clone()),
+    });
+    if let Some(offset) = asked.period_offset {
+        json["period_offset"] = offset.into();
+    }
+    let spec: DispatchSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
+    let count = asked.count.unwrap_or(SHOWN).min(COUNT_MAX);
+    let firings = firings(&catalog, &spec, page.app.clock.wall_ms(), count)
+        .map_err(|error| Error::invalid(vec![error]))?;
+    let rule = rule_in_words(&spec.cron, page.lang);
+    Ok(Json(serde_json::json!({ "items": firings, "next": null, "rule": rule })).into_response())
+}

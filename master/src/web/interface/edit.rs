@@ -1,0 +1,203 @@
+//! The form of an interface.
+
+use super::super::error::{Error, Result};
+use super::super::form::*;
+use super::super::save::{self, Draft, Refused, Saver};
+use super::super::{Page, history};
+use super::word;
+use crate::engine::catalog::Catalog;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
+use minijinja::context;
+use minijinja::value::Serde;
+use shared::ids::*;
+use shared::spec::*;
+use std::collections::BTreeMap;
+
+/// A spec as it is typed.
+fn write(name: &str, spec: &InterfaceSpec, version: Option<i64>) -> Form {
+    let mut form = Form::default();
+    form.set("name", name);
+    form.set("version", version.map(|version| version.to_string()).unwrap_or_default());
+    form.set("description", &spec.description);
+    form.set("catalog", &spec.catalog);
+    form.set("owner", &spec.owner);
+    form.set("granularity", word(&spec.granularity));
+    form.set("zone", &spec.zone);
+    for (index, parent) in spec.parents.iter().enumerate() {
+        let [map, n] = write_period_map(parent.map);
+        form.set_row("parents", index, &[("interface", parent.interface.to_string()), map, n]);
+    }
+    form.set("on_failure", word(&spec.on_failure));
+    form.set("self_dependence", word(&spec.self_dependence));
+    form.set("priority", spec.priority);
+    if spec.frozen {
+        form.set("frozen", "on");
+    }
+    form.set("wait_timeout_s", write_seconds(spec.wait_timeout_s));
+    form.set("params", write_map(&spec.params));
+    form
+}
+
+fn read(form: &mut Form) -> Draft<InterfaceSpec> {
+    let mut parents = Vec::new();
+    for (index, row) in form.rows("parents").iter().enumerate() {
+        let id = row.get("interface").map_or("", String::as_str);
+        match (id.parse(), read_period_map(row)) {
+            (Ok(interface), Ok(map)) => parents.push(Parent { interface, map }),
+            (Err(_), _) => form.wrong(format!("parents[{index}].interface"), "choose an interface"),
+            (_, Err(why)) => form.wrong(format!("parents[{index}].map"), why),
+        }
+    }
+    let spec = InterfaceSpec {
+        description: form.text("description").to_owned(),
+        catalog: form.text("catalog").to_owned(),
+        owner: form.text("owner").to_owned(),
+        granularity: form.word("granularity"),
+        zone: form.text("zone").to_owned(),
+        parents,
+        on_failure: form.word("on_failure"),
+        self_dependence: form.word("self_dependence"),
+        priority: form.parse("priority", 0, "a whole number"),
+        frozen: form.flag("frozen"),
+        wait_timeout_s: form.seconds("wait_timeout_s", Some(86_400)).unwrap_or(86_400),
+        params: form.map("params"),
+    };
+    Draft { name: form.text("name").to_owned(), spec, from: form.text("version").parse().ok() }
+}
+
+/// Catalogs and owners there are, for suggestions; interfaces to choose from.
+fn choices(page: &Page, catalog: &Catalog, own: Option<i64>) -> Result<minijinja::Value, Error> {
+    let viewer = page.viewer()?;
+    let seen = || catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
+    let distinct = |text: fn(&InterfaceSpec) -> &str| {
+        let texts = seen().map(|interface| text(&interface.spec)).filter(|text| !text.is_empty());
+        texts.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+    };
+    let interfaces: Vec<(String, String)> = seen()
+        .filter(|interface| Some(interface.id.0) != own)
+        .map(|interface| {
+            let granularity = word(&interface.spec.granularity);
+            (interface.id.to_string(), format!("{} ({}, {})", interface.name, interface.id, page.t(&granularity)))
+        })
+        .collect();
+    let owner: fn(&InterfaceSpec) -> &str = |spec| &spec.owner;
+    let catalogs: fn(&InterfaceSpec) -> &str = |spec| &spec.catalog;
+    Ok(context! {
+        interfaces => Serde(interfaces),
+        owners => Serde(distinct(owner)),
+        catalogs => Serde(distinct(catalogs)),
+    })
+}
+
+async fn render(
+    page: &Page,
+    id: Option<i64>,
+    form: &Form,
+    stale: Option<Vec<[String; 3]>>,
+) -> Result {
+    let catalog = page.app.catalog().await?;
+    let name = id.and_then(|id| catalog.interfaces.get(&InterfaceId(id))).map(|i| i.name.as_str());
+    let children = id.map(|id| save::uses_of_interface(&catalog, InterfaceId(id)).len());
+    let html = page.render(
+        "interface/form.html",
+        context! {
+            id, name, children,
+            form => form.value(&["parents"]),
+            stale => Serde(stale),
+            ..choices(page, &catalog, id)?
+        },
+    )?;
+    let status = if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok((status, html).into_response())
+}
+
+pub(super) async fn add(page: Page) -> Result {
+    let zone = page.app.config.web.zone.clone();
+    let json = serde_json::json!({ "zone": zone });
+    let spec: InterfaceSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
+    render(&page, None, &write("", &spec, None), None).await
+}
+
+pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
+    let catalog = page.app.catalog().await?;
+    let interface = save::interface_of(&catalog, InterfaceId(id), page.viewer()?)?;
+    let form = write(&interface.name, &interface.spec, Some(interface.version));
+    render(&page, Some(id), &form, None).await
+}
+
+pub(super) async fn create(page: Page, form: Form) -> Result {
+    put(page, None, form).await
+}
+
+pub(super) async fn save(page: Page, Path(id): Path<i64>, form: Form) -> Result {
+    put(page, Some(id), form).await
+}
+
+async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
+    let draft = read(&mut form);
+    let mut saver = Saver::new(&page.app, page.viewer()?);
+    saver.note = form.text("note").to_owned();
+    if !form.errors.is_empty() {
+        return render(&page, id, &form, None).await;
+    }
+    let project = page.project()?;
+    match saver.interface(id.map(InterfaceId), project, &draft).await {
+        Ok(id) => Ok(Redirect::to(&format!("/interface/{id}/")).into_response()),
+        Err(Refused::Invalid(errors)) => {
+            form.errors = errors;
+            render(&page, id, &form, None).await
+        }
+        Err(Refused::Stale) => {
+            let catalog = page.app.catalog().await?;
+            let id = id.ok_or_else(|| Error::conflict("try again"))?;
+            let newest = save::interface_of(&catalog, InterfaceId(id), page.viewer()?)?;
+            let theirs = write(&newest.name, &newest.spec, Some(newest.version));
+            let differences = differences(&theirs, &form);
+            form.set("version", newest.version);
+            render(&page, Some(id), &form, Some(differences)).await
+        }
+        Err(Refused::Error(error)) => Err(error),
+    }
+}
+
+/// What a stale form and the newest version differ in.
+pub(in super::super) fn differences(theirs: &Form, yours: &Form) -> Vec<[String; 3]> {
+    let flat = |form: &Form| -> BTreeMap<String, String> {
+        let pairs = form.names().map(|name| (name.to_owned(), form.all(name).join("\n")));
+        let own = ["version", "note"];
+        pairs
+            .filter(|(name, value)| !own.contains(&name.as_str()) && !value.trim().is_empty())
+            .map(|(name, value)| (name, value.trim().to_owned()))
+            .collect()
+    };
+    history::changes(&flat(theirs), &flat(yours))
+}
+
+pub(super) async fn delete(page: Page, Path(id): Path<i64>, form: Form) -> Result {
+    let saver = Saver::new(&page.app, page.viewer()?);
+    let from = form.text("version").parse().unwrap_or_default();
+    saver.delete_interface(InterfaceId(id), from).await?;
+    Ok(Redirect::to("/interface/").into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_comes_back_from_its_form() {
+        let json = serde_json::json!({
+            "description": "d", "catalog": "c", "owner": "o", "granularity": "hour", "zone": "UTC",
+            "parents": [{"interface": 3, "map": {"previous": 2}}, {"interface": 4}],
+            "on_failure": "stop", "self_dependence": "idle", "priority": -5, "frozen": true,
+            "wait_timeout_s": 5400, "params": {"a": "1=2", "b": ""},
+        });
+        let spec: InterfaceSpec = serde_json::from_value(json).unwrap();
+        let mut form = write("name", &spec, Some(7));
+        let draft = read(&mut form);
+        assert_eq!(form.errors, []);
+        assert_eq!((draft.name.as_str(), draft.from, draft.spec), ("name", Some(7), spec));
+    }
+}
