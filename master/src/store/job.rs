@@ -126,3 +126,49 @@ pub async fn versions(db: &Db, id: JobId) -> db::Result<Vec<Version>> {
                WHERE job_id = ? ORDER BY version DESC LIMIT ?";
     interface::read_versions(db, sql, id.0).await
 }
+
+/// One run of a job, as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Last {
+    pub run: RunId,
+    pub execution: ExecutionId,
+    pub period: String,
+    pub generation: i64,
+    pub state: String,
+    pub reason: String,
+    pub attempts: i64,
+    pub host: Option<HostId>,
+    pub started_ms: Option<Millis>,
+    pub ended_ms: Option<Millis>,
+    pub took_ms: Option<Millis>,
+}
+
+/// The runs of the newest periods, the newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn latest(db: &Db, id: JobId, limit: u32) -> db::Result<Vec<Last>> {
+    let sql = "SELECT j.run_id, j.state, j.reason, j.number, j.host_id, j.started_ms, \
+               j.ended_ms, r.execution_id, r.period, r.generation FROM job_run j \
+               JOIN run r ON r.id = j.run_id WHERE j.job_id = ? \
+               ORDER BY r.period_ms DESC, r.generation DESC LIMIT ?";
+    let rows = db.query(sql, params![id, limit]).await?;
+    rows.iter()
+        .map(|row| {
+            let (started_ms, ended_ms) = (row.opt_int("started_ms")?, row.opt_int("ended_ms")?);
+            Ok(Last {
+                run: RunId(row.int("run_id")?),
+                execution: ExecutionId(row.int("execution_id")?),
+                period: row.text("period")?.to_owned(),
+                generation: row.int("generation")?,
+                state: row.text("state")?.to_owned(),
+                reason: row.text("reason")?.to_owned(),
+                attempts: row.int("number")?,
+                host: row.opt_int("host_id")?.map(HostId),
+                started_ms,
+                ended_ms,
+                took_ms: started_ms.zip(ended_ms).map(|(from, to)| to - from),
+            })
+        })
+        .collect()
+}

@@ -28,5 +28,6 @@ pub mod audit;
 pub mod token;
 pub mod user;
 
+pub mod home;
 pub mod upkeep;
 pub mod whereabouts;

@@ -99,7 +99,8 @@ async fn rows(page: &Page, catalog: &Catalog, filter: &Filter) -> Result<Vec<Row
         let id = dispatch.id;
         let interface_name = interface_name(catalog, spec.interface);
         let is_paused = paused.contains(&id);
-        let texts = [&dispatch.name, &id.to_string(), &spec.description, &interface_name, &spec.cron];
+        let texts =
+            [&dispatch.name, &id.to_string(), &spec.description, &interface_name, &spec.cron];
         let shown = list::matches(&filter.q, &texts.map(String::as_str))
             && (filter.interface.is_empty() || filter.interface == spec.interface.to_string())
             && (filter.status.is_empty() || (filter.status == "paused") == is_paused);

@@ -288,6 +288,10 @@ pub fn shape(state: &str) -> &'static str {
         "skipped" => "⊘",
         "paused" => "‖",
         "stopped" => "■",
+        "up" | "active" => "✓",
+        "silent" | "refused" => "✕",
+        "never" => "○",
+        "draining" | "frozen" => "‖",
         _ => "·",
     }
 }

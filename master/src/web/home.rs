@@ -1,14 +1,271 @@
-//! Home: is everything all right, in ten seconds.
+//! Home: is everything all right, in ten seconds. And what every page's head asks: the counters and
+//! the search.
 
-use super::auth::Right;
-use super::error::Result;
-use super::{Page, Routes};
+use super::auth::{Right, Viewer};
+use super::error::{Error, Result};
+use super::{Page, Routes, dispatch, host, list};
+use crate::app::App;
+use crate::engine::catalog::Catalog;
+use crate::store;
+use crate::store::home::Seen;
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect};
+use chrono::{DateTime, TimeZone, Timelike, Utc};
+use chrono_tz::Tz;
 use minijinja::context;
+use minijinja::value::Serde;
+use serde::{Deserialize, Serialize};
+use shared::ids::*;
+
+const LISTED: u32 = 8;
+/// Executions of one day that are counted by hour.
+const DAY_MAX: u32 = 50_000;
+const FOUND_MAX: usize = 30;
 
 pub(super) fn routes() -> Routes {
-    Routes::default().get("/", Right::View, home)
+    Routes::default()
+        .get("/", Right::View, home)
+        .get("/search/", Right::View, search_page)
+        .get("/api/v1/search", Right::View, search)
+        .get("/api/v1/counters", Right::View, counters)
+}
+
+/// When today began in the pages' zone.
+pub(super) fn today_ms(app: &App) -> Millis {
+    let zone: Tz = app.config.web.zone.parse().unwrap_or(Tz::UTC);
+    let now = app.clock.wall_ms();
+    let local = DateTime::<Utc>::from_timestamp_millis(now).map(|utc| utc.with_timezone(&zone));
+    let midnight = local.and_then(|local| local.date_naive().and_hms_opt(0, 0, 0));
+    let start = midnight.and_then(|midnight| zone.from_local_datetime(&midnight).earliest());
+    // Where clocks skip midnight the day begins somewhat later: an hour too many is no harm.
+    start.map_or(now - 86_400_000, |start| start.timestamp_millis())
+}
+
+/// A line of a short list.
+#[derive(Clone, Debug, Serialize)]
+struct Line {
+    #[serde(flatten)]
+    seen: Seen,
+    name: String,
+    /// What a waiting run waits for, in words.
+    for_what: Vec<String>,
+}
+
+fn lines(seen: Vec<Seen>, catalog: &Catalog, viewer: &Viewer) -> Vec<Line> {
+    let name = |id: InterfaceId| {
+        catalog.interfaces.get(&id).map_or_else(|| format!("#{id}"), |found| found.name.clone())
+    };
+    seen.into_iter()
+        .filter(|seen| viewer.sees(seen.project))
+        .map(|seen| {
+            let waits: Vec<crate::engine::rows::Target> =
+                serde_json::from_str(&seen.waits).unwrap_or_default();
+            let for_what = waits.iter().take(3).filter_map(|wait| wait_words(wait, &name));
+            Line { name: name(seen.interface), for_what: for_what.collect(), seen }
+        })
+        .collect()
+}
+
+fn wait_words(
+    target: &crate::engine::rows::Target,
+    name: &dyn Fn(InterfaceId) -> String,
+) -> Option<String> {
+    use crate::engine::rows::Target;
+    match target {
+        Target::Run(_) => None,
+        Target::Success(id, period)
+        | Target::Idle(id, period)
+        | Target::SuccessOrNone(id, period)
+        | Target::Job(id, period, _) => Some(format!("{} {period}", name(*id))),
+    }
+}
+
+/// One hour of today: how many began, by state.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Hour {
+    hour: u32,
+    succeeded: u32,
+    failed: u32,
+    live: u32,
+    total: u32,
+}
+
+fn hours(begun: &[(Millis, String)], zone: Tz) -> Vec<Hour> {
+    let mut hours: Vec<Hour> = (0..24).map(|hour| Hour { hour, ..Hour::default() }).collect();
+    for (at, state) in begun {
+        let local = DateTime::<Utc>::from_timestamp_millis(*at).map(|utc| utc.with_timezone(&zone));
+        let Some(hour) = local.and_then(|local| hours.get_mut(local.hour() as usize)) else {
+            continue;
+        };
+        hour.total += 1;
+        match state.as_str() {
+            "succeeded" => hour.succeeded += 1,
+            "failed" | "stopped" => hour.failed += 1,
+            _ => hour.live += 1,
+        }
+    }
+    hours
+}
+
+/// A dispatch that fires soon.
+#[derive(Clone, Debug, Serialize)]
+struct Soon {
+    dispatch: i64,
+    name: String,
+    interface: String,
+    at_ms: Millis,
+}
+
+fn soon(catalog: &Catalog, viewer: &Viewer, paused: &[DispatchId], now: Millis) -> Vec<Soon> {
+    let mut soon: Vec<Soon> = catalog
+        .dispatches
+        .values()
+        .filter(|d| viewer.sees(d.project) && !paused.contains(&d.id))
+        .filter_map(|found| {
+            let interface = catalog.interfaces.get(&found.spec.interface);
+            Some(Soon {
+                dispatch: found.id.0,
+                name: found.name.clone(),
+                interface: interface.map(|interface| interface.name.clone()).unwrap_or_default(),
+                at_ms: dispatch::next_of(&found.spec, now)?,
+            })
+        })
+        .collect();
+    soon.sort_by_key(|soon| soon.at_ms);
+    soon.truncate(LISTED as usize);
+    soon
 }
 
 async fn home(page: Page) -> Result {
-    page.render("home.html", context! {})
+    let app = &page.app;
+    let viewer = page.viewer()?;
+    let catalog = app.catalog().await?;
+    let today = today_ms(app);
+    let now = app.clock.wall_ms();
+    let zone: Tz = app.config.web.zone.parse().unwrap_or(Tz::UTC);
+    let states = store::home::states_since(&app.db, today).await?;
+    let begun = store::home::begun_since(&app.db, today, DAY_MAX).await?;
+    let failed = store::home::failed_since(&app.db, now - 86_400_000, LISTED).await?;
+    let paused = store::dispatch::paused(&app.db).await?;
+    let hours = hours(&begun, zone);
+    let most = hours.iter().map(|hour| hour.total).max().unwrap_or_default();
+    let leader = app.leader.borrow().clone();
+    page.render(
+        "home.html",
+        context! {
+            states => Serde(states),
+            live => Serde(store::home::counters(&app.db, today).await?),
+            hours => Serde(hours), most,
+            failed => Serde(lines(failed, &catalog, viewer)),
+            waiting => Serde(lines(store::home::waiting(&app.db, LISTED).await?, &catalog, viewer)),
+            running => Serde(lines(store::home::running(&app.db, LISTED).await?, &catalog, viewer)),
+            hosts => Serde(host::views(app, viewer, &catalog).await?),
+            soon => Serde(soon(&catalog, viewer, &paused, now)),
+            leader => Serde(leader),
+            interfaces => catalog.interfaces.len(),
+        },
+    )
+}
+
+async fn counters(State(app): State<App>) -> Result {
+    let counts = store::home::counters(&app.db, today_ms(&app)).await?;
+    let count = |names: &[&str]| -> i64 { names.iter().filter_map(|name| counts.get(*name)).sum() };
+    let body = serde_json::json!({
+        "running": count(&["running", "ready"]),
+        "waiting": count(&["waiting"]),
+        "failed": count(&["failed"]),
+    });
+    Ok(Json(body).into_response())
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    q: String,
+    /// Only these: `job`.
+    kind: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Found {
+    what: String,
+    id: i64,
+    name: String,
+    more: String,
+    href: String,
+}
+
+/// Better matches first: the id itself, the beginning of a name, then the rest by name.
+fn rank(query: &str, found: &Found) -> (u8, String) {
+    let name = found.name.to_lowercase();
+    let rank = match () {
+        () if found.id.to_string() == query => 0,
+        () if name == query => 1,
+        () if name.starts_with(query) => 2,
+        () => 3,
+    };
+    (rank, name)
+}
+
+fn find(page: &Page, catalog: &Catalog, asked: &Asked) -> Result<Vec<Found>, Error> {
+    let viewer = page.viewer()?;
+    let mut found = Vec::new();
+    let mut add = |what: &str, id: i64, name: &str, more: &str, href: String| {
+        if list::matches(&asked.q, &[name, &id.to_string(), more]) {
+            let (name, more) = (name.to_owned(), more.to_owned());
+            found.push(Found { what: page.t(what).to_owned(), id, name, more, href });
+        }
+    };
+    let wanted = |kind: &str| asked.kind.is_empty() || asked.kind == kind;
+    for interface in catalog.interfaces.values().filter(|i| viewer.sees(i.project)) {
+        let id = interface.id.0;
+        if wanted("interface") {
+            let more = &interface.spec.description;
+            add("Interface", id, &interface.name, more, format!("/interface/{id}/"));
+        }
+        for job in interface.jobs.iter().filter(|_| wanted("job")) {
+            let href = format!("/job/{}/", job.id);
+            // Where one job is chosen among all, its interface says which.
+            let name = match asked.kind.as_str() {
+                "job" => format!("{} / {}", interface.name, job.name),
+                _ => job.name.clone(),
+            };
+            add("Job", job.id.0, &name, &interface.name, href);
+        }
+    }
+    for found in
+        catalog.dispatches.values().filter(|d| wanted("dispatch") && viewer.sees(d.project))
+    {
+        let href = format!("/dispatch/{}/", found.id);
+        add("Dispatch", found.id.0, &found.name, &found.spec.cron, href);
+    }
+    for host in catalog.hosts.values().filter(|h| wanted("host") && viewer.sees(h.project)) {
+        let href = format!("/base/exec/host/{}/", host.id);
+        add("Exec host", host.id.0, &host.name, &host.spec.address, href);
+    }
+    let query = asked.q.trim().to_lowercase();
+    found.sort_by_cached_key(|found| rank(&query, found));
+    found.truncate(FOUND_MAX);
+    // An execution is found by its whole id only: there are millions.
+    if let Ok(id) = query.parse::<ExecutionId>() {
+        let (what, href) = (page.t("Execution").to_owned(), format!("/execute/flow/detail/{id}/"));
+        found.insert(0, Found { what, id: 0, name: id.to_string(), more: String::new(), href });
+    }
+    Ok(found)
+}
+
+async fn search(page: Page, Query(asked): Query<Asked>) -> Result {
+    let catalog = page.app.catalog().await?;
+    let items = find(&page, &catalog, &asked)?;
+    Ok(Json(serde_json::json!({ "items": items, "next": null })).into_response())
+}
+
+/// Without scripts: straight to the best match.
+async fn search_page(page: Page, Query(asked): Query<Asked>) -> Result {
+    let catalog = page.app.catalog().await?;
+    match find(&page, &catalog, &asked)?.into_iter().next() {
+        Some(found) => Ok(Redirect::to(&found.href).into_response()),
+        None => Err(Error::not_found(format!("thing found by {:?}", asked.q))),
+    }
 }

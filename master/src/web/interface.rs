@@ -145,8 +145,7 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
     let metas = store::interface::metas(&app.db).await?;
     let names = store::user::names(&app.db).await?;
     for row in &mut all {
-        (row.dispatches, row.next_ms) =
-            next.get(&InterfaceId(row.id)).copied().unwrap_or_default();
+        (row.dispatches, row.next_ms) = next.get(&InterfaceId(row.id)).copied().unwrap_or_default();
         if let Some(meta) = metas.get(&row.id) {
             row.updated_ms = meta.updated_ms;
             row.updated_by = names.get(&meta.updated_by).cloned().unwrap_or_default();
@@ -162,10 +161,12 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
         ("status", filter.status.as_str()),
     ];
     let mut listed: Listed<Row> = list::page(all, |row| row.id, SORTERS, &asked, &filters);
-    let runs = listed.rows.iter().map(|row| {
-        store::interface::latest_runs(&app.db, InterfaceId(row.id), STRIP)
-    });
-    for (row, runs) in listed.rows.iter_mut().zip(try_join_all(runs).await?) {
+    let runs = listed
+        .rows
+        .iter()
+        .map(|row| store::interface::latest_runs(&app.db, InterfaceId(row.id), STRIP));
+    let runs = try_join_all(runs).await?;
+    for (row, runs) in listed.rows.iter_mut().zip(runs) {
         row.runs = runs;
     }
     let catalogs: BTreeSet<&str> = catalog

@@ -18,7 +18,9 @@ pub mod api;
 pub mod dispatch;
 pub mod history;
 pub mod home;
+pub mod host;
 pub mod interface;
+pub mod job;
 pub mod login;
 
 pub mod command;
@@ -46,12 +48,15 @@ pub fn routes() -> Routes {
         .merge(login::routes())
         .merge(home::routes())
         .merge(interface::routes())
+        .merge(job::routes())
         .merge(dispatch::routes())
+        .merge(host::routes())
         .merge(execution::routes())
         .merge(log::routes())
         .merge(command::routes())
         .merge(events::routes())
         .merge(api::apply::routes())
+        .merge(api::definitions::routes())
 }
 
 /// All pages and the API, ready to be served.

@@ -1,9 +1,9 @@
 //! The form of a dispatch.
 
+use super::super::Page;
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::interface::differences;
-use super::super::Page;
 use super::super::save::{Draft, Refused, Saver};
 use super::dispatch_of;
 use crate::engine::calendar;
@@ -119,7 +119,9 @@ async fn render(
     let name = id.and_then(|id| catalog.dispatches.get(&DispatchId(id))).map(|d| d.name.as_str());
     let seen = catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
     let interfaces: Vec<(String, String)> = seen
-        .map(|interface| (interface.id.to_string(), format!("{} ({})", interface.name, interface.id)))
+        .map(|interface| {
+            (interface.id.to_string(), format!("{} ({})", interface.name, interface.id))
+        })
         .collect();
     let html = page.render(
         "dispatch/form.html",
@@ -128,7 +130,8 @@ async fn render(
             form => form.value(&[]), stale => Serde(stale), interfaces => Serde(interfaces),
         },
     )?;
-    let status = if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status =
+        if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, html).into_response())
 }
 
@@ -140,7 +143,8 @@ pub(super) struct For {
 
 pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
     let zone = page.app.config.web.zone.clone();
-    let json = serde_json::json!({ "interface": asked.interface, "cron": "0 2 * * *", "zone": zone });
+    let json =
+        serde_json::json!({ "interface": asked.interface, "cron": "0 2 * * *", "zone": zone });
     let spec: DispatchSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
     render(&page, None, &write("", &spec, None), None).await
 }

@@ -1,10 +1,10 @@
 //! When a dispatch would fire: by the function that fires ([`calendar`]), so that what is shown is
 //! what happens.
 
+use super::super::Page;
 use super::super::error::{Error, Result};
 use super::super::form::Form;
 use super::super::interface::rule_in_words;
-use super::super::Page;
 use super::edit;
 use crate::engine::calendar;
 use crate::engine::catalog::Catalog;
@@ -51,14 +51,14 @@ fn instants(spec: &DispatchSpec, now: Millis, count: usize) -> Result<Vec<Millis
 
 /// # Errors
 /// The cron text or the zone is not understood.
-pub fn firings(
+pub(super) fn firings(
     catalog: &Catalog,
     spec: &DispatchSpec,
     now: Millis,
     count: usize,
 ) -> Result<Vec<Firing>, FieldError> {
-    let zone = calendar::zone(&spec.zone)
-        .map_err(|error| FieldError::new("zone", error.to_string()))?;
+    let zone =
+        calendar::zone(&spec.zone).map_err(|error| FieldError::new("zone", error.to_string()))?;
     let interface = catalog.interfaces.get(&spec.interface);
     let period = |at: Millis| {
         let interface = &interface?.spec;
@@ -66,11 +66,8 @@ pub fn firings(
         let holding = Period::containing(interface.granularity, at, zone);
         Some(holding.offset(-i64::from(spec.period_offset), zone)?.to_string())
     };
-    let firing = |at: Millis| Firing {
-        instant_ms: at,
-        local: calendar::show(zone, at),
-        period: period(at),
-    };
+    let firing =
+        |at: Millis| Firing { instant_ms: at, local: calendar::show(zone, at), period: period(at) };
     Ok(instants(spec, now, count)?.into_iter().map(firing).collect())
 }
 

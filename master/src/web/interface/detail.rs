@@ -12,6 +12,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
+use shared::spec::PeriodMap;
 use std::collections::BTreeMap;
 
 /// Runs in the strip of the detail page.
@@ -54,13 +55,25 @@ struct DispatchRow {
     next_ms: Option<Millis>,
 }
 
+/// In English: templates translate it.
+pub(in super::super) fn map_words(map: PeriodMap) -> String {
+    match map {
+        PeriodMap::Same => "the same period".into(),
+        PeriodMap::AllWithin => "all within ours".into(),
+        PeriodMap::LastWithin => "the last within ours".into(),
+        PeriodMap::Previous(n) => format!("the {n} before ours"),
+        PeriodMap::Offset(n) if n < 0 => format!("the one {} earlier", n.unsigned_abs()),
+        PeriodMap::Offset(n) => format!("the one {n} later"),
+    }
+}
+
 fn parents(catalog: &Catalog, interface: &Interface) -> Vec<Link> {
     let link = |parent: &shared::spec::Parent| {
         let name = catalog.interfaces.get(&parent.interface).map(|other| other.name.clone());
         Link {
             href: format!("/interface/{}/", parent.interface),
             name: name.unwrap_or_else(|| format!("#{}", parent.interface)),
-            more: serde_json::to_string(&parent.map).unwrap_or_default().replace('"', ""),
+            more: map_words(parent.map),
         }
     };
     interface.spec.parents.iter().map(link).collect()
@@ -73,9 +86,10 @@ fn children(catalog: &Catalog, id: InterfaceId) -> Vec<Link> {
             let href = format!("/interface/{}/", other.id);
             links.push(Link { href, name: other.name.clone(), more: String::new() });
         }
-        let needing = other.jobs.iter().filter(|job| {
-            other.id != id && job.spec.needs.iter().any(|need| need.interface == id)
-        });
+        let needing = other
+            .jobs
+            .iter()
+            .filter(|job| other.id != id && job.spec.needs.iter().any(|need| need.interface == id));
         for job in needing {
             let href = format!("/job/{}/", job.id);
             links.push(Link { href, name: job.name.clone(), more: other.name.clone() });
@@ -118,7 +132,8 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>
     let paused = store::dispatch::paused(&app.db).await?;
     let now = app.clock.wall_ms();
     let next = next_firings(&catalog, &paused, now).get(&interface.id).and_then(|next| next.1);
-    let own = catalog.dispatches.values().filter(|dispatch| dispatch.spec.interface == interface.id);
+    let own =
+        catalog.dispatches.values().filter(|dispatch| dispatch.spec.interface == interface.id);
     let dispatches: Vec<DispatchRow> = own
         .map(|dispatch| DispatchRow {
             id: dispatch.id.0,
@@ -131,7 +146,9 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>
         })
         .collect();
     let steps = match tab {
-        "versions" => history::steps(&store::interface::versions(&app.db, interface.id).await?, &names),
+        "versions" => {
+            history::steps(&store::interface::versions(&app.db, interface.id).await?, &names)
+        }
         _ => Vec::new(),
     };
     let meta = store::interface::metas(&app.db).await?.remove(&id);

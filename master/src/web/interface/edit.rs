@@ -79,7 +79,10 @@ fn choices(page: &Page, catalog: &Catalog, own: Option<i64>) -> Result<minijinja
         .filter(|interface| Some(interface.id.0) != own)
         .map(|interface| {
             let granularity = word(&interface.spec.granularity);
-            (interface.id.to_string(), format!("{} ({}, {})", interface.name, interface.id, page.t(&granularity)))
+            (
+                interface.id.to_string(),
+                format!("{} ({}, {})", interface.name, interface.id, page.t(&granularity)),
+            )
         })
         .collect();
     let owner: fn(&InterfaceSpec) -> &str = |spec| &spec.owner;
@@ -109,7 +112,8 @@ async fn render(
             ..choices(page, &catalog, id)?
         },
     )?;
-    let status = if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status =
+        if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, html).into_response())
 }
 

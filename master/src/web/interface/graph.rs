@@ -1,7 +1,9 @@
 //! The pictures of an interface: its jobs; its neighbours; all that hangs together with it.
 
 use super::super::error::{Error, Result};
-use super::super::graph::{End, Group, Layout, Mesh, MeshEdge, NODES_MAX, Node, layout, text_width};
+use super::super::graph::{
+    End, Group, Layout, Mesh, MeshEdge, NODES_MAX, Node, layout, text_width,
+};
 use super::super::{Page, save};
 use super::word;
 use crate::engine::catalog::{Catalog, Interface};
@@ -32,7 +34,8 @@ pub(super) async fn data(page: Page, Path(id): Path<i64>, Query(asked): Query<As
     let seen = shown.into_iter().filter_map(|id| catalog.interfaces.get(&id));
     let groups: Vec<&Interface> =
         seen.filter(|group| viewer.sees(group.project)).map(AsRef::as_ref).collect();
-    let is_open = |group: &Interface| asked.of != "local" && asked.of != "all" && group.id == interface.id;
+    let is_open =
+        |group: &Interface| asked.of != "local" && asked.of != "all" && group.id == interface.id;
     Ok(Json(picture(&groups, &is_open)?).into_response())
 }
 
@@ -51,7 +54,8 @@ fn links(catalog: &Catalog) -> (Links, Links) {
     let (mut before, mut after) = (Links::new(), Links::new());
     for interface in catalog.interfaces.values() {
         let parents = interface.spec.parents.iter().map(|parent| parent.interface);
-        let needs = interface.jobs.iter().flat_map(|job| &job.spec.needs).map(|need| need.interface);
+        let needs =
+            interface.jobs.iter().flat_map(|job| &job.spec.needs).map(|need| need.interface);
         for other in parents.chain(needs).filter(|other| *other != interface.id) {
             before.entry(interface.id).or_default().insert(other);
             after.entry(other).or_default().insert(interface.id);
@@ -186,9 +190,7 @@ fn drawn(
             "state": if job.spec.frozen { "paused" } else { "" }, "note": job.spec.description,
         })
     };
-    let edge = |(at, (from, to, expect)): (usize, &(End, End, &str))| {
-        json!({ "from": end(*from), "to": end(*to), "expect": expect, "line": layout.lines.get(at) })
-    };
+    let edge = |(at, (from, to, expect)): (usize, &(End, End, &str))| json!({ "from": end(*from), "to": end(*to), "expect": expect, "line": layout.lines.get(at) });
     json!({
         "width": layout.width, "height": layout.height, "down": layout.down,
         "groups": groups.iter().enumerate().map(group).collect::<Vec<_>>(),
