@@ -93,6 +93,8 @@ impl TestApp {
 
     /// With executors in this process.
     pub async fn with_hosts(hosts: Arc<dyn Inside>) -> TestApp {
+        // What a request logs is shown beside its failed test.
+        let _ = tracing_subscriber::fmt().with_test_writer().with_ansi(false).try_init();
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::set_to(NOW);
         let config = Config { data: data.path().into(), ..Config::default() };
@@ -209,6 +211,10 @@ impl TestApp {
 impl Client {
     pub fn nobody() -> Client {
         Client::default()
+    }
+
+    pub fn in_chinese(&self) -> Client {
+        Client { cookie: self.cookie.replace("lang=en", "lang=zh"), ..self.clone() }
     }
 
     pub fn with_token(token: &str) -> Client {

@@ -4,5 +4,8 @@ mod app;
 mod apply;
 
 mod access;
+mod api;
+mod definitions;
 mod execution;
 mod executions;
+mod texts;
