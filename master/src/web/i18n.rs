@@ -42,6 +42,9 @@ impl Lang {
     }
 }
 
+/// What stands before a word of code, so that readers of a template see what it is.
+pub const PREFIXES: &[&str] = &["state ", "origin ", "end "];
+
 /// English → Chinese.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
@@ -107,7 +110,10 @@ impl Catalogue {
     pub(super) fn call(&self, lang: Lang, key: &str, kwargs: &Kwargs) -> String {
         let names: Vec<&str> = kwargs.args().collect();
         if names.is_empty() {
-            return self.text(lang, key);
+            return match PREFIXES.iter().find_map(|prefix| key.strip_prefix(prefix)) {
+                Some(word) => self.text(lang, &word.replace('_', " ")),
+                None => self.text(lang, key),
+            };
         }
         let mut text = self.key(lang, key).to_owned();
         for name in names {

@@ -20,6 +20,9 @@ fn keys() -> BTreeSet<String> {
         let text = std::fs::read_to_string(folder.join(&name)).unwrap();
         for found in call.captures_iter(&text) {
             let key = found.get(1).or(found.get(2)).unwrap().as_str();
+            if master::web::i18n::PREFIXES.contains(&key) {
+                continue;
+            }
             keys.insert(key.replace("\\\"", "\"").replace("\\'", "'"));
         }
     }
