@@ -244,6 +244,11 @@ impl World {
         let targets: Vec<Target> = world.waiters.keys().copied().collect();
         world.agenda.extend(targets.into_iter().map(Step::Tell));
         world.reschedule_all();
+        for host in world.fleet.hosts.keys().copied().collect::<Vec<_>>() {
+            if let Some(until) = world.fleet.sulks_until(host) {
+                world.queue.sulk(host, until);
+            }
+        }
         world
     }
 

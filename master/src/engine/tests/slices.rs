@@ -85,7 +85,7 @@ fn a_fact_that_comes_between_the_wait_and_its_load_is_not_missed() {
     let old: Vec<(Key, Row)> = lab.db.iter().map(|(key, row)| (*key, row.clone())).collect();
     let old =
         old.into_iter().filter(|(key, _)| matches!(key, Key::Run(id) if *id == lab.run("A", DAY)));
-    let old = SliceRows { ask, rows: old.collect() };
+    let old = SliceRows { ask, rows: old.collect(), definition: None };
     let id = JobRunId { run: lab.run("A", DAY), job: job(interface("A"), "a") };
     let attempt = lab.world.table().jobs[&id].attempt(id);
     lab.running.clear();
