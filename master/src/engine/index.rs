@@ -138,7 +138,7 @@ impl World {
         let open = |job: &&JobRun| !matches!(job.phase, Phase::Done(_));
         let (was, is) = (old.filter(open), new.filter(open));
         self.index_waits(Waiter::Job(id), was.map(|job| &job.waits), is.map(|job| &job.waits));
-        let begins = |job: &&JobRun| job.phase == Phase::Waiting;
+        let begins = |job: &&JobRun| matches!(job.phase, Phase::Waiting | Phase::Queued);
         let date = |job: Option<&JobRun>| job.filter(begins).map_or(0, |job| job.not_before);
         self.times.job(id, date(old), date(new));
         self.index_place(id, old, new);

@@ -215,7 +215,7 @@ impl World {
     }
 
     /// What is ready now.
-    pub(crate) fn ready(&self) -> impl Iterator<Item = JobRunId> {
+    pub fn ready(&self) -> impl Iterator<Item = JobRunId> {
         self.queue.ready()
     }
 

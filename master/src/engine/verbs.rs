@@ -280,6 +280,7 @@ impl World {
         for job in jobs {
             self.reset(job);
         }
+        self.look_again(id);
         self.agenda.push_back(Step::Settle(id));
         Ok(())
     }
@@ -303,12 +304,16 @@ impl World {
         if run.state.is_live() {
             return Ok(());
         }
-        if self.catalog.at(run.interface, run.version).is_none() {
+        let name = || self.name_of(run.interface);
+        let Some(interface) = self.catalog.at(run.interface, run.version) else {
             return Err(format!(
                 "version {} of {}, by which it was made, is not stored any more: run it anew",
                 run.version,
-                self.name_of(run.interface)
+                name()
             ));
+        };
+        if self.table.jobs_of(id).count() < interface.jobs.len() {
+            return Err(format!("what its jobs did is purged by now: run {} anew", name()));
         }
         if self.slices.latest((run.interface, run.period)) != Some(id) {
             return Err(format!(

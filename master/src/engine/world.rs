@@ -248,6 +248,7 @@ impl World {
             if let Some(until) = world.fleet.sulks_until(host) {
                 world.queue.sulk(host, until);
             }
+            world.reorder_host(host);
         }
         world
     }
@@ -268,7 +269,9 @@ impl World {
             }
             Event::CannotStart(attempt, why) => self.cannot_start(attempt, why),
             Event::Unfirable(dispatch, instant) => {
+                // Nothing fires yet: there may be more of them.
                 self.heap.unfirable.insert((dispatch, instant));
+                return self.changes();
             }
             Event::Slices(slices) => self.loaded(slices),
             Event::Stored(step) => self.evict(now, step),

@@ -219,9 +219,9 @@ impl Cluster {
             return;
         }
         let nodes = &self.nodes;
-        let resident = |run| {
+        let resident = |key| {
             let mut worlds = nodes.iter().filter_map(|node| node.master.reign());
-            worlds.any(|reign| reign.world().table().runs.contains_key(&run))
+            worlds.any(|reign| reign.world().table().get(key).is_some())
         };
         self.db.purge(self.now, self.now - KEEP, resident);
     }

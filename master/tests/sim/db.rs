@@ -284,19 +284,21 @@ impl Db {
     }
 
     /// Housekeeping: details of what ended before are deleted, unless somebody still looks at it.
-    pub fn purge(&mut self, now: Millis, before: Millis, resident: impl Fn(RunId) -> bool) {
+    pub fn purge(&mut self, now: Millis, before: Millis, resident: impl Fn(Key) -> bool) {
         let ended = |id: RunId| match self.rows.get(&Key::Run(id)) {
-            Some(Row::Run(run)) => run.ended.is_some_and(|at| at < before) && !resident(id),
+            Some(Row::Run(run)) => run.ended.is_some_and(|at| at < before) && !resident(Key::Run(id)),
             _ => true,
         };
         let cursor = |id: DispatchId| match self.rows.get(&Key::Dispatch(id)) {
             Some(Row::Dispatch(state)) => state.cursor,
             _ => 0,
         };
-        let old = |(key, row): &(&Key, &Row)| match (key, row) {
+        let old = |(key, row): &(&Key, &Row)| match (*key, *row) {
             (Key::Firing(id, instant), _) => *instant < before && *instant < cursor(*id),
             (Key::Execution(_), Row::Execution(execution)) => {
-                !execution.state.is_live() && execution.runs.iter().all(|run| ended(*run))
+                !execution.state.is_live()
+                    && !resident(**key)
+                    && execution.runs.iter().all(|run| ended(*run))
             }
             (Key::JobRun(id), _) => ended(id.run),
             (Key::Attempt(id), Row::Attempt(attempt)) => {

@@ -6,7 +6,7 @@ use crate::mesh::LATE_S;
 use master::engine::calendar;
 use master::engine::catalog::Job;
 use master::engine::rows::*;
-use master::engine::world::Setup;
+use master::engine::world::{Setup, Todo};
 use master::engine::{Table, World};
 use master::leader::master::Master;
 use shared::ids::*;
@@ -105,8 +105,12 @@ impl Cluster {
         );
         let jobs: Vec<_> = runs.take(4).collect();
         let commands: Vec<_> = self.db.unanswered().take(2).collect();
-        let leader = self.leader().is_some();
-        format!("stuck; led: {leader}; {open:?}; jobs {jobs:?}; commands {commands:?}")
+        let world = self.leader();
+        let ready: Option<Vec<_>> = world.map(|world| world.ready().collect());
+        let hosts = world.map(|world| (&world.fleet.hosts, &world.table().doubts));
+        format!(
+            "stuck; {open:?}; jobs {jobs:?}; commands {commands:?}; ready {ready:?}; hosts {hosts:?}"
+        )
     }
 
     pub fn check_end(&mut self) {
@@ -170,7 +174,17 @@ pub fn same_as_stored(master: &Master, db: &Db, sabotage: Switch) -> Result<(), 
         fleet: reign.world().fleet.clone(),
     };
     let fresh = World::load(setup, db.live());
-    let orders = |world: &World| world.due().orders.clone().into_iter().collect::<BTreeMap<_, _>>();
+    // How long a stray is given may have been forgotten with its run.
+    let order = |(attempt, todo): (&AttemptId, &Todo)| match *todo {
+        Todo::Kill { incarnation, .. } => {
+            (*attempt, Todo::Kill { attempt: *attempt, incarnation, grace_ms: 0 })
+        }
+        start @ Todo::Start { .. } => (*attempt, start),
+    };
+    let orders = |world: &World| -> BTreeMap<HostId, BTreeMap<AttemptId, Todo>> {
+        let all = world.due().orders.iter();
+        all.map(|(host, orders)| (*host, orders.iter().map(order).collect())).collect()
+    };
     let (memory, stored) = (orders(reign.world()), orders(&fresh));
     match memory == stored {
         true => Ok(()),

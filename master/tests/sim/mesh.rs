@@ -174,12 +174,18 @@ fn jobs(interface: &Interface, catalog: &Catalog, rng: &mut Rng) -> Vec<Job> {
     jobs
 }
 
+/// Whatever one host has is not asked for: it may be the one that dies.
 fn place(catalog: &Catalog, rng: &mut Rng) -> PlaceSpec {
-    let hosts: Vec<HostId> = catalog.hosts.keys().copied().collect();
-    let big = catalog.hosts.values().any(|host| !host.spec.labels.is_empty());
+    let mut hosts: Vec<HostId> = catalog.hosts.keys().copied().collect();
+    let left_out = rng.index(hosts.len());
+    let some = hosts.len() > 2 && rng.one_in(6);
+    if some {
+        hosts.remove(left_out);
+    }
+    let big = catalog.hosts.values().filter(|host| !host.spec.labels.is_empty()).count() > 1;
     PlaceSpec {
-        hosts: if rng.one_in(8) { vec![rng.pick(&hosts)] } else { Vec::new() },
-        labels: if big && rng.one_in(8) { vec!["big".into()] } else { Vec::new() },
+        hosts: if some { hosts } else { Vec::new() },
+        labels: if big && !some && rng.one_in(6) { vec!["big".into()] } else { Vec::new() },
         slots: 1 + u32::from(rng.one_in(6)),
         pools: catalog.pools.keys().copied().filter(|_| rng.one_in(4)).collect(),
     }

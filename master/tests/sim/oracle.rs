@@ -546,7 +546,8 @@ impl Oracle {
             };
             self.alerts += 1;
             let known = ended.get(&id).or(again.get(&id)).copied();
-            self.check(known.is_some(), || format!("{id:?} is told to have ended: {known:?}"));
+            let any = changes.iter().any(|(key, _)| *key == Key::Execution(id));
+            self.check(any, || format!("{id:?} is told to have ended, and did not"));
             if known == Some(state) {
                 ended.remove(&id);
             }
