@@ -286,7 +286,9 @@ impl Db {
     /// Housekeeping: details of what ended before are deleted, unless somebody still looks at it.
     pub fn purge(&mut self, now: Millis, before: Millis, resident: impl Fn(Key) -> bool) {
         let ended = |id: RunId| match self.rows.get(&Key::Run(id)) {
-            Some(Row::Run(run)) => run.ended.is_some_and(|at| at < before) && !resident(Key::Run(id)),
+            Some(Row::Run(run)) => {
+                run.ended.is_some_and(|at| at < before) && !resident(Key::Run(id))
+            }
             _ => true,
         };
         let cursor = |id: DispatchId| match self.rows.get(&Key::Dispatch(id)) {
