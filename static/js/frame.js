@@ -138,9 +138,9 @@ document.addEventListener('keydown', (event) => {
 const offset = Number(document.body.dataset.now) - Date.now();
 const zone = document.body.dataset.zone;
 const clock = byId('clock');
-const face = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const face = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const short = zone.split('/').pop().replaceAll('_', ' ');
-function tick() { clock.textContent = `${face.format(Date.now() + offset)} ${short}`; }
+function tick() { clock.textContent = `${face.format(Date.now() + offset).slice(5)} ${short}`; }
 tick();
 setInterval(tick, 1000);
 
