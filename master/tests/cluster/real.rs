@@ -1,0 +1,247 @@
+//! The real binaries in a folder of their own, on loopback: a master and one executor, started and
+//! killed by the pid that was started. Every wait has an end, and then says what was there.
+
+use rusqlite::{Connection, OpenFlags};
+use shared::clock::Clock;
+use shared::ids::Millis;
+use std::ffi::OsStr;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// No wait is longer.
+pub const WAIT_MS: Millis = 90_000;
+
+pub struct Real {
+    pub dir: tempfile::TempDir,
+    clock: Clock,
+    binaries: PathBuf,
+    port: u16,
+    host_port: u16,
+    pub master: Option<Child>,
+    pub executor: Option<Child>,
+}
+
+/// Something to die at, in the environment of a process.
+pub type Env<'a> = &'a [(&'a str, String)];
+
+impl Real {
+    /// Nothing runs yet; the executor has its certificate.
+    pub fn new() -> Real {
+        let binaries = Path::new(env!("CARGO_BIN_EXE_hcndc-master")).parent().unwrap().to_owned();
+        let executor = binaries.join("hcndc-executor");
+        let hint = "build it first: cargo build --workspace";
+        assert!(executor.exists(), "{} is not there; {hint}", executor.display());
+        let real = Real {
+            dir: tempfile::tempdir().unwrap(),
+            clock: Clock::system(),
+            binaries,
+            port: free_port(),
+            host_port: free_port(),
+            master: None,
+            executor: None,
+        };
+        let (data, out) = (real.path("master"), real.path("host-pki"));
+        let made = real
+            .command("hcndc-master", &[])
+            .args(["issue-host", "--name", "h1", "--data"])
+            .arg(data)
+            .arg("--out")
+            .arg(out)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", text(&made));
+        real
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the real programs are started here alone")]
+    fn command(&self, program: &str, env: Env) -> Command {
+        let mut command = Command::new(self.binaries.join(program));
+        command.stdin(Stdio::null());
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        command
+    }
+
+    fn log(&self, name: &str) -> Stdio {
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).append(true).open(self.path(name)).unwrap().into()
+    }
+
+    pub fn start_master(&mut self, env: Env) {
+        let child = self
+            .command("hcndc-master", env)
+            .args(["--data", &self.path("master").display().to_string()])
+            .args(["--port", &self.port.to_string()])
+            .arg("--client-file")
+            .arg(self.path("client.toml"))
+            .arg("--admin-password-file")
+            .arg(self.path("admin-password"))
+            .stdout(self.log("master.log"))
+            .stderr(self.log("master.log"))
+            .spawn()
+            .unwrap();
+        self.master = Some(child);
+    }
+
+    /// Until it answers the command line.
+    pub fn master_is_ready(&mut self) {
+        self.until("the master answers", |real| {
+            real.path("client.toml").exists() && real.hcndc(&["get", "interface"]).status.success()
+        });
+    }
+
+    pub fn start_executor(&mut self, env: Env) {
+        let child = self
+            .command("hcndc-executor", env)
+            .args(["run", "--data", &self.path("executor").display().to_string()])
+            .args(["--listen", &format!("127.0.0.1:{}", self.host_port)])
+            .arg("--pki")
+            .arg(self.path("host-pki"))
+            .stdout(self.log("executor.log"))
+            .stderr(self.log("executor.log"))
+            .spawn()
+            .unwrap();
+        self.executor = Some(child);
+    }
+
+    /// The command line.
+    pub fn hcndc(&self, args: &[&str]) -> Output {
+        let config = ("HCNDC_CONFIG", self.path("client.toml").display().to_string());
+        self.command("hcndc", &[config]).args(args).output().unwrap()
+    }
+
+    #[track_caller]
+    pub fn must(&self, args: &[&str]) -> String {
+        let output = self.hcndc(args);
+        assert!(output.status.success(), "hcndc {args:?}: {}\n{}", text(&output), self.logs());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Definitions, and the host.
+    pub fn apply(&self, yaml: &str) {
+        let folder = self.path("definitions");
+        std::fs::create_dir_all(&folder).unwrap();
+        let address = format!("127.0.0.1:{}", self.host_port);
+        let host = format!("kind: host\nname: h1\nspec: {{address: \"{address}\", slots: 64}}\n");
+        std::fs::write(folder.join("0_host.yaml"), host).unwrap();
+        std::fs::write(folder.join("1_mesh.yaml"), yaml).unwrap();
+        self.must(&["apply", "-f", &folder.display().to_string()]);
+    }
+
+    /// Reads the embedded database as it is, from outside.
+    pub fn rows<T>(
+        &self,
+        sql: &str,
+        row: impl Fn(&rusqlite::Row) -> rusqlite::Result<T>,
+    ) -> Vec<T> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let path = self.path("master/hcndc.db");
+        let connection = Connection::open_with_flags(path, flags).unwrap();
+        connection.busy_timeout(Duration::from_secs(5)).unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        let found = statement.query_map([], |r| row(r)).unwrap();
+        found.collect::<rusqlite::Result<Vec<T>>>().unwrap()
+    }
+
+    pub fn executions(&self) -> Vec<String> {
+        self.rows("SELECT state FROM execution ORDER BY created_ms", |row| row.get(0))
+    }
+
+    /// Waits until it holds.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Real) -> bool) {
+        let end = self.clock.mono_ms() + WAIT_MS;
+        while !holds(self) {
+            assert!(self.clock.mono_ms() < end, "waited in vain: {what}\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(25));
+        }
+    }
+
+    /// What the programs have said.
+    pub fn logs(&self) -> String {
+        let tail = |name: &str| {
+            let text = std::fs::read_to_string(self.path(name)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().rev().take(25).collect();
+            format!("--- {name}\n{}\n", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
+        };
+        let supervisor = tail("executor/supervisor.log");
+        format!("{}{}{supervisor}", tail("master.log"), tail("executor.log"))
+    }
+
+    /// SIGKILL to the master, reaped.
+    pub fn kill_master(&mut self) {
+        let mut child = self.master.take().expect("the master was started");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGKILL to every process of the executor of this kind: `agent` or `supervise`.
+    pub fn kill_of_executor(&self, kind: &str) -> usize {
+        let data = self.path("executor");
+        let mut killed = 0;
+        for pid in pids_with(&[kind.as_ref(), data.as_os_str()]) {
+            killed += usize::from(signal(pid, "-9"));
+        }
+        killed
+    }
+
+    /// What jobs have left: one line for each begin and each end, `begin RUN JOB ATTEMPT`.
+    pub fn journal(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path("journal")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "signals are sent by the system's own program")]
+fn signal(pid: u32, signal: &str) -> bool {
+    Command::new("kill")
+        .args([signal, &pid.to_string()])
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Processes whose command line has all of these.
+fn pids_with(words: &[&OsStr]) -> Vec<u32> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let parts: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        if words.iter().all(|word| parts.contains(&word.as_bytes())) {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+impl Drop for Real {
+    /// Nothing that was started outlives the test.
+    fn drop(&mut self) {
+        for child in [&mut self.executor, &mut self.master].into_iter().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        for kind in ["agent", "supervise"] {
+            self.kill_of_executor(kind);
+        }
+    }
+}
