@@ -93,7 +93,7 @@ impl Real {
     /// Until it answers the command line.
     pub fn master_is_ready(&mut self) {
         self.until("the master answers", |real| {
-            real.path("client.toml").exists() && real.hcndc(&["get", "interface"]).status.success()
+            real.path("client.toml").exists() && real.hcndc(&["execution", "list"]).status.success()
         });
     }
 
