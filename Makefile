@@ -35,6 +35,18 @@ test: needs vendor ## Everything that can run on one machine: units, tidy, contr
 sim:             ## Simulated worlds: SEEDS=2000 [SEED=n TRACE=1] [SABOTAGE=name]
 	SEEDS=$(SEEDS) $(CARGO) test --release --locked -p master --test sim every_world -- --nocapture
 
+soak:            ## Real processes killed again and again: ROUNDS=20 of the cluster tests; leaves a result file
+	@.ci/soak
+
+bench:           ## Figures beside the physical limit of the same run, with optimisation; leaves a result file
+	@.ci/bench
+
+services:        ## Servers for the tests of the stores that need them
+	@echo "no part of this build needs a server yet: MySQL, MongoDB and Redis come with their adapters" >&2; exit 1
+
+test-engines:    ## Engines fetched and run: E=hop|kettle|yarn|kube|seatunnel|cdc|pyflink|kafka|mysql
+	@echo "no engine has an adapter yet (asked for: '$(E)')" >&2; exit 1
+
 needs:
 	@.ci/needs
 

@@ -192,6 +192,38 @@ impl Real {
         killed
     }
 
+    /// Resident memory in KiB of master, agent and supervisor.
+    pub fn memory(&self) -> Vec<(&'static str, u32)> {
+        let data = self.path("executor");
+        let master = self.master.as_ref().map_or(0, Child::id);
+        let of = |kind: &str| {
+            pids_with(&[kind.as_ref(), data.as_os_str()]).first().copied().unwrap_or(0)
+        };
+        let all = [("master", master), ("agent", of("agent")), ("supervisor", of("supervise"))];
+        all.map(|(name, pid)| (name, resident_kib(pid))).to_vec()
+    }
+
+    /// Milliseconds since `began` when `/readyz` says yes.
+    pub fn ready_after(&mut self, clock: &Clock, began: Millis) -> Millis {
+        let end = began + WAIT_MS;
+        while !self.is_ready() {
+            assert!(clock.mono_ms() < end, "not ready\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        clock.mono_ms() - began
+    }
+
+    fn is_ready(&self) -> bool {
+        use std::io::{Read, Write};
+        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.port)) else {
+            return false;
+        };
+        let asked = stream.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        asked.is_ok() && read.is_ok() && answer.split(' ').nth(1) == Some("200")
+    }
+
     /// What jobs have left: one line for each begin and each end, `begin RUN JOB ATTEMPT`.
     pub fn journal(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.path("journal")).unwrap_or_default();
@@ -222,6 +254,12 @@ fn pids_with(words: &[&OsStr]) -> Vec<u32> {
         }
     }
     found
+}
+
+fn resident_kib(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 fn free_port() -> u16 {

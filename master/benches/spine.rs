@@ -1,0 +1,173 @@
+//! The real programs on one machine, each figure beside the physical limit of the same run.
+//!
+//! `make bench` builds everything with optimisation and runs this; what it prints goes, dated, to
+//! `docs/results/`. Times of attempts are the host's wall clock, to the millisecond.
+
+#[path = "../tests/cluster/real.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod real;
+
+use real::Real;
+use shared::clock::Clock;
+use shared::ids::Millis;
+use std::time::Duration;
+
+/// No-op jobs of the throughput, and of the chain.
+const JOBS: usize = 2_000;
+const CHAIN: usize = 200;
+/// Bare spawns are counted for so long.
+const SPAWN_MS: Millis = 3_000;
+/// Firings are watched for so long.
+const WATCH: Duration = Duration::from_secs(70);
+/// Between the last job and the look at idle memory.
+const IDLE: Duration = Duration::from_secs(20);
+
+fn main() {
+    let clock = Clock::system();
+    println!("| figure | measured | physical limit, same run | ratio |\n|---|---|---|---|");
+    process_jobs(&clock);
+    for dispatches in [100, 10_000] {
+        lateness(dispatches);
+    }
+}
+
+/// Programs per second that this machine starts and reaps, with as many threads as cores.
+fn bare_spawns(clock: &Clock) -> f64 {
+    let begin = clock.mono_ms();
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let total: usize = std::thread::scope(|scope| {
+        let one = || {
+            let mut count = 0;
+            while clock.mono_ms() < begin + SPAWN_MS {
+                spawn_true();
+                count += 1;
+            }
+            count
+        };
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        all.into_iter().map(|thread| thread.join().expect("it only counts")).sum()
+    });
+    per_second(total, clock.mono_ms() - begin)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the limit is measured without any of ours")]
+fn spawn_true() {
+    let status = std::process::Command::new("/bin/true").status();
+    assert!(status.is_ok_and(|status| status.success()));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn per_second(count: usize, ms: Millis) -> f64 {
+    count as f64 * 1_000.0 / ms.max(1) as f64
+}
+
+/// Sorted; the value below which so many hundredths lie.
+fn percentile(sorted: &[Millis], hundredths: usize) -> Millis {
+    let at = (sorted.len().max(1) - 1) * hundredths / 100;
+    sorted.get(at).copied().unwrap_or(0)
+}
+
+fn job(name: &str, after: &str) -> String {
+    format!("  - {{name: {name}, kind: shell, fields: {{program: /bin/true}}, after: [{after}]}}\n")
+}
+
+fn interface(name: &str, jobs: &str) -> String {
+    format!(
+        "kind: interface\nname: {name}\nspec: {{granularity: day, zone: UTC}}\njobs:\n{jobs}---\n"
+    )
+}
+
+fn started() -> Real {
+    let mut real = Real::new();
+    real.start_executor(&[]);
+    real.start_master(&[]);
+    real.master_is_ready();
+    real
+}
+
+fn run(real: &mut Real, name: &str) {
+    let before = real.executions().len();
+    real.must(&["run", name, "--period", "2026-11-20"]);
+    real.until("the execution has ended", |real| {
+        let states = real.executions();
+        states.len() > before && states.iter().all(|state| state == "succeeded")
+    });
+}
+
+/// Throughput of processes, hand-over from parent to child, memory when idle, cold start.
+fn process_jobs(clock: &Clock) {
+    let limit = bare_spawns(clock);
+    let mut real = started();
+    let wide: String = (0..JOBS).map(|at| job(&format!("w{at}"), "")).collect();
+    let chain: String = (0..CHAIN)
+        .map(|at| {
+            job(&format!("c{at}"), &at.checked_sub(1).map_or(String::new(), |up| format!("c{up}")))
+        })
+        .collect();
+    real.apply(&format!("{}{}", interface("wide", &wide), interface("chain", &chain)));
+    run(&mut real, "wide");
+    let span = real.rows("SELECT MIN(created_ms), MAX(ended_ms) FROM execution", |row| {
+        Ok((row.get::<_, Millis>(0)?, row.get::<_, Millis>(1)?))
+    });
+    let (begin, end) = span[0];
+    let rate = per_second(JOBS, end - begin);
+    println!(
+        "| process jobs | {rate:.0}/s ({JOBS} in {} ms) | {limit:.0} bare spawns/s | {:.0} % |",
+        end - begin,
+        100.0 * rate / limit
+    );
+    run(&mut real, "chain");
+    let mut gaps = real.rows(
+        "SELECT child.started_ms - parent.ended_ms FROM attempt child \
+         JOIN job cj ON cj.id = child.job_id JOIN job pj ON pj.interface_id = cj.interface_id \
+         JOIN attempt parent ON parent.job_id = pj.id AND parent.run_id = child.run_id \
+         WHERE cj.name LIKE 'c%' AND pj.name LIKE 'c%' \
+         AND CAST(substr(cj.name, 2) AS INTEGER) = CAST(substr(pj.name, 2) AS INTEGER) + 1",
+        |row| row.get::<_, Millis>(0),
+    );
+    gaps.sort_unstable();
+    assert_eq!(gaps.len(), CHAIN - 1, "every job of the chain but the first has a parent");
+    println!(
+        "| parent's exit to child's start | p50 {} ms, p99 {} ms | grain 1 ms | |",
+        percentile(&gaps, 50),
+        percentile(&gaps, 99)
+    );
+    std::thread::sleep(IDLE);
+    for (name, kib) in real.memory() {
+        println!("| idle memory of {name} | {:.1} MB | | |", f64::from(kib) / 1024.0);
+    }
+    real.kill_master();
+    let began = clock.mono_ms();
+    real.start_master(&[]);
+    let ready = real.ready_after(clock, began);
+    println!("| cold start of the master, to /readyz | {ready} ms | | |");
+}
+
+/// How long after its instant a firing is decided.
+fn lateness(dispatches: usize) {
+    let real = started();
+    let lines: String = (0..dispatches)
+        .map(|at| {
+            let second = at % 60;
+            format!(
+                "kind: dispatch\nname: d{at}\nspec: {{interface: noop, cron: \"{second} * * * * *\", zone: UTC, cascade: false}}\n---\n"
+            )
+        })
+        .collect();
+    let noop = "kind: interface\nname: noop\nspec: {granularity: day, zone: UTC}\njobs: []\n---\n";
+    real.apply(&format!("{noop}{lines}"));
+    std::thread::sleep(WATCH);
+    let mut late = real
+        .rows("SELECT decided_ms - instant_ms FROM firing WHERE decision = 'fired'", |row| {
+            row.get::<_, Millis>(0)
+        });
+    late.sort_unstable();
+    assert!(late.len() >= dispatches, "{} of {dispatches} have fired", late.len());
+    println!(
+        "| lateness with {dispatches} dispatches ({} firings) | p50 {} ms, p99 {} ms, max {} ms | grain 1 ms | |",
+        late.len(),
+        percentile(&late, 50),
+        percentile(&late, 99),
+        percentile(&late, 100)
+    );
+}
