@@ -4,6 +4,7 @@
 //! each fault really happened.
 #![expect(unreachable_pub, reason = "a test binary has no outside")]
 
+#[expect(dead_code, reason = "the bench uses more of it")]
 mod real;
 
 use real::Real;
