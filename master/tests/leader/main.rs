@@ -2,6 +2,7 @@
 //! executor over TLS.
 
 mod hosts;
+mod real;
 mod rig;
 
 use hosts::Hosts;
