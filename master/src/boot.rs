@@ -23,7 +23,7 @@ use crate::{leader, web};
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 use shared::clock::Clock;
-use shared::ids::{Millis, UserId};
+use shared::ids::Millis;
 use shared::pki::RENEW_DAYS;
 use shared::seal::write_private;
 use shared::tasks;
@@ -202,25 +202,46 @@ async fn greet(app: &App, first: &First, address: SocketAddr) -> anyhow::Result<
         user::create(&app.db, "admin", &hash, user::Rights::all(), &edit).await?;
     }
     match &first.client_file {
-        Some(path) if !path.exists() => write_client(app, path, address, &edit).await,
-        _ => Ok(()),
+        Some(path) => write_client(app, path, address, &edit).await,
+        None => Ok(()),
     }
 }
 
+/// `client.toml`, as it is written and read here.
+#[derive(Debug, serde::Deserialize)]
+struct ClientFile {
+    token: String,
+}
+
+/// A token that is in the file and still good is kept: only the address may be another one.
 async fn write_client(
     app: &App,
     path: &Path,
     address: SocketAddr,
     edit: &Edit,
 ) -> anyhow::Result<()> {
-    let (admin, _) = user::password_of(&app.db, "admin")
-        .await?
-        .context("--client-file: there is no user admin to make a token for")?;
-    let token = random_text(32)?;
-    let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    let expires = edit.at + TOKEN_DAYS * DAY_MS;
-    let by = Edit { by: UserId(admin.0), ..edit.clone() };
-    token::create(&app.db, admin, ("client.toml", &hash), expires, &by).await?;
+    let old = match path.exists() {
+        true => shared::config::read::<ClientFile>(path).ok().map(|old| old.token),
+        false => None,
+    };
+    let digest = |token: &str| -> [u8; 32] { Sha256::digest(token.as_bytes()).into() };
+    let good = match &old {
+        Some(token) => token::user_of(&app.db, &digest(token), edit.at).await?.is_some(),
+        None => false,
+    };
+    let token = match old.filter(|_| good) {
+        Some(token) => token,
+        None => {
+            let (admin, _) = user::password_of(&app.db, "admin")
+                .await?
+                .context("--client-file: there is no user admin to make a token for")?;
+            let token = random_text(32)?;
+            let expires = edit.at + TOKEN_DAYS * DAY_MS;
+            let name = ("client.toml", &digest(&token)[..]);
+            token::create(&app.db, admin, name, expires, edit).await?;
+            token
+        }
+    };
     let text = format!("address = \"http://{address}\"\ntoken = \"{token}\"\n");
     write_private(path, text.as_bytes())
 }

@@ -59,7 +59,7 @@ struct Serve {
     /// At the first start: write the password of `admin` there instead of printing it.
     #[arg(long, value_name = "FILE")]
     admin_password_file: Option<PathBuf>,
-    /// Unless it is there: make a token for `admin`, and write a client.toml for `hcndc`.
+    /// Write a client.toml for `hcndc`, with a token for `admin`; a token that is in it is kept.
     #[arg(long, value_name = "FILE")]
     client_file: Option<PathBuf>,
 }

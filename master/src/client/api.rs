@@ -86,20 +86,20 @@ impl Api {
         self.send(Method::POST, path, &[], Some(body)).await
     }
 
-    /// All items of a list, as `{"items": […], "next": null}`.
+    /// All definitions of a list, as `{"items": […], "next": null}`.
     pub(super) async fn list(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
             let mut query = query.to_vec();
             if let Some(cursor) = &cursor {
-                query.push(("cursor", cursor));
+                query.push(("after", cursor));
             }
             let mut page = self.get(path, &query).await?;
             if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
                 items.extend(more);
             }
-            let next = page["next"].as_str().map(str::to_owned);
+            let next = page["next"].as_i64().map(|id| id.to_string());
             if next.is_none() || next == cursor || items.len() >= ITEMS_MAX {
                 return Ok(serde_json::json!({"items": items, "next": next}));
             }

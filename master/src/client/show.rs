@@ -4,6 +4,7 @@ use super::api::Api;
 use super::{Code, Done, Failure, print, print_json};
 use clap::ValueEnum;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {
@@ -58,10 +59,10 @@ impl Kind {
             Kind::Dispatch => &[
                 ("ID", "/id"),
                 ("NAME", "/name"),
-                ("INTERFACE", "/interface"),
+                ("INTERFACE", "/spec/interface"),
                 ("CRON", "/spec/cron"),
                 ("ZONE", "/spec/zone"),
-                ("PAUSED", "/paused"),
+                ("VERSION", "/version"),
             ],
             Kind::Host => &[
                 ("ID", "/id"),
@@ -76,51 +77,79 @@ impl Kind {
 }
 
 pub(super) async fn get(api: &Api, json: bool, kind: Kind, name: Option<&str>) -> Done {
-    let mut list = api.list(kind.path(), &[]).await?;
     if let Some(name) = name {
-        let found = pick(&list, kind, name)?;
         // One alone is shown in full, however it is printed.
-        print_json(found);
+        print_json(&find(api, kind, name).await?);
         return Ok(Code::Ok);
     }
-    match json {
-        true => print_json(&list),
-        false => {
-            let items = list["items"].take();
-            table(kind.columns(), items.as_array().map_or(&[][..], Vec::as_slice));
-        }
+    let mut list = api.list(kind.path(), &[]).await?;
+    if json {
+        print_json(&list);
+        return Ok(Code::Ok);
     }
+    let mut items = list["items"].take();
+    let items = items.as_array_mut().map(std::mem::take).unwrap_or_default();
+    let items = match kind {
+        Kind::Job | Kind::Dispatch => with_names(api, items).await?,
+        Kind::Interface | Kind::Host => items,
+    };
+    table(kind.columns(), &items);
     Ok(Code::Ok)
 }
 
-/// The id of what has this name, or this id; jobs as `interface/job`.
+/// The interface by name, for people.
+async fn with_names(api: &Api, mut items: Vec<Value>) -> Result<Vec<Value>, Failure> {
+    let interfaces = api.list(Kind::Interface.path(), &[]).await?;
+    let names: BTreeMap<i64, &str> = interfaces["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|it| Some((it["id"].as_i64()?, it["name"].as_str()?)))
+        .collect();
+    for item in &mut items {
+        for pointer in ["/interface", "/spec/interface"] {
+            if let Some(field) = item.pointer_mut(pointer)
+                && let Some(name) = field.as_i64().and_then(|id| names.get(&id))
+            {
+                *field = (*name).into();
+            }
+        }
+    }
+    Ok(items)
+}
+
+/// The id of what has this name, or this id.
 pub(super) async fn id_of(api: &Api, kind: Kind, name: &str) -> Result<i64, Failure> {
-    let list = api.list(kind.path(), &[]).await?;
-    let found = pick(&list, kind, name)?;
+    let found = find(api, kind, name).await?;
     found["id"].as_i64().ok_or_else(|| missing(kind, name))
 }
 
-fn pick<'a>(list: &'a Value, kind: Kind, name: &str) -> Result<&'a Value, Failure> {
-    let items = list["items"].as_array().map_or(&[][..], Vec::as_slice);
-    let called = |item: &&Value| {
-        let own = item["name"].as_str().unwrap_or_default();
-        let of = place(item, "/interface");
-        own == name || (kind == Kind::Job && format!("{of}/{own}") == name)
+/// By name, or else by id; a job also as `interface/job`.
+async fn find(api: &Api, kind: Kind, name: &str) -> Result<Value, Failure> {
+    let (of, own) = match name.split_once('/') {
+        Some((interface, job)) if kind == Kind::Job => (Some(interface), job),
+        _ => (None, name),
     };
-    let mut found: Vec<&Value> = items.iter().filter(called).collect();
-    if found.is_empty()
-        && let Ok(id) = name.parse::<i64>()
-    {
-        found = items.iter().filter(|item| item["id"].as_i64() == Some(id)).collect();
+    let of = match of {
+        // Named by its name or its id, and never by a slash: this goes one deep.
+        Some(interface) => Box::pin(id_of(api, Kind::Interface, interface)).await?.to_string(),
+        None => String::new(),
+    };
+    let mut query = vec![("name", own)];
+    if !of.is_empty() {
+        query.push(("interface", of.as_str()));
     }
-    match found[..] {
-        [] => Err(missing(kind, name)),
-        [one] => Ok(one),
-        _ => {
-            let ids: Vec<String> = found.iter().map(|item| item["id"].to_string()).collect();
-            let ids = ids.join(", ");
-            Err(Failure::usage(format!("{name:?} names several ({ids}): give the id")))
-        }
+    let mut list = api.list(kind.path(), &query).await?;
+    let mut found = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    if found.len() > 1 {
+        let ids: Vec<String> = found.iter().map(|item| item["id"].to_string()).collect();
+        let ids = ids.join(", ");
+        return Err(Failure::usage(format!("{name:?} names several ({ids}): give the id")));
+    }
+    match (found.pop(), name.parse::<i64>()) {
+        (Some(one), _) => Ok(one),
+        (None, Ok(id)) => api.get(&format!("{}/{id}", kind.path()), &[]).await,
+        (None, Err(_)) => Err(missing(kind, name)),
     }
 }
 
