@@ -39,7 +39,7 @@ fn the_exit_code_is_the_outcome() {
     let running = cluster.hcndc(&list).is(0).json();
     let id = running["items"][0]["id"].as_str().unwrap().to_owned();
     let plan = cluster.hcndc(&["execution", "stop", &id, "--dry-run"]).is(0);
-    assert!(plan.out.contains("would be: 1 jobs stopped"), "{plan:?}");
+    assert!(plan.out.contains("would be: 2 jobs stopped"), "{plan:?}");
     let waiting = cluster.hcndc_of(&["execution", "wait", &id]).stdout(Stdio::piped()).spawn();
     cluster.hcndc(&["execution", "stop", &id]).is(0);
     assert_eq!(waiting.unwrap().wait_with_output().unwrap().status.code(), Some(3));
