@@ -69,11 +69,14 @@ export function drawGantt(host, rows, { onRow } = {}) {
     const step = STEPS.find((one) => (until - from) / one <= Math.max(3, (w - label()) / 110)) || 86400000;
     paint.font = '11px system-ui, sans-serif';
     paint.textBaseline = 'middle';
+    let shownDay = '';
     for (let at = Math.ceil(from / step) * step; at < until; at += step) {
       paint.fillStyle = colours.line;
       paint.fillRect(x(at), AXIS - 6, 1, h);
       paint.fillStyle = colours.dim;
-      paint.fillText(clock(at).slice(0, step < 60000 ? undefined : -3), x(at) + 3, 10);
+      const words = clock(at, true);
+      const day = words.slice(5, 10) === shownDay ? '' : `${(shownDay = words.slice(5, 10))} `;
+      paint.fillText(`${day}${words.slice(11, step < 60000 ? undefined : -3)}`, x(at) + 3, 10);
     }
   }
 

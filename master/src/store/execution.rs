@@ -462,18 +462,13 @@ pub async fn newer(db: &Db, projects: Option<&[ProjectId]>, than: Millis) -> Res
     db.first(sql, values).await?.map_or(Ok(0), |row| row.int("n"))
 }
 
-/// How long the last successful job runs of one job took, newest first: what is usual.
-pub async fn durations(db: &Db, interface: InterfaceId, limit: u32) -> Result<Vec<Millis>> {
+/// How long the last successful executions that began with this interface took: what is usual.
+pub async fn durations(db: &Db, like: &Execution, limit: u32) -> Result<Vec<Millis>> {
     let sql = format!(
-        "SELECT started_ms, ended_ms FROM run WHERE interface_id = ? AND state = 'succeeded' \
-         ORDER BY period_ms DESC LIMIT {limit}"
+        "SELECT created_ms, ended_ms FROM execution WHERE interface_id = ? AND is_cascade = ? \
+         AND state = 'succeeded' AND ended_ms IS NOT NULL AND id <> ? \
+         ORDER BY created_ms DESC LIMIT {limit}"
     );
-    let rows = db.query(sql, crate::params![interface]).await?;
-    rows.iter()
-        .filter_map(|row| match (row.opt_int("started_ms"), row.opt_int("ended_ms")) {
-            (Ok(Some(started)), Ok(Some(ended))) => Some(Ok(ended - started)),
-            (Err(error), _) | (_, Err(error)) => Some(Err(error)),
-            _ => None,
-        })
-        .collect()
+    let rows = db.query(sql, crate::params![like.interface, like.cascade, like.id]).await?;
+    rows.iter().map(|row| Ok(row.int("ended_ms")? - row.int("created_ms")?)).collect()
 }

@@ -12,9 +12,8 @@ use super::{Page, Routes};
 use crate::app::App;
 use crate::engine::catalog::Catalog;
 use crate::engine::params;
-use crate::engine::rows::{Origin, RunState};
 use crate::store;
-use crate::store::execution::{Cursor, Execution, Filter, PAGE_MAX, word};
+use crate::store::execution::{Cursor, Execution, Filter, PAGE_MAX};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use mesh::Folded;
@@ -403,7 +402,7 @@ async fn detail_page(page: Page, Path(id): Path<String>) -> Result {
     let roots = roots(&page.app, &whole).await?;
     let given_up: Vec<Value> =
         whole.given_up().into_iter().map(|run| whole.run_json(run)).collect();
-    let usual = usual(&page.app, whole.execution.interface).await?;
+    let usual = usual(&page.app, &whole.execution).await?;
     let may = viewer.may(Right::Execute, whole.execution.project);
     let failed: usize = counts.iter().filter(|(state, _)| is_failure(state)).map(|(_, n)| n).sum();
     let data = json!({
@@ -431,9 +430,9 @@ async fn detail_page(page: Page, Path(id): Path<String>) -> Result {
     )
 }
 
-/// The median of the last thirty successful runs of the interface that it began with.
-async fn usual(app: &App, interface: InterfaceId) -> Result<Option<Millis>, Error> {
-    let mut took = store::execution::durations(&app.db, interface, 30).await?;
+/// The median of the last thirty successful ones like it.
+async fn usual(app: &App, execution: &Execution) -> Result<Option<Millis>, Error> {
+    let mut took = store::execution::durations(&app.db, execution, 30).await?;
     took.sort_unstable();
     Ok(took.get(took.len() / 2).copied())
 }
@@ -524,15 +523,4 @@ fn masked(env: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
     env.iter()
         .map(|(name, value)| (name.as_str(), if is_secret(name) { "••••••" } else { value }))
         .collect()
-}
-
-/// For tests and other pages: the words of a filter.
-pub fn state_words() -> Vec<String> {
-    use RunState::*;
-    [Waiting, Ready, Running, Succeeded, Failed, Stopped].map(word).to_vec()
-}
-
-/// The word of an origin, for pages.
-pub fn origin_word(origin: Origin) -> String {
-    word(origin)
 }

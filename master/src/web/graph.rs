@@ -23,7 +23,7 @@ const PADDING: i32 = 16;
 /// Its title line.
 const TITLE: i32 = 40;
 const GAP_JOBS: Gap = Gap { across: 56, along: 14 };
-const GAP_GROUPS: Gap = Gap { across: 72, along: 32 };
+const GAP_GROUPS: Gap = Gap { across: 52, along: 28 };
 /// What a picture is fitted to when the direction of the groups is chosen.
 const SCREEN: [f64; 2] = [1200.0, 620.0];
 
@@ -122,7 +122,7 @@ impl Inner {
     fn of(mesh: &Mesh) -> Inner {
         let longest = mesh.nodes.iter().map(|node| node.name_chars).max().unwrap_or(0);
         let chars = i32::try_from(longest.min(60)).unwrap_or(60);
-        let size = [(chars * 7 + 52).clamp(112, 240), 40];
+        let size = [(chars * 7 + 56).clamp(150, 250), 40];
         let mut graphs = vec![Graph::default(); mesh.groups.len()];
         let mut within = Vec::with_capacity(mesh.nodes.len());
         for node in &mesh.nodes {
