@@ -82,7 +82,7 @@ export function ask(verb, what = '') {
 
     give(verb, true).then((dry) => {
       if (!dry.result) { plan.replaceChildren(el('p', {}, t('No leader answers just now. The command would be written down and obeyed when one does.'))); sure.disabled = false; return; }
-      if (dry.result === 'refused' || dry.plan.refused) { plan.replaceChildren(el('p', { class: 'plan-refused' }, dry.plan.refused || t('nothing would happen'))); return; }
+      if (dry.plan.refused) { plan.replaceChildren(el('p', { class: 'plan-refused' }, dry.plan.refused || t('nothing would happen'))); return; }
       const said = sentences(dry.plan);
       plan.replaceChildren(said.length ? el('ul', {}, said.map((one) => el('li', {}, one))) : el('p', {}, t('changes no job; it only takes note')));
       sure.disabled = false;

@@ -47,11 +47,14 @@ async fn give(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -
     let answer = store::command::wait(&app.db, id, ANSWER_WITHIN).await?;
     let verb = store::command::name(&command.verb);
     Ok(match answer {
-        Some(answer) => Json(json!({
-            "id": id, "verb": verb, "dry_run": dry_run, "at_ms": answer.at,
-            "result": if answer.done { "done" } else { "refused" }, "plan": answer.plan,
-        }))
-        .into_response(),
+        Some(answer) => {
+            // A dry run is never done; it may be refused.
+            let refused = answer.plan.refused.is_some() || !(answer.done || dry_run);
+            let result = if refused { "refused" } else { "done" };
+            Json(json!({ "id": id, "verb": verb, "dry_run": dry_run, "at_ms": answer.at,
+                "result": result, "plan": answer.plan }))
+            .into_response()
+        }
         None => pending(id, &verb, dry_run),
     })
 }
