@@ -12,5 +12,7 @@ pub fn start(filter: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // Colours are for people, not for files.
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }

@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 pub const PROTOCOL: u32 = 1;
 /// A frame of the wire, in bytes. A reply larger than that would end the connection.
 pub const FRAME_MAX: usize = 256 * 1024;
-/// Attempts listed in one answer: more come with the next one.
-pub const LISTED_MAX: usize = 1_000;
+/// Attempts listed in one answer: more come with the next one. So many fit a frame, refusals with
+/// their words included.
+pub const LISTED_MAX: usize = 500;
 /// Orders in one call.
 pub const ORDERS_MAX: usize = 200;
 

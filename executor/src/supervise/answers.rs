@@ -26,8 +26,11 @@ impl Supervisor {
     pub(super) fn hear_clients(&mut self) {
         let (asked, gone) = self.socket.receive();
         self.held.retain(|held| !gone.contains(&held.client));
+        // What is told stands in the journal: what was seen before the question, and what came of it.
+        self.obey();
         for (client, Framed { id, body }) in asked {
             if let Some(told) = self.hear(client, id, body) {
+                self.obey();
                 self.socket.send(client, id, told);
             }
         }
@@ -41,6 +44,7 @@ impl Supervisor {
             Ask::IsRunning(attempt) => Told::IsRunning(self.children.get(attempt).is_some()),
             Ask::Stay => {
                 self.retiring = false;
+                self.disk_at = 0;
                 Told::Done
             }
             Ask::StopJobs { grace_ms } => {
@@ -54,7 +58,6 @@ impl Supervisor {
         let now = self.now();
         self.look_at_disk(now);
         let result = self.core.order(now, call);
-        // What is acknowledged stands in the journal.
         self.obey();
         shared::crash::point("after-order-before-ack");
         result
@@ -100,7 +103,6 @@ impl Supervisor {
                 Ok(Some(answer)) => Ok(Box::new(answer)),
                 Err(refused) => Err(refused),
             };
-            // What it reports stands in the journal.
             self.obey();
             self.socket.send(held.client, held.id, Told::Watch(told));
         }

@@ -189,6 +189,8 @@ impl Supervisor {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             if is_end(signal.ssi_signo) && !self.retiring {
                 self.retiring = true;
+                // From the next order on.
+                self.disk_at = 0;
                 let running = self.core.running();
                 tracing::info!("told to end: {running} attempts run, their end is waited for");
             }

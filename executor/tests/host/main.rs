@@ -3,3 +3,6 @@
 mod rig;
 
 mod jobs;
+mod life;
+mod output;
+mod stop;

@@ -240,7 +240,11 @@ impl Rig {
     }
 
     pub fn out(&self, attempt: AttemptId) -> String {
-        String::from_utf8(self.read(attempt, Stream::Out)).unwrap()
+        self.out_of(attempt, Stream::Out)
+    }
+
+    pub fn out_of(&self, attempt: AttemptId, stream: Stream) -> String {
+        String::from_utf8(self.read(attempt, stream)).unwrap()
     }
 
     /// Pids that a job has written into a file, one on each line.
@@ -275,8 +279,4 @@ pub fn program(path: &str) -> std::process::Command {
 /// Alive, and not merely unreaped.
 pub fn alive(pid: i32) -> bool {
     executor::process::table::look(pid).is_some_and(|process| !process.zombie)
-}
-
-pub fn quote(path: &Path) -> String {
-    format!("'{}'", path.display())
 }
