@@ -33,11 +33,16 @@ pub struct Common {
 }
 
 impl Common {
-    /// `own_dir` is where a job runs that names no directory; it is made if need be.
+    /// `own_dir` makes the directory of a job that names none.
     ///
     /// # Errors
     /// What is missing or cannot be, in words for people.
-    pub fn launch(&self, work: &Work, own_dir: &Path, mark: Mark) -> Result<Launch, String> {
+    pub fn launch(
+        &self,
+        work: &Work,
+        own_dir: impl FnOnce() -> io::Result<PathBuf>,
+        mark: Mark,
+    ) -> Result<Launch, String> {
         let account = self.account(work.user.as_deref())?;
         let dir = directory(work, own_dir, account.user.as_ref())?;
         let env = self.environment(work, &account, mark)?;
@@ -133,14 +138,18 @@ impl Account {
     }
 }
 
-fn directory(work: &Work, own_dir: &Path, user: Option<&User>) -> Result<PathBuf, String> {
+fn directory(
+    work: &Work,
+    own_dir: impl FnOnce() -> io::Result<PathBuf>,
+    user: Option<&User>,
+) -> Result<PathBuf, String> {
     if work.dir.is_empty() {
         let failed = |error: io::Error| format!("the job's own directory: {error}");
-        std::fs::create_dir_all(own_dir).map_err(failed)?;
+        let own_dir = own_dir().map_err(failed)?;
         if let Some(User { uid, gid, .. }) = user {
-            std::os::unix::fs::chown(own_dir, Some(*uid), Some(*gid)).map_err(failed)?;
+            std::os::unix::fs::chown(&own_dir, Some(*uid), Some(*gid)).map_err(failed)?;
         }
-        return Ok(own_dir.to_owned());
+        return Ok(own_dir);
     }
     let dir = PathBuf::from(&work.dir);
     if !dir.is_absolute() {

@@ -5,11 +5,12 @@
 //! supervisor.sock                where the agent finds the supervisor
 //! journal/N.log                  attempts, appended (journal.rs)
 //! out/XX/ATTEMPT.{out,err}       the output, as the bytes are; .marks .hole (output.rs)
-//! work/ATTEMPT/                  working directory of jobs that name none
+//! work/ATTEMPT/                  working directory of jobs that name none (scratch.rs)
 //! ```
 
 pub mod journal;
 pub mod layout;
 pub mod output;
+pub mod scratch;
 
 pub use layout::{Layout, Lock};

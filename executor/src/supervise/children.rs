@@ -28,6 +28,8 @@ pub struct Child {
     pub files: Option<(File, File)>,
     pub marker: Marker,
     pub group: Option<PathBuf>,
+    /// It runs as somebody else than we.
+    pub other_user: bool,
     pub success_codes: Vec<i32>,
     pub grace_ms: i64,
     /// Per stream.
@@ -85,6 +87,7 @@ impl Children {
         self.unborn = self.unborn.saturating_sub(1);
         let child = self.live.get_mut(&attempt)?;
         child.group = newborn.group;
+        child.other_user = newborn.other_user;
         child.files = Some((newborn.out, newborn.err));
         child.leader = Some(newborn.pid);
         self.sessions.insert(newborn.pid, child.mark);

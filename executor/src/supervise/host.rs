@@ -19,6 +19,7 @@ use crate::process::launch::Common;
 use crate::process::mark::HostMark;
 use crate::process::sys::{self, Reaped};
 use crate::spool::output::{Holes, Marker};
+use crate::spool::scratch::{Ours, Scratch};
 use crate::spool::{Layout, Lock, journal};
 use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -54,6 +55,7 @@ pub(super) struct Supervisor {
     pub(super) disk_at: Millis,
     clock: Clock,
     spawner: Spawner,
+    scratch: Scratch,
     keeper: Keeper,
     signals: SignalFd,
     bell: UnixStream,
@@ -114,9 +116,11 @@ impl Supervisor {
         bell.set_nonblocking(true)?;
         ringing.set_nonblocking(true)?;
         let common = Common { jobs: config.jobs.clone(), umask: config.jobs.umask_bits()? };
+        let scratch = Scratch::new(&layout);
         let keep_ms = Millis::from(config.output.keep_h) * 3_600_000;
         Ok(Supervisor {
-            spawner: Spawner::start(&layout, &common, groups.as_ref(), &ringing)?,
+            spawner: Spawner::start((&layout, &scratch), &common, groups.as_ref(), &ringing)?,
+            scratch,
             keeper: Keeper::start(&layout, keep_ms, &ringing)?,
             socket: Socket::bind(&layout.socket())
                 .with_context(|| format!("cannot listen on {}", layout.socket().display()))?,
@@ -282,8 +286,8 @@ impl Supervisor {
         self.endings.done(attempt);
         let Some(mut child) = self.children.remove(attempt) else { return };
         growth::note(&mut child, now.wall);
-        // Goes if nothing was put into it.
-        let _ = std::fs::remove_dir(self.layout.work_of(attempt));
+        let alone = !child.other_user && self.config.jobs.end_leftovers;
+        self.scratch.give_back(attempt, if alone { Ours::Yes } else { Ours::No });
         let Some((exit, usage)) = child.end else { return };
         if self.stopping {
             return; // it did not end by itself, and nobody ordered it: that is unknown
@@ -352,6 +356,7 @@ impl Supervisor {
             files: None,
             marker: Marker::new(self.layout.output_of(start.attempt)),
             group: None,
+            other_user: false,
             success_codes: start.work.success_codes.clone(),
             grace_ms: start.grace_ms,
             output_max: start.work.output_max.map_or(quota, |asked| asked.min(quota)),

@@ -4,6 +4,7 @@
 use crate::process::launch::{self, Common};
 use crate::process::sys::{self, Plan, Stack};
 use crate::process::{cgroup::Groups, mark::Mark};
+use crate::spool::scratch::{Ours, Scratch};
 use crate::spool::{Layout, output};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use shared::ids::AttemptId;
@@ -41,6 +42,8 @@ pub struct Newborn {
     pub out: File,
     pub err: File,
     pub group: Option<PathBuf>,
+    /// It runs as somebody else than we.
+    pub other_user: bool,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,7 @@ pub struct Spawner {
 #[derive(Debug)]
 struct Bench {
     layout: Layout,
+    scratch: Scratch,
     common: Common,
     groups: Option<Groups>,
     null: File,
@@ -66,7 +70,7 @@ impl Spawner {
     /// # Errors
     /// Threads cannot be started.
     pub fn start(
-        layout: &Layout,
+        (layout, scratch): (&Layout, &Scratch),
         common: &Common,
         groups: Option<&Groups>,
         bell: &UnixStream,
@@ -75,9 +79,10 @@ impl Spawner {
         let (todo, births) = channel::<Birth>();
         let (told, done) = channel();
         let births = Arc::new(Mutex::new(births));
-        for _ in 0..cores.clamp(2, THREADS_MAX) {
+        for _ in 0..cores.clamp(4, THREADS_MAX) {
             let bench = Bench {
                 layout: layout.clone(),
+                scratch: scratch.clone(),
                 common: common.clone(),
                 groups: groups.cloned(),
                 null: File::open("/dev/null")?,
@@ -127,8 +132,9 @@ impl Bench {
         mark: Mark,
         stack: &mut Stack,
     ) -> Result<Newborn, String> {
-        let own_dir = self.layout.work_of(attempt);
-        let plan = self.common.launch(work, &own_dir, mark)?;
+        let own_dir = || self.scratch.take(attempt);
+        let plan = self.common.launch(work, own_dir, mark)?;
+        let other_user = plan.user.is_some();
         let base = self.layout.output_of(attempt);
         let spool = |error: io::Error| format!("its output cannot be kept: {error}");
         let (out, err) = output::create(&base).map_err(spool)?;
@@ -158,11 +164,11 @@ impl Bench {
         );
         let group = group.map(|(path, _)| path);
         match spawned {
-            Ok(pid) => Ok(Newborn { pid, out, err, group }),
+            Ok(pid) => Ok(Newborn { pid, out, err, group, other_user }),
             Err((step, error)) => {
                 // Nothing has run: nothing is to be seen of it.
                 output::remove(&base);
-                let _ = std::fs::remove_dir(&own_dir);
+                self.scratch.give_back(attempt, Ours::No);
                 if let Some(path) = group {
                     crate::process::cgroup::dissolve(&path);
                 }
