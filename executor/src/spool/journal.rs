@@ -237,9 +237,9 @@ fn numbers(dir: &Path) -> anyhow::Result<Vec<u64>> {
 fn crc32(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
-        let mut at = 0;
+        let (mut at, mut first) = (0, 0);
         while at < 256 {
-            let mut sum = at as u32;
+            let mut sum: u32 = first;
             let mut bit = 0;
             while bit < 8 {
                 sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
@@ -247,6 +247,7 @@ fn crc32(bytes: &[u8]) -> u32 {
             }
             table[at] = sum;
             at += 1;
+            first += 1;
         }
         table
     };

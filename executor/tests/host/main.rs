@@ -2,6 +2,7 @@
 
 mod rig;
 
+mod agent;
 mod jobs;
 mod life;
 mod output;

@@ -257,16 +257,24 @@ impl Rig {
 impl Drop for Rig {
     /// Nothing of a test outlives it: the jobs are ended by their own supervisor.
     fn drop(&mut self) {
-        let told = talk::call(&self.layout.socket(), Ask::StopJobs { grace_ms: 0 });
-        if let Some(mut process) = self.process.take() {
-            if told.is_err() {
+        let process = self.process.take();
+        // A `run` would start again what is ended.
+        let runs = process.as_ref().map(|process| process.id().cast_signed());
+        if let Some(pid) = runs.filter(|pid| self.layout.holder("run") == Some(*pid)) {
+            let pid = nix::unistd::Pid::from_raw(pid);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::SIGTERM);
+        }
+        let told = talk::call(&self.layout.socket(), Ask::StopJobs { grace_ms: 0 }).is_ok();
+        if let Some(mut process) = process {
+            if !told && runs != self.layout.holder("run") {
                 let _ = process.kill();
             }
             let _ = process.wait();
-        } else if told.is_ok() {
-            while self.layout.holder("supervisor").is_some() {
-                std::thread::sleep(Duration::from_millis(10));
-            }
+        }
+        let until = self.clock.mono_ms() + WAIT_MS;
+        while self.layout.holder("supervisor").is_some() && self.clock.mono_ms() < until {
+            let _ = talk::call(&self.layout.socket(), Ask::StopJobs { grace_ms: 0 });
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }

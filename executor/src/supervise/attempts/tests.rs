@@ -124,7 +124,7 @@ fn a_re_execution_is_the_same_life() {
 #[test]
 fn long_lists_come_in_parts_and_nothing_is_left_out() {
     let mut attempts = boot(vec![]);
-    let many = 2 * LISTED_MAX as u32 + 5;
+    let many = 2 * u32::try_from(LISTED_MAX).unwrap() + 5;
     order(&mut attempts, (1..=many).map(|n| start(n, 0)).collect());
     let mut seen = BTreeSet::new();
     let mut answer = watch(&mut attempts, None).unwrap();
