@@ -1,6 +1,7 @@
 //! Jobs: list, detail, form made from the kind's own fields, preview of the exact command.
 
 mod edit;
+mod fields;
 mod preview;
 
 use super::auth::Right;

@@ -12,7 +12,9 @@ pub mod form;
 pub mod i18n;
 pub mod list;
 pub mod save;
+pub mod uses;
 
+pub mod account;
 pub mod api;
 
 pub mod dispatch;
@@ -46,6 +48,7 @@ pub fn routes() -> Routes {
     Routes::default()
         .merge(assets::routes())
         .merge(login::routes())
+        .merge(account::routes())
         .merge(home::routes())
         .merge(interface::routes())
         .merge(job::routes())

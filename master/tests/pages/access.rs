@@ -148,3 +148,33 @@ async fn every_answer_has_the_headers_that_protect() {
     assert!(answer.headers.contains_key("x-request-id"));
     answer.has_not("<script>");
 }
+
+#[tokio::test]
+async fn one_changes_ones_password_and_makes_tokens() {
+    let app = TestApp::new().await;
+    app.user("ada", "view").await;
+    let login = async |password: &str| {
+        let form = [("name", "ada"), ("password", password)];
+        let answer = app.post(&Client::nobody(), "/login/", &form).await;
+        let cookie = answer.headers.get(header::SET_COOKIE)?.to_str().unwrap();
+        Some(Client::with_cookie(cookie.split(';').next().unwrap()))
+    };
+    let (here, elsewhere) = (login(PASSWORD).await.unwrap(), login(PASSWORD).await.unwrap());
+    let new = "a longer one than before";
+    let wrong = [("old", "no"), ("new", "short"), ("again", "other")];
+    let answer = app.post(&here, "/account/password/", &wrong).await;
+    answer.is(422).has_not("value=\"short\"");
+    let right = [("old", PASSWORD), ("new", new), ("again", new)];
+    app.post(&here, "/account/password/", &right).await.is(303);
+    app.get(&here, "/account/").await.is(200);
+    app.get(&elsewhere, "/account/").await.is(303);
+    assert!(login(PASSWORD).await.is_none());
+    assert!(login(new).await.is_some());
+    let made = app.post(&here, "/account/token/", &[("name", "ci"), ("days", "7")]).await;
+    let token = made.is(200).text.split("<pre class=\"command\">").nth(1).unwrap();
+    let robot = Client::with_token(token.split('<').next().unwrap());
+    app.get(&robot, "/").await.is(200);
+    app.post(&robot, "/account/token/", &[("name", "more")]).await.is(403);
+    app.post(&here, "/account/token/revoke/", &[("id", "1")]).await.is(303);
+    app.get(&robot, "/").await.is(401);
+}

@@ -2,8 +2,8 @@
 
 use super::super::auth::Right;
 use super::super::error::{Error, Result};
-use super::super::save;
 use super::super::{Page, history};
+use super::super::{save, uses};
 use super::{next_firings, rule_in_words, word};
 use crate::engine::catalog::{Catalog, Interface};
 use crate::store;
@@ -169,7 +169,7 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>
             next_ms => next,
             updated_ms => meta.updated_ms, updated_by,
             versions => Serde(steps),
-            uses => Serde(save::uses_of_interface(&catalog, interface.id)),
+            uses => Serde(uses::uses_of_interface(&catalog, interface.id)),
             may_write => viewer.may(Right::Write, interface.project),
             may_execute => viewer.may(Right::Execute, interface.project),
             may_schedule => viewer.may(Right::Schedule, interface.project),

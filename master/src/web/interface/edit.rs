@@ -3,7 +3,7 @@
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::save::{self, Draft, Refused, Saver};
-use super::super::{Page, history};
+use super::super::{Page, history, uses};
 use super::word;
 use crate::engine::catalog::Catalog;
 use axum::extract::Path;
@@ -102,7 +102,7 @@ async fn render(
 ) -> Result {
     let catalog = page.app.catalog().await?;
     let name = id.and_then(|id| catalog.interfaces.get(&InterfaceId(id))).map(|i| i.name.as_str());
-    let children = id.map(|id| save::uses_of_interface(&catalog, InterfaceId(id)).len());
+    let children = id.map(|id| uses::uses_of_interface(&catalog, InterfaceId(id)).len());
     let html = page.render(
         "interface/form.html",
         context! {
