@@ -3,13 +3,13 @@
 # sample mesh, runs two periods of it, and keeps running until it is stopped (ctrl-C stops both).
 #
 #   PORT  of the pages, default 8630          DATA  where everything is kept, default var
-#   EXECUTOR_PORT  default PORT + 1           PROFILE  dev or release, default release
+#   EXECUTOR_PORT  default PORT + 1           PROFILE  dev or release, default dev
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 port=${PORT:-8630}
 executor_port=${EXECUTOR_PORT:-$((port + 1))}
-profile=${PROFILE:-release}
+profile=${PROFILE:-dev}
 mkdir -p "${DATA:-var}"
 data=$(cd "${DATA:-var}" && pwd)
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
