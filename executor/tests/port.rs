@@ -1,5 +1,7 @@
 //! The executor's port from outside: who comes in, what the limits are, who takes over.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use executor::agent::server::{Behind, Server, own_hello};
 use shared::clock::Clock;
 use shared::ids::*;

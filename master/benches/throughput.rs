@@ -4,6 +4,9 @@
 //! `HCNDC_BENCH_INTERFACES` (1): the jobs are shared out among them. Beside the figure stands the
 //! physical limit of the same run: rows per second that the database takes in bulk.
 
+#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
+#[expect(dead_code, reason = "tests look closer than the bench")]
 #[path = "../tests/leader/hosts.rs"]
 mod hosts;
 #[path = "../tests/leader/rig.rs"]

@@ -1,5 +1,7 @@
 //! Chores: what each does, that the scheduler comes to them, and that only a leader does them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use master::db::{Db, migrate, params, sql};
 use master::leader::housekeeping::{Chore, Housekeeping, Keeper, PLAN};
 use master::leader::status::LeaderStatus;

@@ -1,5 +1,7 @@
 //! The leader's lines to real ports of executors, over TLS: they come back, and they are not fooled.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use executor::agent::server::{Behind, Server, own_hello};
 use master::engine::catalog::{Catalog, Host};
 use master::leader::dial::{self, Ask, Caller, Fault, FromLine, Lines, Told};

@@ -1,6 +1,8 @@
 //! The leader's shell on real ports: an embedded database and hosts inside this process, or a real
 //! executor over TLS.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 mod hosts;
 mod real;
 mod rig;
