@@ -10,6 +10,7 @@ mod db;
 mod db_sqlite;
 mod leader;
 mod lease;
+mod logs;
 mod made;
 mod rows;
 mod session;
