@@ -458,15 +458,13 @@ pub fn check_host(catalog: &Catalog, draft: &HostDraft) -> Vec<FieldError> {
 }
 
 fn is_address(address: &str) -> bool {
-    if let Ok(address) = address.parse::<std::net::SocketAddr>() {
-        return address.port() != 0;
-    }
     let Some((host, port)) = address.rsplit_once(':') else { return false };
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-    !host.is_empty()
-        && host.len() <= 253
-        && host.chars().all(plain)
-        && port.parse::<u16>().is_ok_and(|port| port != 0)
+    let named = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(v6) => v6.contains(':') && v6.chars().all(|c| c.is_ascii_hexdigit() || c == ':'),
+        None => !host.is_empty() && host.chars().all(plain),
+    };
+    named && host.len() <= 253 && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 #[cfg(test)]

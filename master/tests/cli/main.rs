@@ -1,5 +1,7 @@
 //! The command line against the real programs: one master, one executor, a temporary folder.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod boot;
 mod outcomes;
 mod rig;

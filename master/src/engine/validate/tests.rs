@@ -267,5 +267,6 @@ fn large_meshes_are_judged_at_once() {
     ladder.jobs[0].spec.after = of(json!([{"job": 99_999}]));
     let cycle = mesh::any_cycle(&catalog).unwrap();
     assert!(cycle.words(&catalog).len() < 2_000);
-    assert!(clock.mono_ms() < 3_000, "{} ms", clock.mono_ms());
+    // Without optimisation, on a busy machine; an exponential search would not end at all.
+    assert!(clock.mono_ms() < 20_000, "{} ms", clock.mono_ms());
 }
