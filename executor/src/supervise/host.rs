@@ -11,7 +11,7 @@ use super::keeper::Keeper;
 use super::record::Recorder;
 use super::socket::Socket;
 use super::spawner::{Birth, Born, Spawner};
-use super::{growth, strays};
+use super::{growth, signals, strays};
 use crate::clock;
 use crate::config::Config;
 use crate::process::cgroup::{self, Groups};
@@ -23,8 +23,7 @@ use crate::spool::scratch::{Ours, Scratch};
 use crate::spool::{Layout, Lock, journal};
 use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 use shared::clock::Clock;
 use shared::ids::{AttemptId, Incarnation, Millis};
 use shared::wire::{Refusal, Start};
@@ -73,7 +72,7 @@ pub(super) struct Supervisor {
 pub fn supervise(config: &Config, cluster: &str) -> anyhow::Result<()> {
     let layout = Layout::make(&config.data)?;
     let lock = layout.lock("supervisor")?;
-    let signals = take_signals()?;
+    let signals = signals::take()?;
     nix::sys::prctl::set_child_subreaper(true).context("becoming the subreaper of the jobs")?;
     raise_files_max();
     let mut supervisor = Supervisor::begin(config, cluster, (layout, lock, signals))?;
@@ -94,7 +93,7 @@ impl Supervisor {
     ) -> anyhow::Result<Supervisor> {
         let host = HostMark::of(&layout.root)?;
         let groups = Groups::find(&config.jobs.cgroup)?;
-        let told_to_stop = || told_to_end(&signals);
+        let told_to_stop = || signals::told_to_end(&signals);
         let grace_ms = config.timing.stray_grace_ms;
         let strays = strays::end_all(host, groups.as_ref(), grace_ms, told_to_stop)?;
         if strays > 0 {
@@ -191,7 +190,7 @@ impl Supervisor {
 
     fn hear_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.read_signal() {
-            if is_end(signal.ssi_signo) && !self.retiring {
+            if signals::is_end(signal.ssi_signo) && !self.retiring {
                 self.retiring = true;
                 // From the next order on.
                 self.disk_at = 0;
@@ -373,25 +372,6 @@ impl Supervisor {
             None => self.core.gone(now, attempt, Usage::default()),
         }
     }
-}
-
-fn take_signals() -> anyhow::Result<SignalFd> {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        set.add(signal);
-    }
-    // Threads that are started from here on inherit it.
-    set.thread_block().context("blocking signals")?;
-    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-    SignalFd::with_flags(&set, flags).context("receiving signals")
-}
-
-fn told_to_end(signals: &SignalFd) -> bool {
-    std::iter::from_fn(|| signals.read_signal().ok().flatten()).any(|s| is_end(s.ssi_signo))
-}
-
-fn is_end(signal: u32) -> bool {
-    [Signal::SIGTERM, Signal::SIGINT].iter().any(|end| (*end as i32).cast_unsigned() == signal)
 }
 
 /// Two open files per attempt that runs.

@@ -15,6 +15,7 @@ pub mod growth;
 mod host;
 pub mod keeper;
 pub mod record;
+pub mod signals;
 pub mod socket;
 pub mod spawner;
 pub mod strays;

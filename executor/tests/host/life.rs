@@ -169,3 +169,30 @@ fn its_memory_stays_small() {
     // A build for tests is larger than what is shipped.
     assert!(kib < 24 * 1024, "{kib} KiB");
 }
+
+#[test]
+fn a_retry_job_ends_when_no_leader_hears_us_any_more() {
+    let mut rig = Rig::with("[timing]\nfence_ms = 1500\nlost_ms = 4000\n");
+    // Without a lease it does not begin; nor does it when it was assigned before there was one.
+    let mut early = rig.plan(&["true"]);
+    early.leased = true;
+    let early = rig.begin(early);
+    rig.watch(0);
+    assert_eq!(rig.state(early), None);
+    rig.watch(0);
+    let mut start = rig.plan(&["sleep", "1000"]);
+    start.leased = true;
+    let leased = rig.begin(start);
+    let other = rig.run(&["sleep", "1000"]);
+    let begun = rig.now_ms();
+    while rig.now_ms() < begun + 2_500 {
+        rig.watch(300);
+    }
+    assert_eq!(rig.state(leased), Some(&State::Running), "as long as it is heard");
+    let silent = rig.now_ms();
+    rig.until("the fence", |rig| rig.status().is_some_and(|status| status.running == 1));
+    assert!(rig.now_ms() - silent < 4_000, "gone before the leader gives it up");
+    rig.watch(0);
+    assert_eq!(rig.state(leased), Some(&State::Ended(Exit::Fenced)));
+    assert_eq!(rig.state(other), Some(&State::Running));
+}
