@@ -8,14 +8,24 @@ mod real;
 mod rig;
 
 use hosts::Hosts;
+use master::db::faulty::{Fault, Faulty};
+use master::db::params;
 use master::leader::dial::{Caller, Dial};
 use master::logs::{self, Logs, on_host::OnHost};
 use master::store;
 use rig::{CLUSTER, Rig, shell};
 use shared::ids::*;
+use shared::spec::JobSpec;
 use shared::wire::Stream;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Forty jobs, one after the other.
+fn chain() -> Vec<(i64, &'static str, JobSpec)> {
+    let before = |id: i64| if id > 1 { vec![id - 1] } else { Vec::new() };
+    let name = |id: i64| -> &'static str { format!("j{id}").leak() };
+    (1..=40).map(|id| (id, name(id), shell(&["true"], &before(id)))).collect()
+}
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -116,15 +126,7 @@ async fn another_leader_goes_on_where_the_first_was_cut_off() {
     let hosts = Hosts::new(CLUSTER, 2, &rig.clock);
     rig.host(1, "h1", 4).await;
     rig.host(2, "h2", 4).await;
-    let chain: Vec<_> = (1..=40)
-        .map(|id| {
-            let after: Vec<i64> = (id > 1).then(|| id - 1).into_iter().collect();
-            (id, format!("j{id}"), shell(&["true"], &after))
-        })
-        .collect();
-    let jobs: Vec<_> =
-        chain.iter().map(|(id, name, spec)| (*id, &name[..], spec.clone())).collect();
-    rig.interface(1, "chain", &jobs).await;
+    rig.interface(1, "chain", &chain()).await;
     let mut first = rig.lead(caller(&hosts));
     first.until(|status| status.leads && status.why.is_empty()).await;
     let execution = rig.run_now(1, "2026-11-20").await;
@@ -136,4 +138,55 @@ async fn another_leader_goes_on_where_the_first_was_cut_off() {
     second.until(|status| status.leads).await;
     assert_eq!(rig.outcome(execution, LONG).await, "succeeded");
     assert_eq!(hosts.spawned(), 40, "each once");
+}
+
+/// Commits whose answers are lost, commits that never arrive, a database that is away: all in the
+/// middle of a run, and nothing is done twice or left out.
+#[tokio::test]
+async fn a_link_that_breaks_at_the_commit_doubles_nothing() {
+    let mut rig = Rig::new().await;
+    let faulty = Faulty::new(rig.db.clone());
+    let hosts = Hosts::new(CLUSTER, 1, &rig.clock);
+    rig.host(1, "h1", 4).await;
+    rig.interface(1, "chain", &chain()).await;
+    let plain = std::mem::replace(&mut rig.db, faulty.db());
+    let mut leading = rig.lead(caller(&hosts));
+    leading.until(|status| status.leads && status.why.is_empty()).await;
+    rig.db = plain;
+    let execution = rig.run_now(1, "2026-11-20").await;
+    for (fault, at) in
+        (0..30).zip([Fault::AnswerLost, Fault::BatchLost, Fault::Away].iter().cycle())
+    {
+        while hosts.spawned() < fault && rig.state_of(execution).await != "succeeded" {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        faulty.inject(*at);
+    }
+    assert_eq!(rig.outcome(execution, LONG).await, "succeeded");
+    assert_eq!(hosts.spawned(), 40, "each once");
+    assert_eq!(leading.status.borrow().epoch, 1);
+}
+
+/// Another server answers: the leader claims anew, every host is in doubt until it has told all.
+#[tokio::test]
+async fn after_a_failover_hosts_are_asked_before_anything_is_placed() {
+    let mut rig = Rig::new().await;
+    let faulty = Faulty::new(rig.db.clone());
+    let hosts = Hosts::new(CLUSTER, 2, &rig.clock);
+    rig.host(1, "h1", 4).await;
+    rig.host(2, "h2", 4).await;
+    rig.interface(1, "chain", &chain()).await;
+    rig.db = faulty.db();
+    let mut leading = rig.lead(caller(&hosts));
+    leading.until(|status| status.leads && status.why.is_empty()).await;
+    let execution = rig.run_now(1, "2026-11-20").await;
+    while hosts.spawned() < 5 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    faulty.fail_over("another server");
+    leading.until(|status| status.leads && status.epoch == 2).await;
+    assert_eq!(rig.outcome(execution, LONG).await, "succeeded");
+    assert_eq!(hosts.spawned(), 40, "each once");
+    let doubts = rig.db.query("SELECT host_id FROM host_doubt", params![]).await.unwrap();
+    assert!(doubts.is_empty(), "both have told all they know");
 }
