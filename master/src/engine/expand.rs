@@ -103,7 +103,7 @@ impl World {
                     let generation = before.map_or(0, |(_, generation)| generation + 1);
                     let id = RunId::of(interface, period, generation);
                     plan.jobs_to_run +=
-                        self.expand(now, id, (interface, period, generation), start, &runs);
+                        self.expand(id, (interface, period, generation), start, &runs);
                     plan.runs_made += 1;
                     made.push(id);
                     id
@@ -138,12 +138,12 @@ impl World {
     /// unless it is coarser; for what is outside, for any success.
     fn expand(
         &mut self,
-        now: Now,
         id: RunId,
         (interface, period, generation): (InterfaceId, Period, u32),
         start: &Start,
         siblings: &BTreeMap<(InterfaceId, Period), RunId>,
     ) -> u32 {
+        let Some(now) = self.now else { return 0 };
         let Some(shape) = self.mesh.current(&self.catalog, interface) else { return 0 };
         let waits = self.run_waits(&shape, period, siblings);
         let waits = self.unmet(waits);

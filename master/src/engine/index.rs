@@ -3,6 +3,7 @@
 
 use super::dag::{Edges, Shape, holds, is_failure};
 use super::rows::*;
+use super::run::is_waiting;
 use super::wait::Waiter;
 use super::world::{Step, World};
 use shared::ids::*;
@@ -124,7 +125,7 @@ impl World {
         let jobs: Vec<JobRunId> = self
             .table
             .jobs_of(id)
-            .filter(|(_, job)| matches!(job.phase, Phase::Waiting | Phase::Queued))
+            .filter(|(_, job)| is_waiting(job.phase))
             .map(|(id, _)| id)
             .collect();
         for job in jobs {
@@ -138,9 +139,13 @@ impl World {
         let open = |job: &&JobRun| !matches!(job.phase, Phase::Done(_));
         let (was, is) = (old.filter(open), new.filter(open));
         self.index_waits(Waiter::Job(id), was.map(|job| &job.waits), is.map(|job| &job.waits));
-        let begins = |job: &&JobRun| matches!(job.phase, Phase::Waiting | Phase::Queued);
-        let date = |job: Option<&JobRun>| job.filter(begins).map_or(0, |job| job.not_before);
-        self.times.job(id, date(old), date(new));
+        // One that is queued was ripe for the leader before us; we have yet to learn the date.
+        let date = |job: Option<&JobRun>| {
+            job.filter(|job| is_waiting(job.phase)).map_or(0, |job| job.not_before)
+        };
+        let past = |date: Millis| self.now.is_some_and(|now| date <= now.date);
+        let next = if past(date(new)) { 0 } else { date(new) };
+        self.times.job(id, date(old), next);
         self.index_place(id, old, new);
         let phase = |job: Option<&JobRun>| job.map(|job| job.phase);
         let mut children: Vec<JobRunId> = Vec::new();
@@ -193,7 +198,7 @@ impl World {
         let (Some(job), Some(run)) = (self.job(id), self.run(id.run)) else { return false };
         let Some(live) = self.lives.get(&id.run) else { return false };
         let Some(&at) = live.shape.at.get(&id.job) else { return false };
-        matches!(job.phase, Phase::Waiting | Phase::Queued)
+        is_waiting(job.phase)
             && job.waits.is_empty()
             && run.waits.is_empty()
             && !run.paused

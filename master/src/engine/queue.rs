@@ -65,10 +65,6 @@ impl Queue {
         self.at.keys().copied()
     }
 
-    pub(crate) fn contains(&self, id: JobRunId) -> bool {
-        self.at.contains_key(&id)
-    }
-
     fn class(&mut self, key: ClassKey) -> usize {
         if let Some(&class) = self.ids.get(&key) {
             return class;

@@ -113,11 +113,6 @@ impl Slices {
     pub(crate) fn latest(&self, id: SliceId) -> Option<RunId> {
         self.all.get(&id)?.runs.values().next_back().copied()
     }
-
-    /// How many slices are resident.
-    pub(crate) fn count(&self) -> usize {
-        self.all.len()
-    }
 }
 
 impl World {

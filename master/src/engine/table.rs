@@ -85,6 +85,9 @@ impl Table {
         match (key, row) {
             (Key::JobRun(id), Some(Row::JobRun(row))) => self.jobs.get(&id) == Some(row),
             (Key::Run(id), Some(Row::Run(row))) => self.runs.get(&id) == Some(row),
+            (Key::JobRun(id), None) => !self.jobs.contains_key(&id),
+            (Key::Attempt(id), None) => !self.attempts.contains_key(&id),
+            (Key::Run(id), None) => !self.runs.contains_key(&id),
             _ => self.get(key).as_ref() == row,
         }
     }

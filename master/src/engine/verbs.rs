@@ -32,11 +32,6 @@ impl World {
         }
     }
 
-    /// How many commands wait for their history.
-    pub(crate) fn commands_waiting(&self) -> usize {
-        self.inbox.len()
-    }
-
     fn obey(&mut self, now: Now, id: CommandId, command: &Command) {
         self.work();
         let mark = self.mark();
@@ -136,7 +131,8 @@ impl World {
             Verb::ResumeExecution { execution } => {
                 self.has_execution(*execution) && {
                     let runs = self.own_runs(*execution).unwrap_or_default();
-                    runs.into_iter().fold(true, |all, run| self.has_past(run) && all)
+                    let missing = runs.into_iter().filter(|run| !self.has_past(*run));
+                    missing.count() == 0
                 }
             }
             Verb::PauseDispatch { .. } | Verb::ResumeDispatch { .. } | Verb::Retire { .. } => true,
@@ -157,6 +153,11 @@ impl World {
         has
     }
 
+    /// Asks for all that are missing, not only for the first.
+    fn have_runs(&mut self, runs: &[RunId]) -> bool {
+        runs.iter().filter(|run| !self.has_run(**run)).count() == 0
+    }
+
     fn has_execution(&mut self, id: ExecutionId) -> bool {
         let ask = Ask::Execution(id);
         let Some(row) = self.table.executions.get(&id) else {
@@ -167,7 +168,7 @@ impl World {
             return false;
         };
         let runs = row.runs.clone();
-        runs.into_iter().fold(true, |all, run| self.has_run(run) && all)
+        self.have_runs(&runs)
     }
 
     /// The run, the other generations of it, what it waits for, and the execution that made it.
@@ -187,7 +188,7 @@ impl World {
         if !known {
             self.due.load.insert(Ask::Slice(slice.0, slice.1));
         }
-        let parents = parents.into_iter().fold(true, |all, run| self.has_run(run) && all);
+        let parents = self.have_runs(&parents);
         let version = self.has_version(slice.0, version);
         self.has_execution(execution) && parents && known && version
     }
@@ -269,8 +270,12 @@ impl World {
         let again = |phase| matches!(phase, Phase::Done(verdict) if verdict != Verdict::Succeeded);
         let jobs = self.table.jobs_of(id).filter(|(_, job)| again(job.phase));
         let jobs: Vec<JobRunId> = jobs.map(|(id, _)| id).collect();
+        let skipped = |id: &JobRunId| {
+            self.job(*id).is_some_and(|job| job.phase == Phase::Done(Verdict::Skipped))
+        };
+        let any = !jobs.iter().all(skipped);
         let Some(run) = self.run(id) else { return Err(format!("there is no run {id}")) };
-        if run.state == RunState::Succeeded || (run.state.is_live() && jobs.is_empty()) {
+        if run.state == RunState::Succeeded || (run.state.is_live() && !any) {
             return Err(format!(
                 "nothing of {} has failed or was stopped",
                 self.describe(Target::Run(id))

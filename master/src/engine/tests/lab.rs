@@ -258,8 +258,8 @@ impl Lab {
         lab
     }
 
-    /// Another leader, from the rows that are stored: what a `Load` of the store gives.
-    pub(super) fn reload(&mut self) {
+    /// A world from the rows that are stored: what a `Load` of the store gives. It knows the date.
+    pub(super) fn loaded(&self) -> (World, Vec<Change>) {
         let live: BTreeSet<RunId> = self.live_rows();
         let rows: Vec<(Key, Row)> = self
             .db
@@ -283,7 +283,16 @@ impl Lab {
             sabotage: None,
             fleet: Fleet::new(self.now.tick),
         };
-        self.world = World::load(setup, rows);
+        let mut world = World::load(setup, rows);
+        let asked = world.apply(self.now, Event::Stored(0));
+        (world, asked)
+    }
+
+    /// Another leader.
+    pub(super) fn reload(&mut self) {
+        let (world, changes) = self.loaded();
+        self.world = world;
+        self.store(&changes);
         for host in self.catalog.hosts.keys().copied().collect::<Vec<_>>() {
             if !self.silent.contains(&host) {
                 let running = self.running.get(&host).into_iter().flatten();
@@ -308,16 +317,28 @@ impl Lab {
     /// Applies and stores.
     pub(super) fn apply(&mut self, event: Event) -> Vec<Change> {
         let changes = self.world.apply(self.now, event);
-        for (key, row) in &changes {
+        self.store(&changes);
+        super::definition::check(self);
+        changes
+    }
+
+    fn store(&mut self, changes: &[Change]) {
+        for (key, row) in changes {
             match row {
                 Some(row) => _ = self.db.insert(*key, row.clone()),
                 None => _ = self.db.remove(key),
             }
         }
-        changes
     }
 
-    pub(super) fn answer(&mut self, host: HostId, full: bool, listed: Vec<Report>) {
+    pub(super) fn answer(&mut self, host: HostId, full: bool, mut listed: Vec<Report>) {
+        // A leader that has heard nothing of it asks for all.
+        let first = self.world.fleet.hosts.get(&host).is_none_or(|seen| seen.answer.is_none());
+        if first && !full {
+            let running = self.running.get(&host).into_iter().flatten();
+            listed.extend(running.map(|id| report(*id, State::Running)));
+        }
+        let full = full || first;
         let first = Answer { incarnation: Incarnation(host.0.unsigned_abs().into()), seq: 0 };
         let answer = self.seq.entry(host).or_insert(first);
         answer.seq += 1;
