@@ -302,3 +302,40 @@ mod serde_bytes_vec {
         from.deserialize_byte_buf(Bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{JobId, RunId};
+
+    /// Whatever numbers it holds: an answer that no frame holds would be refused for ever.
+    #[test]
+    fn the_longest_list_fits_a_frame() {
+        let report = |number| Report {
+            attempt: AttemptId {
+                run: RunId(i64::MAX),
+                job: JobId(i64::MAX),
+                number,
+                reign: i64::MAX,
+            },
+            state: State::Refused(Refusal::CannotStart("x".repeat(60))),
+            started_ms: Some(i64::MAX),
+            ended_ms: Some(i64::MAX),
+            out_bytes: u64::MAX,
+            err_bytes: u64::MAX,
+            rss_max_kib: Some(u64::MAX),
+            cpu_ms: Some(u64::MAX),
+        };
+        let count = u32::try_from(LISTED_MAX).unwrap();
+        let answer = WatchAnswer {
+            answer: Answer { incarnation: Incarnation(u128::MAX), seq: u64::MAX },
+            full: true,
+            listed: (0..count).map(|number| report(u32::MAX - number)).collect(),
+            more: true,
+            wall_ms: i64::MAX,
+            facts: Some(HostFacts::default()),
+        };
+        let size = crate::codec::encode(&answer).unwrap().len();
+        assert!(size + 8 * 1024 <= FRAME_MAX, "{size} of {FRAME_MAX}");
+    }
+}

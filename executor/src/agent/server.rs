@@ -8,10 +8,7 @@ use shared::clock::Clock;
 use shared::ids::Millis;
 use shared::rpc::Executor;
 use shared::tls::Acceptor;
-use shared::wire::{
-    Call, FRAME_MAX, Hello, HostFacts, LogPart, LogQuery, OrderCall, PROTOCOL, Refused,
-    WatchAnswer, WatchCall,
-};
+use shared::wire::*;
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +32,8 @@ const LOG_PART_MAX: u32 = 128 * 1024;
 const MARKS_MAX: usize = 1_000;
 /// Of a frame, for what stands around an answer.
 const WRAPPING_MAX: usize = 4 * 1024;
+/// Bytes of words about one attempt, when all at length do not fit (`wire` proves that these do).
+const WORDS_MAX: usize = 60;
 
 /// What stands behind the port: the supervisor, the spool and the facts of this host.
 pub trait Behind: Clone + Send + Sync + 'static {
@@ -243,8 +242,7 @@ impl<B: Behind> Executor for Service<B> {
             answer = self.server.behind.watch(call) => answer?,
             () = self.turn.lost(epoch) => return Err(Refused::Superseded),
         };
-        fits_a_frame(&answer)?;
-        Ok(answer)
+        fitted(answer)
     }
 
     async fn read_log(self, _: Context, query: LogQuery) -> Result<Option<LogPart>, Refused> {
@@ -266,15 +264,29 @@ impl<B: Behind> Executor for Service<B> {
     }
 }
 
-/// An answer that is too large would end the connection, and the next one would be as large.
-fn fits_a_frame(answer: &WatchAnswer) -> Result<(), Refused> {
-    let size = shared::codec::encode(answer).map_or(usize::MAX, |bytes| bytes.len());
-    if size + WRAPPING_MAX <= FRAME_MAX {
-        return Ok(());
+/// An answer that is too large would end the connection, and the next one would be as large. Only
+/// words can make it so: a thousand attempts whose program is not there, each told at length.
+fn fitted(mut answer: WatchAnswer) -> Result<WatchAnswer, Refused> {
+    if size(&answer) <= FRAME_MAX - WRAPPING_MAX {
+        return Ok(answer);
     }
-    let listed = answer.listed.len();
-    tracing::error!("an answer of {size} bytes with {listed} attempts does not fit a frame");
-    Err(Refused::Supervisor(format!("its answer of {size} bytes does not fit a frame")))
+    for report in &mut answer.listed {
+        if let State::Refused(Refusal::CannotStart(words)) = &mut report.state {
+            words.truncate(words.floor_char_boundary(WORDS_MAX));
+        }
+    }
+    match size(&answer) {
+        size if size <= FRAME_MAX - WRAPPING_MAX => Ok(answer),
+        size => {
+            let listed = answer.listed.len();
+            tracing::error!("an answer of {size} bytes with {listed} attempts fits no frame");
+            Err(Refused::Supervisor(format!("its answer of {size} bytes fits no frame")))
+        }
+    }
+}
+
+fn size(answer: &WatchAnswer) -> usize {
+    shared::codec::encode(answer).map_or(usize::MAX, |bytes| bytes.len())
 }
 
 /// Who could not come in, and why: each told once in a while, so that a scan does not fill the log.
