@@ -151,6 +151,7 @@ pub fn word(state: RunState) -> &'static str {
     }
 }
 
-fn counts_for(execution: &Execution, run: &Run) -> bool {
+/// Whether the execution goes on for as long as this run does.
+pub(crate) fn counts_for(execution: &Execution, run: &Run) -> bool {
     run.period.granularity() <= execution.period.granularity()
 }

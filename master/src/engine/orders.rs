@@ -167,7 +167,10 @@ impl World {
             }
             // All live runs are resident: this one has ended. But the run of an orphan may have been
             // lost with it, and be made again.
-            None => self.run(id.run).is_none() && !self.orphans.contains(&attempt),
+            None => match self.run(id.run) {
+                Some(run) => !run.state.is_live(),
+                None => !self.orphans.contains(&attempt),
+            },
         }
     }
 

@@ -3,6 +3,7 @@
 //! Commands are obeyed in the order of their ids. One whose history is not resident waits for it,
 //! and those after it wait too.
 
+use super::execution::counts_for;
 use super::expand::Start;
 use super::rows::*;
 use super::run::is_waiting;
@@ -337,7 +338,10 @@ impl World {
         let execution = run.execution;
         let run = Run { state, waits, wait_until, ended: None, ..run };
         self.put(Key::Run(id), Row::Run(run));
-        let row = self.table.executions.get(&execution).filter(|row| !row.state.is_live());
+        let run = self.run(id);
+        let row = self.table.executions.get(&execution).filter(|row| {
+            !row.state.is_live() && run.is_some_and(|run| counts_for(row, run))
+        });
         if let Some(row) = row.cloned() {
             let row = Execution { state: RunState::Running, ended: None, ..row };
             self.put(Key::Execution(execution), Row::Execution(row));

@@ -355,7 +355,7 @@ impl Cluster {
             if landed
                 && self.rng.one_in(20)
                 && let Err(what) =
-                    crate::ending::same_as_stored(&node.master, &self.db, self.sabotage)
+                    crate::ending::same_as_stored(&node.master, (now, &self.db), self.sabotage)
             {
                 self.oracle.fail(what);
             }
