@@ -120,7 +120,7 @@ impl World {
                 job.not_before = self.date() + delay_ms(policy.backoff, job.number);
                 job.reason = format!("attempt {} of {}: {why}", job.number, job.allowed);
                 self.put(Key::JobRun(id), Row::JobRun(job));
-                return;
+                return self.fail_if_doomed(id, why);
             }
             _ => {}
         }
@@ -142,6 +142,15 @@ impl World {
             self.put(Key::Attempt(attempt), Row::Attempt(row));
         }
         self.finish(id, Verdict::Failed, reason);
+    }
+
+    /// While it ran, what it came after was decided otherwise by a person: there is no next attempt.
+    fn fail_if_doomed(&mut self, id: JobRunId, why: String) {
+        let Some(live) = self.lives.get(&id.run) else { return };
+        let Some(&at) = live.shape.at.get(&id.job) else { return };
+        if live.shape.is_doomed(at, live.edges[at]) {
+            self.finish(id, Verdict::Failed, why);
+        }
     }
 
     fn is_success(&self, id: JobRunId, end: &End) -> bool {

@@ -383,7 +383,9 @@ impl Oracle {
     }
 
     fn resume(&mut self, run: RunId) {
-        let Some(told) = self.runs.get(&run) else { return };
+        // Instead of a run that has ended badly any success counts from now on.
+        let Some(told) = self.runs.get_mut(&run) else { return };
+        told.exact.clear();
         let Some(interface) = self.versions.get(&(told.interface, told.version)) else { return };
         self.resumed.extend(interface.jobs.iter().map(|job| JobRunId { run, job: job.id }));
     }
