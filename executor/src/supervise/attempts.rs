@@ -96,6 +96,7 @@ pub struct Attempts {
     life: Life,
     book: Book,
     refusing: Option<Refusal>,
+    listed_max: usize,
     todo: Vec<Do>,
 }
 
@@ -129,7 +130,7 @@ impl Attempts {
             };
             book.put(Record { phase, changed: life.seq, settled: now.mono, ..record });
         }
-        Attempts { setup, life, book, refusing: None, todo: Vec::new() }
+        Attempts { setup, life, book, refusing: None, listed_max: LISTED_MAX, todo: Vec::new() }
     }
 
     pub fn save(&self) -> Saved {
@@ -143,6 +144,7 @@ impl Attempts {
             life: saved.life,
             book: Book::default(),
             refusing: None,
+            listed_max: LISTED_MAX,
             todo: Vec::new(),
         };
         for record in saved.records {
@@ -190,6 +192,11 @@ impl Attempts {
     /// Why starts are refused now, if they are.
     pub fn refuse_starts(&mut self, why: Option<Refusal>) {
         self.refusing = why;
+    }
+
+    /// So many attempts in one answer, instead of [`LISTED_MAX`]: the rest comes with the next ones.
+    pub fn list_at_most(&mut self, count: usize) {
+        self.listed_max = count.clamp(1, LISTED_MAX);
     }
 
     // ---- time ----
@@ -297,12 +304,12 @@ impl Attempts {
         let live_only = self.has(Sabotage::ListLiveOnly) && after.is_none();
         let news = self.book.since(after.unwrap_or(0));
         let news = news.filter(|record| !live_only || !record.is_settled());
-        let mut news: Vec<&Record> = news.take(LISTED_MAX + 1).collect();
+        let mut news: Vec<&Record> = news.take(self.listed_max + 1).collect();
         if news.is_empty() && after.is_some() && !give {
             return Ok(None);
         }
-        let more = news.len() > LISTED_MAX;
-        news.truncate(LISTED_MAX);
+        let more = news.len() > self.listed_max;
+        news.truncate(self.listed_max);
         let last = news.last().map_or(0, |record| record.changed);
         let listed: Vec<Report> = news.into_iter().map(Record::report).collect();
         // What is cut short answers as if it had been given when its last line was true. The lease

@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub const CLUSTER: &str = "sim";
 
+/// Attempts in one answer: few, so that lists are cut.
+const LISTED: usize = 3;
+
 /// A call to a host, and whom to answer: the master, its life, the number of the call.
 pub type From = (usize, i64, u64);
 
@@ -116,7 +119,8 @@ impl Host {
         let counted = self.has(Sabotage::CountedIncarnation);
         let incarnation = Incarnation(if counted { self.lives } else { random });
         let journal = self.journal.iter().map(|(_, entry)| entry.clone());
-        let agent = Attempts::boot(self.setup(), journal, (incarnation, alive), now);
+        let mut agent = Attempts::boot(self.setup(), journal, (incarnation, alive), now);
+        agent.list_at_most(LISTED);
         self.journal = agent.snapshot().map(|entry| (i64::MIN, entry)).collect();
         self.agent = Some(agent);
     }
@@ -300,7 +304,9 @@ impl Host {
         let Some(agent) = self.agent.take() else { return };
         let saved = serde_json::to_vec(&agent.save()).expect("it is plain data");
         let saved = serde_json::from_slice(&saved).expect("we wrote it");
-        self.agent = Some(Attempts::restore(self.setup(), saved));
+        let mut agent = Attempts::restore(self.setup(), saved);
+        agent.list_at_most(LISTED);
+        self.agent = Some(agent);
     }
 
     /// Tells the core who has ended.

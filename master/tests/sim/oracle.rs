@@ -26,12 +26,13 @@ pub struct Process {
 
 /// What is known of one run for ever, whatever becomes of its rows.
 struct Told {
-    interface: InterfaceId,
-    version: i64,
+    /// As it was when the run was made: after a failover its number may be another's.
+    interface: Arc<Interface>,
     period: Period,
     /// Runs that it waited for when it was made.
     exact: BTreeSet<RunId>,
     succeeded: bool,
+    ended: bool,
     /// A failover has lost it; it may be made anew, and otherwise.
     lost: bool,
 }
@@ -217,7 +218,7 @@ impl Oracle {
 
     fn definition(&self, id: JobRunId) -> Option<(Arc<Interface>, Job)> {
         let run = self.runs.get(&id.run)?;
-        let interface = self.versions.get(&(run.interface, run.version))?.clone();
+        let interface = run.interface.clone();
         let job = interface.jobs.iter().find(|job| job.id == id.job)?.clone();
         Some((interface, job))
     }
@@ -383,10 +384,8 @@ impl Oracle {
     }
 
     fn resume(&mut self, run: RunId) {
-        // Instead of a run that has ended badly any success counts from now on.
-        let Some(told) = self.runs.get_mut(&run) else { return };
-        told.exact.clear();
-        let Some(interface) = self.versions.get(&(told.interface, told.version)) else { return };
+        let Some(told) = self.runs.get(&run) else { return };
+        let interface = told.interface.clone();
         self.resumed.extend(interface.jobs.iter().map(|job| JobRunId { run, job: job.id }));
     }
 
@@ -426,17 +425,25 @@ impl Oracle {
             Target::Run(run) => Some(*run),
             _ => None,
         });
-        let (interface, version, period) = (run.interface, run.version, run.period);
+        let Some(interface) = self.versions.get(&(run.interface, run.version)).cloned() else {
+            return self.fail(format!("{id:?} is of a version that never was"));
+        };
         let new = Told {
             interface,
-            version,
-            period,
+            period: run.period,
             exact: exact.collect(),
             succeeded: run.state == RunState::Succeeded,
+            ended: !run.state.is_live(),
             lost: false,
         };
         match self.runs.get_mut(&id).filter(|told| !told.lost) {
-            Some(told) => told.succeeded |= new.succeeded,
+            Some(told) => {
+                told.succeeded |= new.succeeded;
+                // One that goes on after its end no longer waits for runs that ended badly.
+                if std::mem::replace(&mut told.ended, new.ended) && !new.ended {
+                    told.exact = new.exact;
+                }
+            }
             None => {
                 let before = self.runs.get(&id).is_some_and(|told| told.succeeded);
                 let succeeded = new.succeeded || before;
@@ -448,7 +455,7 @@ impl Oracle {
     /// Every job succeeded, or failed and something was there to take it up, or was not needed.
     fn check_success(&mut self, id: RunId) {
         let told = &self.runs[&id];
-        let interface = self.versions[&(told.interface, told.version)].clone();
+        let interface = told.interface.clone();
         for job in &interface.jobs {
             let job_run = JobRunId { run: id, job: job.id };
             let handled = interface.jobs.iter().any(|other| {
