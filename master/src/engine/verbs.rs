@@ -339,9 +339,11 @@ impl World {
         let run = Run { state, waits, wait_until, ended: None, ..run };
         self.put(Key::Run(id), Row::Run(run));
         let run = self.run(id);
-        let row = self.table.executions.get(&execution).filter(|row| {
-            !row.state.is_live() && run.is_some_and(|run| counts_for(row, run))
-        });
+        let row = self
+            .table
+            .executions
+            .get(&execution)
+            .filter(|row| !row.state.is_live() && run.is_some_and(|run| counts_for(row, run)));
         if let Some(row) = row.cloned() {
             let row = Execution { state: RunState::Running, ended: None, ..row };
             self.put(Key::Execution(execution), Row::Execution(row));
