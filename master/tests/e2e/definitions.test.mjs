@@ -1,0 +1,192 @@
+// What a person does with definitions: makes an interface, a job, a dispatch and a host; finds,
+// filters, edits, pauses, deletes; with the mouse and with the keyboard. Against real processes.
+
+import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { closeBrowser, open, start, until } from './world.mjs';
+
+let world;
+const idOf = async (kind, name) => JSON.parse(await world.ask(`/api/v1/${kind}?name=${name}`)).items[0].id;
+before(async () => { world = await start(); });
+after(async () => { await closeBrowser(); await world?.stop(); });
+
+test('an interface, a job and a dispatch are made by their forms; what is typed is previewed', async () => {
+  const page = await open(world);
+  page.expects(/status of 422/);
+  await page.goto(`${world.base}/interface/`);
+  await page.click('text=New interface');
+  await page.fill('#f-name', 'made_by_hand');
+  await page.fill('#f-wait_timeout_s', 'soon');
+  await page.click('text=+ Parent');
+  await page.selectOption('select[name="parents[0].interface"]', String(await idOf('interfaces', 'flights_load')));
+  await page.selectOption('select[name="parents[0].map"]', 'previous');
+  await page.fill('input[name="parents[0].n"]', '2');
+  await page.click('button[type=submit]:has-text("Save")');
+  await page.waitForSelector('.field.bad .wrong:has-text("24h")');
+  assert.equal(await page.inputValue('#f-name'), 'made_by_hand', 'what was typed is still there');
+  assert.equal(await page.inputValue('input[name="parents[0].n"]'), '2');
+  await page.picture('interface-form-error');
+  await page.fill('#f-wait_timeout_s', '2h');
+  await page.click('button[type=submit]:has-text("Save")');
+  await page.waitForURL(/\/interface\/\d+\/$/);
+  await page.waitForSelector('text=the 2 before ours');
+
+  await page.click('text=New job');
+  await page.fill('#f-name', 'greet');
+  await page.fill('[name="fields.program"]', 'echo');
+  await page.fill('[name="fields.args"]', '${date}\na b');
+  await page.waitForSelector('#preview pre:has-text("echo")');
+  await until('the command follows what is typed', async () => /'a b'|"a b"/.test(await page.textContent('#preview')));
+  await page.click('text=+ Job of another interface');
+  await page.fill('.row .pick input', 'airlines');
+  await page.click('.pick-list [role=option]:has-text("airlines")');
+  await page.picture('job-form');
+  await page.click('button[type=submit]:has-text("Save")');
+  await page.waitForURL(/\/job\/\d+\/$/);
+  await page.waitForSelector('.facts a:has-text("airlines")');
+
+  await page.goto(`${world.base}/dispatch/add/`);
+  await page.selectOption('select[name="interface"]', { label: await page.textContent('select[name="interface"] option:has-text("made_by_hand")') });
+  await page.fill('#f-name', 'by_hand_daily');
+  await page.fill('#f-cron', '15 6 * * MON-FRI');
+  await until('ten firings', async () => (await page.locator('#preview .firings li').count()) === 10);
+  await until('the editor follows the text', async () => (await page.inputValue('#cron-editor [data-cell=to]').catch(() => '')) === '5');
+  await page.selectOption('#cron-editor > div:nth-child(2) select', 'step');
+  assert.match(await page.inputValue('#f-cron'), /^15 \*\/5 \* \* 1-5$/, 'the text follows the editor');
+  await page.fill('#f-cron', '15 6 * * nonsense');
+  await page.waitForSelector('#preview .notice.warn');
+  await page.fill('#f-cron', '15 6 * * MON-FRI');
+  await until('ten firings again', async () => (await page.locator('#preview .firings li').count()) === 10);
+  await page.picture('dispatch-form');
+  await page.click('button[type=submit]:has-text("Save")');
+  await page.waitForURL(/\/dispatch\/\d+\/$/);
+  assert.equal(await page.locator('.firings li').count(), 10);
+  page.check();
+  await page.close_all();
+});
+
+test('leaving with changes asks, and a stale form shows both', async () => {
+  const [page, other] = [await open(world), await open(world)];
+  const id = await idOf('interfaces', 'flights_report');
+  for (const one of [page, other]) {
+    await one.goto(`${world.base}/interface/${id}/edit/`);
+    await one.waitForSelector('#f-description');
+  }
+  await page.fill('#f-description', 'typed here');
+  let asked = 0;
+  page.on('dialog', (dialog) => { asked++; dialog.dismiss(); });
+  await page.click('.tree a[href="/job/"]').catch(() => {});
+  await until('it asks', async () => asked > 0);
+  assert.match(page.url(), /edit/);
+  await other.fill('#f-description', 'typed there');
+  await other.click('button[type=submit]:has-text("Save")');
+  await other.waitForURL(/\/interface\/\d+\/$/);
+  await page.click('button[type=submit]:has-text("Save")');
+  await page.waitForSelector('ins:has-text("typed there")');
+  assert.equal(await page.inputValue('#f-description'), 'typed here');
+  await page.picture('interface-form-stale');
+  await page.click('button[type=submit]:has-text("Save")');
+  await page.waitForURL(/\/interface\/\d+\/$/);
+  await page.waitForSelector('dd:has-text("typed here")');
+  page.check();
+  await page.close_all();
+  await other.close_all();
+});
+
+test('lists by keyboard, the bulk bar, search, and the address that remembers a filter', async () => {
+  const page = await open(world);
+  await page.goto(`${world.base}/job/`);
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.waitForSelector('tr.here');
+  await page.keyboard.press('x');
+  await page.waitForSelector('.bulk:visible >> text=1 selected');
+  await page.click('.bulk button[value=freeze]');
+  await page.waitForSelector('dialog[open] >> text=Freezes 1 jobs');
+  await page.picture('jobs-bulk');
+  await page.click('dialog[open] .layui-btn:not(.layui-btn-primary)');
+  await page.waitForSelector('.state.s-frozen');
+  await page.selectOption('select[name=status]', 'frozen');
+  await page.waitForURL(/status=frozen/);
+  assert.equal(await page.locator('tbody tr').count(), 1);
+  await page.goBack();
+  await page.keyboard.press('/');
+  await page.keyboard.type('flights_re');
+  await page.waitForSelector('.found a:has-text("flights_report")');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/interface\/\d+\/$/);
+  await page.keyboard.press('g');
+  await page.keyboard.press('d');
+  await page.waitForURL(/\/dispatch\/$/);
+  await page.keyboard.press('?');
+  await page.waitForSelector('#keys-list[open]');
+  await page.keyboard.press('Escape');
+  page.check();
+  await page.close_all();
+});
+
+test('a dispatch is paused and resumed by the leader; run now says what it would start', async () => {
+  const page = await open(world);
+  await page.goto(`${world.base}/dispatch/${await idOf('dispatches', 'flights_daily')}/`);
+  await page.click('button:has-text("Pause")');
+  await page.click('.plan-buttons .layui-btn:last-child');
+  await page.waitForSelector('h1 .s-paused');
+  await page.waitForSelector('text=It is paused');
+  await page.click('button:has-text("Resume")');
+  await page.click('.plan-buttons .layui-btn:last-child');
+  await page.waitForSelector('h1 .s-active');
+  await page.click('button:has-text("Run now")');
+  await page.fill('dialog[open] input[name=period]', '2026-11-05');
+  await page.press('dialog[open] input[name=period]', 'Tab');
+  await page.waitForSelector('dialog[open] .notice:has-text("new runs")');
+  await page.picture('dispatch-run-now');
+  await page.click('dialog[open] button[type=submit]');
+  await page.waitForURL(/\/execute\/flow\/detail\//);
+  page.check();
+  await page.close_all();
+});
+
+test('a host is tested, drained and taken back; home tells how things stand', async () => {
+  const page = await open(world);
+  await page.goto(`${world.base}/base/exec/host/`);
+  await until('the host is up', async () => { await page.reload(); return page.$('.state.s-up'); });
+  await page.picture('hosts');
+  await page.click('a.main:has-text("local")');
+  await page.click('button:has-text("Test")');
+  await page.waitForSelector('#probe .notice.good');
+  await page.picture('host-test');
+  await page.click('button:has-text("Drain")');
+  await page.click('dialog[open] .layui-btn:not(.layui-btn-primary)');
+  await page.waitForSelector('h1 .s-draining');
+  await page.click('button:has-text("Take work again")');
+  await page.waitForSelector('h1 .s-up');
+  await page.goto(`${world.base}/base/exec/host/add/`);
+  await page.fill('#f-address', '127.0.0.1:1');
+  await page.click('button:has-text("Test")');
+  await page.waitForSelector('#probe .notice.bad');
+  page.check();
+  await page.close_all();
+});
+
+test('every page in both languages and themes, on a desk and on a phone: nothing spills', async () => {
+  const interface_ = `/interface/${await idOf('interfaces', 'flights_aggregate')}/`;
+  const job = `/job/${await idOf('jobs', 'report')}/`;
+  const dispatch = `/dispatch/${await idOf('dispatches', 'flights_daily')}/`;
+  const host = `/base/exec/host/${await idOf('hosts', 'local')}/`;
+  const paths = ['/', '/interface/', interface_, `${interface_}?tab=graph`, `${interface_}?tab=versions`, `${interface_}edit/`, '/job/', job, `${job}edit/`,
+    '/dispatch/', dispatch, `${dispatch}edit/`, '/base/exec/host/', host, '/account/'];
+  const looks = [['light', {}], ['dark-zh', { dark: true, lang: 'zh' }], ['phone-zh', { phone: true, lang: 'zh' }]];
+  for (const [look, how] of looks) {
+    const page = await open(world, how);
+    for (const path of paths) {
+      await page.goto(world.base + path);
+      if (path.includes('graph')) await page.waitForSelector('canvas.mesh-canvas');
+      const spills = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1);
+      assert.ok(!spills, `${path} is wider than the screen (${look})`);
+      const name = path.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'home';
+      await page.picture(`definitions-${name}-${look}`);
+    }
+    page.check();
+    await page.close_all();
+  }
+});
