@@ -123,7 +123,7 @@ export function viewLog(host, attempt, options = {}) {
   function say(answer) {
     const size = answer.len.out + answer.len.err;
     const before = begin && begin !== '0-0' ? t('{size} before', { size: bytes(begin.split('-').map(Number).reduce((a, b) => a + b)) }) : '';
-    note.textContent = [bytes(size), before, ended ? t('ended') : t('still running'),
+    note.textContent = [bytes(size), before, answer.finished ? t('ended') : t('still running'),
       ...answer.holes.map((hole) => t('{size} in the middle were cut out by the output quota', { size: bytes(hole.until - hole.from) }))].filter(Boolean).join(' · ');
   }
   async function start(way) {
@@ -248,7 +248,7 @@ export function viewLog(host, attempt, options = {}) {
         el('span', { class: 'log-time' }, one.at_ms ? clock(one.at_ms) : ''), el('span', { class: 'log-text' }, ...coloured(one.text))));
       if (!from) found.replaceChildren(); else found.lastElementChild?.remove();
       const total = found.querySelectorAll('.log-match').length + list.length;
-      found.append(...list, el('p', { class: 'muted' }, t('{n} lines found', { n: total }), ' ', answer.next && button(t('search on'), () => search(answer.next), { class: 'layui-btn-xs layui-btn-primary' })));
+      found.append(...list, el('p', { class: 'muted' }, total === 1 ? t('1 line found') : t('{n} lines found', { n: total }), ' ', answer.next && button(t('search on'), () => search(answer.next), { class: 'layui-btn-xs layui-btn-primary' })));
     } catch (problem) { found.replaceChildren(el('p', { class: 'field-error' }, problem.fields?.[0]?.message || problem.message)); }
   }
   async function cause() {

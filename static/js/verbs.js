@@ -10,7 +10,7 @@ export function sentences(plan, past) {
   const add = (n, one, many) => { if (n) say.push(n === 1 ? one : many.replace('{n}', n)); };
   if (past) {
     add(plan.runs_made, t('1 run was made'), t('{n} runs were made'));
-    add(plan.jobs_stopped, t('1 running job is being stopped'), t('{n} running jobs are being stopped'));
+    add(plan.jobs_stopped, t('1 job is being stopped'), t('{n} jobs are being stopped'));
     add(plan.jobs_skipped, t('1 job was skipped'), t('{n} jobs were skipped'));
     add(plan.jobs_reset, t('1 job starts again'), t('{n} jobs start again'));
   } else {
@@ -18,7 +18,7 @@ export function sentences(plan, past) {
     add(plan.runs_joined, t('joins 1 run that is under way'), t('joins {n} runs that are under way'));
     add(plan.runs_satisfied, t('1 run has succeeded already and counts'), t('{n} runs have succeeded already and count'));
     add(plan.jobs_to_run, t('1 job will run'), t('{n} jobs will run'));
-    add(plan.jobs_stopped, t('stops 1 running job'), t('stops {n} running jobs'));
+    add(plan.jobs_stopped, t('stops 1 job'), t('stops {n} jobs'));
     add(plan.jobs_skipped, t('skips 1 job that has not begun'), t('skips {n} jobs that have not begun'));
     add(plan.jobs_reset, t('1 job starts again'), t('{n} jobs start again'));
     add(plan.attempts_abandoned, t('1 attempt is declared dead'), t('{n} attempts are declared dead'));

@@ -239,7 +239,11 @@ fn compose(mesh: &Mesh, inner: &Inner, (outer, boxes, sizes): Outer, down: bool)
                 End::Group(group) => groups[group],
                 End::Node(node) => nodes[node],
             };
-            across(rect_of(ends.0), rect_of(ends.1), down)
+            let straight = across(rect_of(ends.0), rect_of(ends.1), down);
+            // Around the boxes between them, as their boxes are joined.
+            let route = routes.get(&[from, to]).map(|&route| &outer.lines[route][..]);
+            let around = route.filter(|line| line.len() > 4).map(|line| &line[2..line.len() - 2]);
+            [&straight[..2], around.unwrap_or_default(), &straight[2..]].concat()
         })
         .collect();
     Layout { width: outer.size[0], height: outer.size[1], down, groups, nodes, lines }

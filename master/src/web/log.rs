@@ -127,7 +127,10 @@ struct Shown {
     begin: Place,
     next: Place,
     len: Place,
+    /// Nothing comes after these lines.
     ended: bool,
+    /// The attempt has ended, wherever these lines are.
+    finished: bool,
     holes: Vec<Value>,
 }
 
@@ -135,7 +138,7 @@ impl Shown {
     fn json(&self) -> Value {
         json!({ "lines": self.lines, "begin": self.begin.to_string(),
             "next": self.next.to_string(), "len": { "out": self.len.out, "err": self.len.err },
-            "ended": self.ended, "holes": self.holes })
+            "ended": self.ended, "finished": self.finished, "holes": self.holes })
     }
 }
 
@@ -190,6 +193,7 @@ fn arrange(parts: Vec<(LogPart, Stream)>, streams: &[Stream], way: Way) -> Shown
         next: Place::default(),
         len: Place::default(),
         ended: true,
+        finished: true,
         holes: Vec::new(),
         lines: Vec::new(),
     };
@@ -205,6 +209,7 @@ fn arrange(parts: Vec<(LogPart, Stream)>, streams: &[Stream], way: Way) -> Shown
         shown.begin.set(*stream, first);
         shown.next.set(*stream, if part.bytes.is_empty() { part.from.min(part.len) } else { next });
         shown.len.set(*stream, part.len);
+        shown.finished &= part.ended;
         shown.ended &= part.ended && shown.next.of(*stream) >= part.len;
         shown.holes.extend(
             part.hole

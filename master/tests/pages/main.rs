@@ -1,5 +1,7 @@
 //! Pages and API through the router, without a socket.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod app;
 mod apply;
 
