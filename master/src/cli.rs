@@ -84,6 +84,8 @@ impl Given {
 /// # Errors
 /// What makes it impossible, in words.
 pub async fn main(cli: Cli) -> anyhow::Result<()> {
+    // Database, keys and certificates are nobody else's business, whoever made the directory.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     match cli.command {
         Some(Command::IssueHost { given, name, out }) => issue_host(&given.config()?, &name, &out),
         None => {

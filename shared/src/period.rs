@@ -133,7 +133,9 @@ fn within_day(text: &str) -> Option<Period> {
     let time = NaiveTime::parse_from_str(&time, "%H:%M").ok()?;
     let sign = if offset.starts_with('-') { -1 } else { 1 };
     let (hours, minutes) = offset[1..].split_once(':')?;
-    let offset = sign * (hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?);
+    let hours: i32 = hours.parse().ok()?;
+    let minutes: i32 = minutes.parse().ok()?;
+    let offset = sign * hours.checked_mul(60)?.checked_add(minutes)?;
     let at = day(date)?.and_time(time).and_utc().timestamp() / 60 - i64::from(offset);
     local(at, offset)?;
     Some(match minute {
@@ -172,6 +174,8 @@ mod tests {
             assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
         }
         for bad in ["", "2026-1-2", "2026-13", "2026-W54", "2026-11-20T13", "昨天", "2026-02-30"]
+            .into_iter()
+            .chain(["2026-11-20T13+99999999:00", "2026-11-20T13+00:-2147483648", "+262142-01-01"])
         {
             assert!(bad.parse::<Period>().is_err(), "{bad}");
         }

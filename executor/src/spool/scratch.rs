@@ -6,7 +6,9 @@
 
 use super::Layout;
 use shared::ids::AttemptId;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,7 +49,8 @@ impl Scratch {
         if spare.is_some_and(|spare| std::fs::rename(spare, &own).is_ok()) {
             return Ok(own);
         }
-        match std::fs::create_dir(&own) {
+        // What a job leaves there is its own, whatever its umask.
+        match DirBuilder::new().mode(0o700).create(&own) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(own),
         }

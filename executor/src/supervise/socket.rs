@@ -5,6 +5,7 @@ use nix::poll::PollFlags;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -41,10 +42,18 @@ impl Socket {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(path)?;
-        // Whoever may connect may start programs as us.
-        let own_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(path, own_only)?;
+        // Whoever may connect may start programs as us: it is made in a directory of ours alone, and
+        // only then put where others can see it.
+        let beside = path.with_file_name(".sock.new");
+        let made = beside.join("s");
+        match std::fs::remove_dir_all(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => std::fs::DirBuilder::new().mode(0o700).create(&beside)?,
+        }
+        let listener = UnixListener::bind(&made)?;
+        std::fs::set_permissions(&made, PermissionsExt::from_mode(0o600))?;
+        std::fs::rename(&made, path)?;
+        std::fs::remove_dir(&beside)?;
         Socket::of(listener)
     }
 

@@ -1,6 +1,7 @@
 //! YAML files of definitions: which there are, and their documents with file and line.
 
 use super::Failure;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -63,11 +64,12 @@ fn read_file(path: &Path) -> Result<Vec<Map<String, Value>>, String> {
     let lines = first_lines(&text);
     for (index, document) in serde_yaml_ng::Deserializer::from_str(&text).enumerate() {
         let line = lines.get(index).copied().unwrap_or(1);
-        let value: Value = match serde_path_to_error::deserialize(document) {
-            Ok(value) => value,
-            // The parser knows its line.
-            Err(error) => return Err(format!("{shown}: {}", error.inner())),
-        };
+        // By way of YAML's own values: they refuse a key that is there twice.
+        let read = serde_yaml_ng::Value::deserialize(document);
+        // The parser knows its line.
+        let read = read.map_err(|error| format!("{shown}: {error}"))?;
+        let value = serde_json::to_value(read)
+            .map_err(|error| format!("{shown}:{line}: a key is no text: {error}"))?;
         match value {
             Value::Null => {}
             Value::Object(mut document) => {
@@ -206,6 +208,17 @@ mod tests {
         let bad = file(dir.path(), "bad.yaml", "kind: host\nname: [1\n");
         let told = read(&[bad]).unwrap_err().message;
         assert!(told.contains("bad.yaml") && told.contains("line 3"), "{told}");
+        let twice = file(dir.path(), "twice.yaml", "kind: host\nname: x\nspec: {}\nspec: {a: 1}\n");
+        let told = read(&[twice]).unwrap_err().message;
+        assert!(told.contains("duplicate") && told.contains("spec"), "{told}");
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for at in 1..12 {
+            let own = vec![format!("*a{}", at - 1); 10].join(", ");
+            bomb.push_str(&format!("a{at}: &a{at} [{own}]\n"));
+        }
+        let bomb = file(dir.path(), "bomb.yaml", &bomb);
+        let told = read(&[bomb]).unwrap_err().message;
+        assert!(told.contains("bomb.yaml") && told.contains("repetition"), "{told}");
         let list = file(dir.path(), "list.yaml", "- a\n- b\n");
         assert!(read(&[list]).unwrap_err().message.contains("list.yaml:1"));
         assert!(read(&[dir.path().join("nowhere")]).is_err());

@@ -23,6 +23,8 @@ pub const NEEDS_MAX: usize = 200;
 pub const LABELS_MAX: usize = 50;
 /// Periods that one wait may stand for: a month of hours, a day of minutes.
 pub const PERIODS_MAX: u32 = 1_500;
+/// The end of the year 9999.
+const INSTANT_MAX: Millis = 253_402_300_799_999;
 const DAY_S: u32 = 24 * 3600;
 
 /// An interface as a person would like it; `id` is none when it is new.
@@ -409,14 +411,18 @@ pub fn check_dispatch(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldErro
         let message = format!("there is no interface {} in this project", spec.interface);
         errors.add("interface", message);
     }
+    let instants = [("from_ms", spec.from_ms), ("until_ms", spec.until_ms)];
+    for (path, at) in instants {
+        errors.range(path, at.unwrap_or_default(), 0, INSTANT_MAX);
+    }
+    // Nothing can be reckoned from an instant that no calendar has.
+    let from = spec.from_ms.filter(|from| (0..=INSTANT_MAX).contains(from));
     match (calendar::parse(&spec.cron), calendar::zone(&spec.zone)) {
         (Err(problem), _) => errors.add("cron", problem.to_string()),
         (Ok(_), Err(problem)) => errors.add("zone", problem.to_string()),
         (Ok(cron), Ok(zone)) => {
             // From the first day that every zone's rules are known for.
-            if calendar::next_after(&cron, zone, spec.from_ms.unwrap_or(1_767_225_600_000))
-                .is_none()
-            {
+            if calendar::next_after(&cron, zone, from.unwrap_or(1_767_225_600_000)).is_none() {
                 errors.add("cron", format!("it never comes true in {}", spec.zone));
             }
         }

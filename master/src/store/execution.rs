@@ -447,7 +447,7 @@ pub async fn counters(db: &Db, projects: Option<&[ProjectId]>, since: Millis) ->
     Ok(counters)
 }
 
-fn of_projects(projects: Option<&[ProjectId]>) -> (String, Vec<Value>) {
+pub(super) fn of_projects(projects: Option<&[ProjectId]>) -> (String, Vec<Value>) {
     projects.map_or_else(Default::default, |projects| {
         let clause = format!(" AND project_id IN ({})", marks(projects.len()));
         (clause, projects.iter().map(|&project| project.into()).collect())

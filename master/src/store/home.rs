@@ -1,6 +1,8 @@
-//! What home asks: how many of what, what failed, what waits.
+//! What home asks: how many of what, what failed, what waits. `projects`: those that the viewer may
+//! see; none means all of them.
 
-use crate::db::{self, Db, Row, params};
+use super::execution::of_projects;
+use crate::db::{self, Db, Row, Value};
 use shared::ids::*;
 use std::collections::BTreeMap;
 
@@ -20,27 +22,50 @@ pub struct Seen {
     pub wait_until_ms: Option<Millis>,
 }
 
+type Projects<'a> = Option<&'a [ProjectId]>;
+
 /// Executions begun since then, by state.
 ///
 /// # Errors
 /// The database's.
-pub async fn states_since(db: &Db, since: Millis) -> db::Result<BTreeMap<String, i64>> {
-    let sql = "SELECT state, COUNT(*) AS n FROM execution WHERE created_ms >= ? GROUP BY state";
-    counts(db.query(sql, params![since]).await?)
+pub async fn states_since(
+    db: &Db,
+    projects: Projects<'_>,
+    since: Millis,
+) -> db::Result<BTreeMap<String, i64>> {
+    let (clause, of) = of_projects(projects);
+    let sql = format!(
+        "SELECT state, COUNT(*) AS n FROM execution WHERE created_ms >= ?{clause} GROUP BY state"
+    );
+    counts(db.query(sql, with(since.into(), of, None)).await?)
 }
 
-/// Live runs, by state, and runs that failed since then.
+/// Live executions, by state, and executions that failed since then.
 ///
 /// # Errors
 /// The database's.
-pub async fn counters(db: &Db, since: Millis) -> db::Result<BTreeMap<String, i64>> {
-    let sql = "SELECT state, COUNT(*) AS n FROM execution \
-               WHERE state IN ('waiting', 'ready', 'running') GROUP BY state";
-    let mut all = counts(db.query(sql, vec![]).await?)?;
-    let sql = "SELECT state, COUNT(*) AS n FROM execution \
-               WHERE state = 'failed' AND created_ms >= ? GROUP BY state";
-    all.extend(counts(db.query(sql, params![since]).await?)?);
+pub async fn counters(
+    db: &Db,
+    projects: Projects<'_>,
+    since: Millis,
+) -> db::Result<BTreeMap<String, i64>> {
+    let (clause, of) = of_projects(projects);
+    let sql = format!(
+        "SELECT state, COUNT(*) AS n FROM execution \
+         WHERE state IN ('waiting', 'ready', 'running'){clause} GROUP BY state"
+    );
+    let mut all = counts(db.query(sql, of.clone()).await?)?;
+    let sql = format!(
+        "SELECT state, COUNT(*) AS n FROM execution \
+         WHERE state = 'failed' AND created_ms >= ?{clause} GROUP BY state"
+    );
+    all.extend(counts(db.query(sql, with(since.into(), of, None)).await?)?);
     Ok(all)
+}
+
+/// Values in the order of their marks.
+fn with(first: Value, of: Vec<Value>, limit: Option<u32>) -> Vec<Value> {
+    std::iter::once(first).chain(of).chain(limit.map(Value::from)).collect()
 }
 
 fn counts(rows: Vec<Row>) -> db::Result<BTreeMap<String, i64>> {
@@ -51,10 +76,18 @@ fn counts(rows: Vec<Row>) -> db::Result<BTreeMap<String, i64>> {
 ///
 /// # Errors
 /// The database's.
-pub async fn begun_since(db: &Db, since: Millis, limit: u32) -> db::Result<Vec<(Millis, String)>> {
-    let sql = "SELECT created_ms, state FROM execution WHERE created_ms >= ? \
-               ORDER BY created_ms LIMIT ?";
-    let rows = db.query(sql, params![since, limit]).await?;
+pub async fn begun_since(
+    db: &Db,
+    projects: Projects<'_>,
+    since: Millis,
+    limit: u32,
+) -> db::Result<Vec<(Millis, String)>> {
+    let (clause, of) = of_projects(projects);
+    let sql = format!(
+        "SELECT created_ms, state FROM execution WHERE created_ms >= ?{clause} \
+         ORDER BY created_ms LIMIT ?"
+    );
+    let rows = db.query(sql, with(since.into(), of, Some(limit))).await?;
     rows.iter().map(|row| Ok((row.int("created_ms")?, row.text("state")?.to_owned()))).collect()
 }
 
@@ -62,34 +95,51 @@ pub async fn begun_since(db: &Db, since: Millis, limit: u32) -> db::Result<Vec<(
 ///
 /// # Errors
 /// The database's.
-pub async fn failed_since(db: &Db, since: Millis, limit: u32) -> db::Result<Vec<Seen>> {
-    let sql = "SELECT id AS execution_id, project_id, interface_id, period, state, created_ms, \
-               created_ms AS started_ms, ended_ms, '' AS waits, NULL AS wait_until_ms \
-               FROM execution WHERE state IN ('failed', 'stopped') AND created_ms >= ? \
-               ORDER BY created_ms DESC LIMIT ?";
-    seen(db.query(sql, params![since, limit]).await?)
+pub async fn failed_since(
+    db: &Db,
+    projects: Projects<'_>,
+    since: Millis,
+    limit: u32,
+) -> db::Result<Vec<Seen>> {
+    let (clause, of) = of_projects(projects);
+    let sql = format!(
+        "SELECT id AS execution_id, project_id, interface_id, period, state, created_ms, \
+         created_ms AS started_ms, ended_ms, '' AS waits, NULL AS wait_until_ms \
+         FROM execution WHERE state IN ('failed', 'stopped') AND created_ms >= ?{clause} \
+         ORDER BY created_ms DESC LIMIT ?"
+    );
+    seen(db.query(sql, with(since.into(), of, Some(limit))).await?)
 }
 
 /// Runs that have waited longest.
 ///
 /// # Errors
 /// The database's.
-pub async fn waiting(db: &Db, limit: u32) -> db::Result<Vec<Seen>> {
-    let sql = "SELECT execution_id, project_id, interface_id, period, state, created_ms, \
-               started_ms, ended_ms, waits, wait_until_ms FROM run WHERE state = 'waiting' \
-               ORDER BY created_ms LIMIT ?";
-    seen(db.query(sql, params![limit]).await?)
+pub async fn waiting(db: &Db, projects: Projects<'_>, limit: u32) -> db::Result<Vec<Seen>> {
+    runs(db, "waiting", "created_ms", (projects, limit)).await
 }
 
 /// Runs that have been running longest.
 ///
 /// # Errors
 /// The database's.
-pub async fn running(db: &Db, limit: u32) -> db::Result<Vec<Seen>> {
-    let sql = "SELECT execution_id, project_id, interface_id, period, state, created_ms, \
-               started_ms, ended_ms, waits, wait_until_ms FROM run WHERE state = 'running' \
-               ORDER BY started_ms LIMIT ?";
-    seen(db.query(sql, params![limit]).await?)
+pub async fn running(db: &Db, projects: Projects<'_>, limit: u32) -> db::Result<Vec<Seen>> {
+    runs(db, "running", "started_ms", (projects, limit)).await
+}
+
+async fn runs(
+    db: &Db,
+    state: &'static str,
+    order: &'static str,
+    (projects, limit): (Projects<'_>, u32),
+) -> db::Result<Vec<Seen>> {
+    let (clause, of) = of_projects(projects);
+    let sql = format!(
+        "SELECT execution_id, project_id, interface_id, period, state, created_ms, started_ms, \
+         ended_ms, waits, wait_until_ms FROM run WHERE state = '{state}'{clause} ORDER BY {order} LIMIT ?"
+    );
+    let values = of.into_iter().chain([limit.into()]).collect::<Vec<_>>();
+    seen(db.query(sql, values).await?)
 }
 
 fn seen(rows: Vec<Row>) -> db::Result<Vec<Seen>> {

@@ -8,7 +8,7 @@ use super::{Page, Routes};
 use crate::session::Sessions;
 use crate::store;
 use crate::store::edit::Edit;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -66,10 +66,11 @@ async fn password(page: Page, mut form: Form) -> Result {
     let keys = [format!("password of {}", viewer.id)];
     let now = app.clock.wall_ms();
     let (old, new) = (form.raw("old").to_owned(), form.raw("new").to_owned());
-    if app.throttle.wait_ms(&keys, now).is_some() {
+    if app.throttle.begin(&keys, now).is_err() {
         form.wrong("old", "too many wrong passwords: try again in some minutes");
-    } else if check_password(&app, &viewer.name, old).await? != Some(viewer.id) {
-        app.throttle.failed(&keys, now);
+    } else if check_password(&app, &viewer.name, old).await? == Some(viewer.id) {
+        app.throttle.succeeded(&keys, now);
+    } else {
         form.wrong("old", "this is not your password");
     }
     if let Some(why) = weak(&new) {
@@ -130,7 +131,9 @@ async fn add_token(page: Page, mut form: Form) -> Result {
     let expires = edit.at + days * DAY_MS;
     store::token::create(&page.app.db, viewer.id, (&name, &digest(&token)), expires, &edit).await?;
     // Answered, not redirected to: it is shown this once and kept nowhere.
-    render(&page, &Form::default(), Some(&token)).await
+    let mut response = render(&page, &Form::default(), Some(&token)).await?;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 async fn revoke_token(page: Page, form: Form) -> Result {

@@ -150,11 +150,7 @@ async fn viewer_of(
     address: IpAddr,
 ) -> Result<Option<Viewer>, Error> {
     let now = app.clock.wall_ms();
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let (user, means) = match bearer {
+    let (user, means) = match bearer(headers) {
         Some(token) => match store::token::user_of(&app.db, &digest(token.trim()), now).await? {
             Some(user) => (user, Means::Token),
             None => return Err(Error::bad_token()),
@@ -181,6 +177,11 @@ async fn viewer_of(
     }))
 }
 
+/// A token; what a browser may send by itself (`Basic`) is none.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
 /// The value of one cookie.
 pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -197,7 +198,7 @@ pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 pub(super) async fn same_site(request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let headers = request.headers();
-    if safe || headers.contains_key(header::AUTHORIZATION) || is_own(headers) {
+    if safe || bearer(headers).is_some() || is_own(headers) {
         return next.run(request).await;
     }
     Error::forbidden("this request came from another site's page").into_response()

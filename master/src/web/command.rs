@@ -10,6 +10,7 @@ use super::auth::{Means, Right, Viewer};
 use super::error::{Error, Result};
 use crate::app::App;
 use crate::bus::Topic;
+use crate::engine::params;
 use crate::engine::rows::{Command, Verb};
 use crate::store;
 use axum::Json;
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::ids::*;
-use shared::kind::FieldError;
+use shared::kind::{FieldError, check::is_variable};
 use shared::period::Period;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,14 +33,15 @@ const PAGE_MAX: u32 = 200;
 
 pub(super) fn routes() -> Routes {
     Routes::default()
-        .post("/api/v1/commands", Right::Execute, give)
+        // Which right depends on the verb: [`right_of`], in the project of what it is about.
+        .post("/api/v1/commands", Right::View, give)
         .get("/api/v1/commands", Right::View, list)
         .get("/api/v1/commands/{id}", Right::View, show)
 }
 
 async fn give(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -> Result {
     let (verb, dry_run) = read(body, &viewer)?;
-    let project = project_of(&app, &verb).await?;
+    let project = project_of(&app, &viewer, &verb).await?;
     viewer.must(right_of(&verb), project)?;
     let command = Command { project, by: viewer.id, verb, dry_run };
     let id = store::command::insert(&app.db, &command, app.clock.wall_ms()).await?;
@@ -82,6 +84,8 @@ fn read(mut body: Value, viewer: &Viewer) -> Result<(Verb, bool), Error> {
     if !errors.is_empty() {
         return Err(Error::invalid(errors));
     }
+    let fields: Vec<String> =
+        body.as_object().map(|body| body.keys().cloned().collect()).unwrap_or_default();
     let mut verb: Verb = serde_json::from_value(body).map_err(|error| {
         let message = error.to_string();
         // serde names the field that is missing; all else is about the verb itself.
@@ -91,9 +95,20 @@ fn read(mut body: Value, viewer: &Viewer) -> Result<(Verb, bool), Error> {
         };
         Error::invalid(vec![FieldError::new(path, message)])
     })?;
+    let errors = unasked_fields(&fields, &verb);
+    if !errors.is_empty() {
+        return Err(Error::invalid(errors));
+    }
     match &mut verb {
         // Who asks decides it, not what is asked.
-        Verb::RunNow { api, .. } => *api = viewer.means == Means::Token,
+        Verb::RunNow { api, params, .. } => {
+            *api = viewer.means == Means::Token;
+            // With a cascade they reach interfaces that declare other names: any name may be given.
+            let errors = params::check(params, &is_variable);
+            if !errors.is_empty() {
+                return Err(Error::invalid(errors));
+            }
+        }
         Verb::MarkSuccess { reason, .. } => {
             *reason = reason.trim().to_owned();
             let long = reason.chars().count();
@@ -132,6 +147,17 @@ fn wrong_fields(body: &Value) -> Vec<FieldError> {
     found.collect()
 }
 
+/// Fields that this verb does not have: `dryrun` for `dry_run` must not be a run in earnest.
+fn unasked_fields(fields: &[String], verb: &Verb) -> Vec<FieldError> {
+    let own = serde_json::to_value(verb).unwrap_or_default();
+    let unasked = fields.iter().filter(|name| own.get(name.as_str()).is_none());
+    let wrong = |name: &String| {
+        let shown: String = name.chars().take(40).collect();
+        FieldError::new(shown, "this verb has no such field")
+    };
+    unasked.map(wrong).collect()
+}
+
 fn right_of(verb: &Verb) -> Right {
     match verb {
         Verb::PauseDispatch { .. } | Verb::ResumeDispatch { .. } => Right::Schedule,
@@ -144,20 +170,25 @@ fn right_of(verb: &Verb) -> Right {
 ///
 /// # Errors
 /// It is not there, by the field that names it.
-async fn project_of(app: &App, verb: &Verb) -> Result<ProjectId, Error> {
-    let missing = |path: &str, what: String| {
-        Error::invalid(vec![FieldError::new(path, format!("there is no {what}"))])
-    };
-    match verb {
+async fn project_of(app: &App, viewer: &Viewer, verb: &Verb) -> Result<ProjectId, Error> {
+    let (path, what, found) = whose(app, verb).await?;
+    // What somebody may not see is not there for them.
+    found.filter(|project| viewer.sees(*project)).ok_or_else(|| {
+        Error::invalid(vec![FieldError::new(path, format!("there is no {path} {what}"))])
+    })
+}
+
+/// The field that names what a verb is about, its value, and the project.
+async fn whose(app: &App, verb: &Verb) -> Result<(&'static str, String, Option<ProjectId>), Error> {
+    Ok(match verb {
         Verb::RunNow { interface, .. } => {
             let catalog = app.catalog().await?;
-            let found = catalog.interfaces.get(interface).map(|found| found.project);
-            found.ok_or_else(|| missing("interface", format!("interface {interface}")))
+            let project = catalog.interfaces.get(interface).map(|found| found.project);
+            ("interface", interface.to_string(), project)
         }
         Verb::StopExecution { execution } | Verb::ResumeExecution { execution } => {
             let found = store::execution::find(&app.db, *execution).await?;
-            let project = found.map(|found| found.project);
-            project.ok_or_else(|| missing("execution", format!("execution {execution}")))
+            ("execution", execution.to_string(), found.map(|found| found.project))
         }
         Verb::Stop { run }
         | Verb::Resume { run }
@@ -167,22 +198,20 @@ async fn project_of(app: &App, verb: &Verb) -> Result<ProjectId, Error> {
         | Verb::MarkSuccess { run, .. }
         | Verb::Abandon { run, .. } => {
             let found = store::execution::runs(&app.db, &[*run]).await?;
-            let project = found.first().map(|found| found.project);
-            project.ok_or_else(|| missing("run", format!("run {run}")))
+            ("run", run.to_string(), found.first().map(|found| found.project))
         }
         Verb::PauseDispatch { dispatch }
         | Verb::ResumeDispatch { dispatch }
         | Verb::RunDispatch { dispatch, .. } => {
             let catalog = app.catalog().await?;
-            let found = catalog.dispatches.get(dispatch).map(|found| found.project);
-            found.ok_or_else(|| missing("dispatch", format!("dispatch {dispatch}")))
+            let project = catalog.dispatches.get(dispatch).map(|found| found.project);
+            ("dispatch", dispatch.to_string(), project)
         }
         Verb::Retire { host } => {
             let catalog = app.catalog().await?;
-            let found = catalog.hosts.get(host).map(|found| found.project);
-            found.ok_or_else(|| missing("host", format!("host {host}")))
+            ("host", host.to_string(), catalog.hosts.get(host).map(|found| found.project))
         }
-    }
+    })
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -221,4 +250,41 @@ fn item(row: &store::command::Listed) -> Value {
         "by": { "id": row.by, "name": row.by_name }, "at_ms": row.at,
         "result": row.result, "plan": row.plan, "done_ms": row.done,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn viewer() -> Viewer {
+        Viewer {
+            id: UserId(1),
+            name: "a".into(),
+            title: String::new(),
+            rights: BTreeMap::new(),
+            means: Means::Token,
+            address: String::new(),
+        }
+    }
+
+    fn wrong(body: Value) -> Vec<String> {
+        let error = read(body, &viewer()).unwrap_err();
+        error.problem().errors.iter().map(|error| error.path.clone()).collect()
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_no_command() {
+        let run = |more: Value| {
+            let mut body = json!({"verb": "run_now", "interface": 1, "period": "2026-11-20"});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        let (verb, dry_run) = read(run(json!({"dry_run": true})), &viewer()).unwrap();
+        assert!(dry_run && matches!(verb, Verb::RunNow { api: true, .. }));
+        assert_eq!(wrong(run(json!({"dryrun": true}))), ["dryrun"]);
+        assert_eq!(wrong(run(json!({"params": {"a b": "x"}}))), ["params.a b"]);
+        assert_eq!(wrong(run(json!({"period": "tomorrow"}))), ["period"]);
+        assert_eq!(wrong(json!({"verb": "stop", "run": "7", "execution": "x"})).len(), 2);
+        assert_eq!(wrong(json!([1, 2])), ["verb"]);
+    }
 }

@@ -204,7 +204,7 @@ async fn bulk(page: Page, form: Form) -> Result {
     let mut failed = Vec::new();
     for id in form.all("id").iter().filter_map(|id| id.parse().ok()).map(DispatchId) {
         let catalog = page.app.catalog().await?;
-        let Some(dispatch) = catalog.dispatches.get(&id) else { continue };
+        let dispatch = dispatch_of(&page, &catalog, id.0)?;
         if let Err(refused) = saver.delete_dispatch(id, dispatch.version).await {
             failed.push(format!("{}: {}", dispatch.name, told(refused)));
         }

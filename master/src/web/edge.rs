@@ -46,7 +46,12 @@ async fn nothing_here(request: Request) -> Response {
     }
     let path = uri.path();
     let page = !path.starts_with("/api/") && !path.starts_with("/static/");
-    if request.method() == Method::GET && page && !path.ends_with('/') && !path.starts_with("//") {
+    if request.method() == Method::GET
+        && page
+        && !path.ends_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+    {
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         return Redirect::permanent(&format!("{path}/{query}")).into_response();
     }

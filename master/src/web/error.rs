@@ -16,6 +16,9 @@ use minijinja::value::Serde;
 use serde::Serialize;
 use shared::kind::FieldError;
 
+/// Bytes of an error of axum's own that are read to be told on.
+const SAID_MAX: usize = 8 * 1024;
+
 pub type Result<T = Response, E = Error> = std::result::Result<T, E>;
 
 /// RFC 9457, and what is wrong with which field.
@@ -161,7 +164,7 @@ pub(super) async fn render(State(app): State<App>, request: Request, next: Next)
     parts.extensions.insert(RequestId(id.clone()));
     let asker = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    if let Some(mut problem) = problem_of(&mut response) {
+    if let Some(mut problem) = problem_of(&mut response).await {
         problem.instance = id.clone();
         let status = response.status();
         let log = format!("{} {}: {status}: {}", asker.method, asker.uri.path(), problem.detail);
@@ -178,7 +181,7 @@ pub(super) async fn render(State(app): State<App>, request: Request, next: Next)
 }
 
 /// Ours, or one of axum's own (a bad query, a method that is not there), which are plain text.
-fn problem_of(response: &mut Response) -> Option<Problem> {
+async fn problem_of(response: &mut Response) -> Option<Problem> {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         return Some(problem);
     }
@@ -190,6 +193,7 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
     if !plain || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
+    let said = text_of(response).await;
     let (kind, detail) = match status {
         StatusCode::NOT_FOUND => ("not_found", "there is no such page"),
         StatusCode::METHOD_NOT_ALLOWED => ("method", "this address does not take that method"),
@@ -201,9 +205,19 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
             ("media_type", "this content type is not understood here")
         }
         _ if status.is_server_error() => ("internal", "something went wrong here"),
-        _ => ("bad_request", "this request is not understood"),
+        // Which field, which line: what axum says of it helps.
+        _ => ("bad_request", said.as_deref().unwrap_or("this request is not understood")),
     };
     Some(*Error::new(status, kind, detail).0)
+}
+
+/// A short plain text, if that is what the answer is.
+async fn text_of(response: &mut Response) -> Option<String> {
+    let body = std::mem::take(response.body_mut());
+    let bytes = axum::body::to_bytes(body, SAID_MAX).await.ok()?;
+    let text = String::from_utf8(bytes.to_vec()).ok()?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.chars().take(300).collect())
 }
 
 async fn face(app: &App, mut asker: axum::http::request::Parts, problem: Problem) -> Response {

@@ -25,6 +25,7 @@ use shared::ids::*;
 use shared::kind::{self, FieldError};
 use shared::period;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use whole::{Whole, is_failure, run_word};
 
 /// Rows of one page unless asked otherwise.
@@ -366,15 +367,31 @@ async fn interface_mesh(
         return Err(missing());
     }
     let drawn = match asked.scope.as_str() {
-        "global" => Some(mesh::of_catalog(&catalog, Some(id), &app.graphs)),
+        "global" => Some(mesh::of_catalog(&seen_by(&viewer, &catalog), Some(id), &app.graphs)),
         _ => mesh::of_interface(&catalog, id, &app.graphs),
     };
     drawn.map(Json).ok_or_else(missing)
 }
 
-async fn whole_mesh(State(app): State<App>, Query(asked): Query<MeshAsked>) -> Result<Json<Value>> {
-    let catalog = app.catalog().await?;
-    let around = asked.around.parse().ok();
+/// The catalog without the interfaces of projects that the viewer may not see.
+fn seen_by(viewer: &Viewer, catalog: &Arc<Catalog>) -> Arc<Catalog> {
+    match seen_projects(viewer) {
+        None => Arc::clone(catalog),
+        Some(projects) => {
+            let mut seen = Catalog::clone(catalog);
+            seen.interfaces.retain(|_, interface| projects.contains(&interface.project));
+            Arc::new(seen)
+        }
+    }
+}
+
+async fn whole_mesh(
+    State(app): State<App>,
+    viewer: Viewer,
+    Query(asked): Query<MeshAsked>,
+) -> Result<Json<Value>> {
+    let catalog = seen_by(&viewer, &app.catalog().await?);
+    let around = asked.around.parse().ok().filter(|id| catalog.interfaces.contains_key(id));
     Ok(Json(mesh::of_catalog(&catalog, around, &app.graphs)))
 }
 

@@ -119,7 +119,8 @@ impl Page {
         let frame = context! {
             lang => self.lang.word(),
             dark => self.dark,
-            path => self.uri.path(),
+            // `//host` would lead elsewhere as a link.
+            path => Some(self.uri.path()).filter(|path| !path.starts_with("//")).unwrap_or("/"),
             query => self.uri.query().unwrap_or_default(),
             viewer => viewer.map(|viewer| {
                 context! { name => viewer.name.as_str(), title => viewer.title.as_str() }

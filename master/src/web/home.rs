@@ -3,6 +3,7 @@
 
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
+use super::execution::seen_projects;
 use super::{Page, Routes, dispatch, host, list};
 use crate::app::App;
 use crate::engine::catalog::Catalog;
@@ -144,9 +145,13 @@ async fn home(page: Page) -> Result {
     let today = today_ms(app);
     let now = app.clock.wall_ms();
     let zone: Tz = app.config.web.zone.parse().unwrap_or(Tz::UTC);
-    let states = store::home::states_since(&app.db, today).await?;
-    let begun = store::home::begun_since(&app.db, today, DAY_MAX).await?;
-    let failed = store::home::failed_since(&app.db, now - 86_400_000, LISTED).await?;
+    let projects = seen_projects(viewer);
+    let projects = projects.as_deref();
+    let states = store::home::states_since(&app.db, projects, today).await?;
+    let begun = store::home::begun_since(&app.db, projects, today, DAY_MAX).await?;
+    let failed = store::home::failed_since(&app.db, projects, now - 86_400_000, LISTED).await?;
+    let waiting = store::home::waiting(&app.db, projects, LISTED).await?;
+    let running = store::home::running(&app.db, projects, LISTED).await?;
     let paused = store::dispatch::paused(&app.db).await?;
     let hours = hours(&begun, zone);
     let most = hours.iter().map(|hour| hour.total).max().unwrap_or_default();
@@ -155,21 +160,22 @@ async fn home(page: Page) -> Result {
         "home.html",
         context! {
             states => Serde(states),
-            live => Serde(store::home::counters(&app.db, today).await?),
+            live => Serde(store::home::counters(&app.db, projects, today).await?),
             hours => Serde(hours), most,
             failed => Serde(lines(failed, &catalog, viewer)),
-            waiting => Serde(lines(store::home::waiting(&app.db, LISTED).await?, &catalog, viewer)),
-            running => Serde(lines(store::home::running(&app.db, LISTED).await?, &catalog, viewer)),
+            waiting => Serde(lines(waiting, &catalog, viewer)),
+            running => Serde(lines(running, &catalog, viewer)),
             hosts => Serde(host::views(app, viewer, &catalog).await?),
             soon => Serde(soon(&catalog, viewer, &paused, now)),
             leader => Serde(leader),
-            interfaces => catalog.interfaces.len(),
+            interfaces => catalog.interfaces.values().filter(|it| viewer.sees(it.project)).count(),
         },
     )
 }
 
-async fn counters(State(app): State<App>) -> Result {
-    let counts = store::home::counters(&app.db, today_ms(&app)).await?;
+async fn counters(State(app): State<App>, viewer: Viewer) -> Result {
+    let projects = seen_projects(&viewer);
+    let counts = store::home::counters(&app.db, projects.as_deref(), today_ms(&app)).await?;
     let count = |names: &[&str]| -> i64 { names.iter().filter_map(|name| counts.get(*name)).sum() };
     let body = serde_json::json!({
         "running": count(&["running", "ready"]),

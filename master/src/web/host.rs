@@ -175,9 +175,17 @@ async fn detail(page: Page, Path(id): Path<i64>) -> Result {
     let at = all.iter().position(|view| view.id == id);
     let view = at.map(|at| all.swap_remove(at));
     let view = view.ok_or_else(|| Error::not_found(format!("exec host {id}")))?;
+    let viewer = page.viewer()?;
+    // A host that projects share runs jobs of others too: they are counted, and not named.
+    let seen = |running: &&Running| {
+        let of = catalog.interfaces.get(&running.interface);
+        let project = of.map_or(ProjectId(0), |of| of.project);
+        viewer.may(Right::View, project)
+    };
     let jobs: Vec<JobRow> = view
         .running
         .iter()
+        .filter(seen)
         .map(|running| {
             let interface = catalog.interfaces.get(&running.interface);
             let mut jobs = interface.into_iter().flat_map(|interface| &interface.jobs);
@@ -193,7 +201,6 @@ async fn detail(page: Page, Path(id): Path<i64>) -> Result {
     let names = store::user::names(&page.app.db).await?;
     let meta = store::host::metas(&page.app.db).await?.remove(&id);
     let by = meta.as_ref().and_then(|meta| names.get(&meta.updated_by)).cloned();
-    let viewer = page.viewer()?;
     page.render(
         "host/detail.html",
         context! {

@@ -169,9 +169,11 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
     for (row, runs) in listed.rows.iter_mut().zip(runs) {
         row.runs = runs;
     }
+    let viewer = page.viewer()?;
     let catalogs: BTreeSet<&str> = catalog
         .interfaces
         .values()
+        .filter(|interface| viewer.sees(interface.project))
         .map(|interface| interface.spec.catalog.as_str())
         .filter(|name| !name.is_empty())
         .collect();
@@ -217,7 +219,7 @@ async fn bulk(page: Page, form: Form) -> Result {
     let mut failed = Vec::new();
     for id in form.all("id").iter().filter_map(|id| id.parse().ok()).map(InterfaceId) {
         let catalog = page.app.catalog().await?;
-        let Some(interface) = catalog.interfaces.get(&id) else { continue };
+        let interface = super::save::interface_of(&catalog, id, page.viewer()?)?;
         let done = match action.as_str() {
             "delete" => saver.delete_interface(id, interface.version).await,
             "freeze" | "thaw" => {

@@ -69,21 +69,28 @@ async fn login(
 ) -> Result {
     let app = page.app.clone();
     let name = login.name.trim().to_owned();
-    let keys = [format!("name {name}"), format!("address {}", address.0)];
+    let keys = [name_key(&name), format!("address {}", address.0)];
     let now = app.clock.wall_ms();
-    if let Some(wait) = app.throttle.wait_ms(&keys, now) {
+    // Counted before the password is looked at: a thousand at the same moment are a thousand.
+    if let Err(wait) = app.throttle.begin(&keys, now) {
         let seconds = wait / 1000 + 1;
         let error = format!("too many failed logins; try again in {seconds} s");
         return refused(&page, &login, StatusCode::TOO_MANY_REQUESTS, &error);
     }
-    let user = check_password(&app, &name, login.password.clone()).await?;
+    let user = match check_password(&app, &name, login.password.clone()).await {
+        Ok(user) => user,
+        Err(error) => {
+            // Nobody has guessed wrong: the database was away.
+            app.throttle.forget(&keys, now);
+            return Err(error);
+        }
+    };
     let Some(user) = user else {
-        app.throttle.failed(&keys, now);
         tracing::info!(request = request.0, address = %address.0, "a login failed");
         let error = "this name and password do not belong together";
         return refused(&page, &login, StatusCode::UNAUTHORIZED, error);
     };
-    app.throttle.succeeded(&keys);
+    app.throttle.succeeded(&keys, now);
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let address = address.0.to_string();
     let id = app.sessions.create(user, &address, agent.unwrap_or_default()).await?;
@@ -194,8 +201,11 @@ impl Throttle {
         }
     }
 
-    /// How long one of these still has to wait.
-    pub fn wait_ms(&self, keys: &[String], now: Millis) -> Option<Millis> {
+    /// Counts a try as failed until it has succeeded.
+    ///
+    /// # Errors
+    /// How long one of these still has to wait; nothing was counted.
+    pub fn begin(&self, keys: &[String], now: Millis) -> Result<(), Millis> {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let mut waits = Vec::new();
         for key in keys {
@@ -207,11 +217,9 @@ impl Throttle {
                 waits.push(first + self.window_ms - now);
             }
         }
-        waits.into_iter().max()
-    }
-
-    pub fn failed(&self, keys: &[String], now: Millis) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wait) = waits.into_iter().max() {
+            return Err(wait);
+        }
         if failures.len() >= REMEMBERED_MAX {
             let window = self.window_ms;
             failures.retain(|_, times| times.last().is_some_and(|at| now - at < window));
@@ -221,15 +229,37 @@ impl Throttle {
                 failures.entry(key.clone()).or_default().push(now);
             }
         }
+        Ok(())
+    }
+
+    /// A try that was begun at `at` counts no more.
+    fn forget(&self, keys: &[String], at: Millis) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            let Some(times) = failures.get_mut(key) else { continue };
+            if let Some(own) = times.iter().position(|time| *time == at) {
+                times.remove(own);
+            }
+            if times.is_empty() {
+                failures.remove(key);
+            }
+        }
     }
 
     /// The name is forgiven, the address is not: it may be trying other names.
-    pub fn succeeded(&self, keys: &[String]) {
+    pub fn succeeded(&self, keys: &[String], at: Millis) {
+        self.forget(keys, at);
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = keys.first() {
             failures.remove(name);
         }
     }
+}
+
+/// Of a fixed size, however long a name is sent.
+fn name_key(name: &str) -> String {
+    let digest = super::auth::digest(name);
+    format!("name {}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
 #[cfg(test)]
@@ -255,13 +285,19 @@ mod tests {
         let web = config::Web { login_failures_max: 2, login_window_s: 10, ..Default::default() };
         let throttle = Throttle::new(&web);
         let keys = ["name a".to_owned(), "address b".to_owned()];
-        throttle.failed(&keys, 0);
-        assert_eq!(throttle.wait_ms(&keys, 1), None);
-        throttle.failed(&keys, 1_000);
-        assert_eq!(throttle.wait_ms(&keys, 2_000), Some(8_000));
-        assert_eq!(throttle.wait_ms(&keys, 10_000), None);
-        throttle.failed(&keys, 10_500);
-        throttle.succeeded(&keys);
-        assert!(throttle.wait_ms(&keys, 10_600).is_some(), "the address is not forgiven");
+        assert_eq!(throttle.begin(&keys, 0), Ok(()));
+        assert_eq!(throttle.begin(&keys, 1_000), Ok(()));
+        assert_eq!(throttle.begin(&keys, 1_000), Err(9_000), "however many come at once");
+        assert_eq!(throttle.begin(&keys, 2_000), Err(8_000));
+        assert_eq!(throttle.begin(&keys, 10_500), Ok(()));
+        throttle.succeeded(&keys, 10_500);
+        assert_eq!(throttle.begin(&keys, 10_600), Ok(()), "a success is no failure");
+        assert_eq!(throttle.begin(&keys, 10_700), Ok(()));
+        assert!(throttle.begin(&keys, 10_800).is_err());
+        throttle.succeeded(&keys, 10_600);
+        let other = ["name c".to_owned(), keys[1].clone()];
+        assert_eq!(throttle.begin(&other, 10_900), Ok(()));
+        assert!(throttle.begin(&other, 10_950).is_err(), "the address is not forgiven");
+        assert_eq!(name_key(&"x".repeat(1_000_000)).len(), name_key("x").len());
     }
 }

@@ -117,6 +117,7 @@ impl Saver {
             None => project,
         };
         self.viewer.must(Right::Write, project)?;
+        is_there(&catalog, project)?;
         let Draft { name, spec, .. } = draft;
         let check = InterfaceDraft { id, project, name, spec };
         none_wrong(check_interface(&catalog, &check))?;
@@ -296,6 +297,9 @@ impl Saver {
         };
         let project = known.map_or(project, |host| host.project);
         self.viewer.must(Right::Write, project)?;
+        if project != ProjectId(0) {
+            is_there(&catalog, project)?;
+        }
         let Draft { name, spec, .. } = draft;
         none_wrong(check_host(&catalog, &HostDraft { id, project, name, spec }))?;
         let agent = known.map_or("", |host| host.agent.as_str());
@@ -330,6 +334,16 @@ impl Saver {
         unused(uses)?;
         let what = (host.project, host.name.as_str());
         self.commit(store::host::delete(id, from, what, &self.edit())).await
+    }
+}
+
+fn is_there(catalog: &Catalog, project: ProjectId) -> Result<(), Refused> {
+    match catalog.projects.contains_key(&project) {
+        true => Ok(()),
+        false => {
+            let why = format!("there is no project {project}");
+            Err(Refused::Invalid(vec![FieldError::new("project", why)]))
+        }
     }
 }
 

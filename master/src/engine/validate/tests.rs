@@ -208,6 +208,10 @@ fn dispatches() {
         said(check_dispatch(&catalog(), &draft))
     };
     has(said_of("n", json!({"interface": 1, "cron": "0 2 * * MON-FRI"})), "");
+    for at in [i64::MIN, -1, i64::MAX] {
+        let more = json!({"interface": 1, "cron": "0 2 * * *", "from_ms": at});
+        has(said_of("far", more), "from_ms:");
+    }
     has(said_of("daily", json!({"interface": 1, "cron": "0 2 * * *"})), "name: dispatch 1");
     has(said_of("n", json!({"interface": 9, "cron": "0 2 * * *"})), "interface: ");
     has(said_of("n", json!({"interface": 1, "cron": "0 2 30 2 *"})), "cron: ");

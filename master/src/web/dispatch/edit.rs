@@ -168,6 +168,10 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     let draft = read(&mut form);
     let mut saver = Saver::new(&page.app, page.viewer()?);
     saver.note = form.text("note").to_owned();
+    if let Some(id) = id {
+        let catalog = page.app.catalog().await?;
+        dispatch_of(&page, &catalog, id)?;
+    }
     if !form.errors.is_empty() {
         return render(&page, id, &form, None).await;
     }

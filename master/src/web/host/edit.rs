@@ -78,6 +78,10 @@ pub(super) async fn save(page: Page, Path(id): Path<i64>, form: Form) -> Result 
 
 async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     let draft = read(&mut form);
+    if let Some(id) = id {
+        let catalog = page.app.catalog().await?;
+        host_of(&page, &catalog, id)?;
+    }
     if !form.errors.is_empty() {
         return render(&page, id, &form, None).await;
     }

@@ -143,6 +143,10 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     let draft = read(&mut form);
     let mut saver = Saver::new(&page.app, page.viewer()?);
     saver.note = form.text("note").to_owned();
+    if let Some(id) = id {
+        let catalog = page.app.catalog().await?;
+        save::interface_of(&catalog, InterfaceId(id), page.viewer()?)?;
+    }
     if !form.errors.is_empty() {
         return render(&page, id, &form, None).await;
     }
