@@ -184,6 +184,9 @@ impl Config {
             self.web.body_max_bytes >= 4096,
             "web.body_max_bytes: should be 4096 or more"
         );
+        if let Err(why) = shared::logs::check(&self.log.filter) {
+            anyhow::bail!("log.filter: {:?}: {why}; write for example \"info\"", self.log.filter);
+        }
         let Timings { fence_ms, lost_ms, memory_ms, watch_ms } = self.timing;
         anyhow::ensure!(
             0 < watch_ms && watch_ms < fence_ms && fence_ms < lost_ms && lost_ms < memory_ms,
@@ -209,6 +212,9 @@ mod tests {
         let mut config = Config::default();
         config.web.zone = "Mars/Olympus".into();
         assert!(config.check().unwrap_err().to_string().contains("web.zone"));
+        let mut config = Config::default();
+        config.log.filter = "master=nonsense".into();
+        assert!(config.check().unwrap_err().to_string().contains("log.filter"));
         let mut config = Config::default();
         config.timing.fence_ms = 30_000;
         assert!(config.check().unwrap_err().to_string().contains("timing"));

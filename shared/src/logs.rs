@@ -3,6 +3,14 @@
 use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
+/// Whether a filter is one.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(filter: &str) -> Result<(), String> {
+    EnvFilter::try_new(filter).map(|_| ()).map_err(|error| error.to_string())
+}
+
 /// `filter` as of `RUST_LOG`: `info`, `master=debug,info`. Called once, first thing in `main`.
 pub fn start(filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
