@@ -298,12 +298,35 @@ struct Faults {
 
 impl Faults {
     fn tell(&self, from: IpAddr, why: &str) {
+        if self.is_news(from, why) {
+            tracing::warn!("refused a connection from {from}: {why}");
+        }
+    }
+
+    fn is_news(&self, from: IpAddr, why: &str) -> bool {
         let now = self.clock.mono_ms();
         let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         told.retain(|_, at| now - *at < QUIET_MS);
         let full = told.len() >= FAULTS_MAX;
-        if !full && told.insert((from, why.to_owned()), now).is_none() {
-            tracing::warn!("refused a connection from {from}: {why}");
-        }
+        !full && told.insert((from, why.to_owned()), now).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_once_in_a_while_and_a_scan_fills_no_log() {
+        let faults = Faults { clock: Clock::set_to(0), told: Mutex::default() };
+        let peer = |last| IpAddr::from([10, 0, 0, last]);
+        assert!(faults.is_news(peer(1), "no certificate"));
+        assert!(!faults.is_news(peer(1), "no certificate"));
+        assert!(faults.is_news(peer(1), "another cluster"));
+        assert!(faults.is_news(peer(2), "no certificate"));
+        faults.clock.advance(QUIET_MS);
+        assert!(faults.is_news(peer(1), "no certificate"));
+        let scan = (0..1_000).filter(|why| faults.is_news(peer(3), &why.to_string()));
+        assert_eq!(scan.count(), FAULTS_MAX - 1);
     }
 }
