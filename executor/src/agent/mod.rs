@@ -8,18 +8,21 @@ pub mod link;
 pub mod server;
 
 use crate::config::Config;
-use crate::spool::Layout;
 use crate::spool::output;
+use crate::spool::{Layout, Lock};
 use anyhow::Context;
 use facts::Facts;
 use link::SupervisorLink;
 use server::{Behind, Server, own_hello};
 use shared::clock::Clock;
+use shared::ids::Millis;
 use shared::tls::{Acceptor, Credentials};
 use shared::wire::{HostFacts, LogPart, LogQuery, OrderCall, Refused, WatchAnswer, WatchCall};
 
 /// Threads that answer calls.
 const THREADS: usize = 2;
+/// Another agent may need so long to end.
+const LOCK_WAIT_MS: Millis = 2_000;
 
 /// Serves masters until SIGTERM. The address that was bound stands in `agent.address`.
 ///
@@ -27,7 +30,7 @@ const THREADS: usize = 2;
 /// It cannot begin: no certificate, a port that is taken, another agent on the data directory.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let layout = Layout::make(&config.data)?;
-    let _lock = layout.lock("agent")?;
+    let _lock = lock(&layout)?;
     let credentials = Credentials::read(&config.pki)?;
     let acceptor = Acceptor::new(&credentials)
         .with_context(|| format!("the certificate in {}", config.pki.display()))?;
@@ -47,6 +50,19 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         server.run(listener, told_to_end()).await;
         Ok(())
     })
+}
+
+/// The agent of a `run` that was killed is told to end by the kernel, and takes a moment to.
+fn lock(layout: &Layout) -> anyhow::Result<Lock> {
+    let clock = Clock::system();
+    loop {
+        match layout.lock("agent") {
+            Err(_) if clock.mono_ms() < LOCK_WAIT_MS => {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
 }
 
 async fn told_to_end() {

@@ -1,6 +1,7 @@
 //! Our own program as a process: `run` starts a supervisor and an agent with it.
 
 use anyhow::Context;
+use nix::sys::signal::SigSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -15,6 +16,7 @@ pub fn start_detached(args: &[OsString], log: File) -> anyhow::Result<Child> {
     let log_too = log.try_clone().context("the log file")?;
     command.stdin(Stdio::null()).stdout(log).stderr(log_too);
     let detach = || {
+        SigSet::empty().thread_set_mask()?;
         nix::unistd::setsid()?;
         Ok(())
     };
@@ -30,6 +32,8 @@ pub fn start_attached(args: &[OsString]) -> anyhow::Result<Child> {
     let mut command = command(args)?;
     command.stdin(Stdio::null());
     let bind = || {
+        // Ours is inherited, and blocks the very signal.
+        SigSet::empty().thread_set_mask()?;
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?;
         Ok(())
     };
@@ -49,7 +53,7 @@ fn before_exec(
     command: &mut Command,
     step: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static,
 ) {
-    #[expect(unsafe_code, reason = "both steps are one system call each; `run` is a small process")]
+    #[expect(unsafe_code, reason = "the steps are two system calls each; `run` is a small process")]
     // SAFETY: see the reason.
     unsafe {
         command.pre_exec(step);

@@ -1,5 +1,6 @@
 //! Names of files under the data directory, and the lock that keeps a second process out.
 
+use crate::process::table;
 use anyhow::{Context, bail};
 use nix::fcntl::{Flock, FlockArg};
 use shared::ids::AttemptId;
@@ -7,6 +8,12 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Who was killed while it started a job may hold its lock until that job has begun; who has only
+/// just locked has not signed yet.
+const TRIES: u32 = 100;
+const TRY_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -68,7 +75,7 @@ impl Layout {
         file.read_to_string(&mut text).ok()?;
         match Flock::lock(file, FlockArg::LockSharedNonblock) {
             Ok(_) => None,
-            Err(_) => text.trim().parse().ok(),
+            Err(_) => text.trim().parse().ok().filter(|pid| is_alive(*pid)),
         }
     }
 }
@@ -91,18 +98,25 @@ impl Lock {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => Lock { file }.signed(),
-            Err((mut file, _)) => {
-                let mut text = String::new();
-                let _ = file.read_to_string(&mut text);
+        let mut file = file;
+        for _ in 0..TRIES {
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(locked) => return Lock { file: locked }.signed(),
+                Err((same, _)) => file = same,
+            }
+            let mut text = String::new();
+            file.rewind()?;
+            let _ = file.read_to_string(&mut text);
+            if text.trim().parse().is_ok_and(is_alive) {
                 bail!(
                     "process {} is the {what} of {} already: stop it, or use another data directory",
                     text.trim(),
                     path.parent().unwrap_or(path).display()
                 )
             }
+            std::thread::sleep(TRY_EVERY);
         }
+        bail!("somebody holds {}: stop it, or use another data directory", path.display())
     }
 
     fn signed(mut self) -> anyhow::Result<Lock> {
@@ -111,6 +125,10 @@ impl Lock {
         writeln!(self.file, "{}", std::process::id()).context("cannot write the lock file")?;
         Ok(self)
     }
+}
+
+fn is_alive(pid: i32) -> bool {
+    table::look(pid).is_some_and(|process| !process.zombie)
 }
 
 #[cfg(test)]

@@ -238,6 +238,29 @@ fn run_told_to_end_leaves_the_jobs_running_and_the_next_one_finds_them() {
 }
 
 #[test]
+fn run_killed_is_begun_again_and_finds_its_supervisor() {
+    let mut site = Site::start();
+    let attempt = site.gated(1)[0];
+    let supervisor = site.holder("supervisor");
+    site.rig.kill();
+    site.rig.process = Some(site.rig.spawn("run", &[]));
+    let run = site.rig.pid();
+    site.rig.until("the new run", |rig| rig.layout.holder("run") == Some(run));
+    let alone = |rig: &Rig| {
+        let parent = |pid| executor::process::table::look(pid).map(|process| process.parent);
+        rig.layout.holder("agent").and_then(parent) == Some(run)
+    };
+    site.rig.until("its agent", alone);
+    site.connect();
+    std::fs::write(site.rig.path("gate"), "").unwrap();
+    while site.known.get(&attempt).is_none_or(|report| report.state == State::Running) {
+        assert!(site.watch(500), "{}", site.log());
+    }
+    assert_eq!(site.known[&attempt].state, State::Ended(Exit::Code(0)));
+    assert_eq!(site.holder("supervisor"), supervisor);
+}
+
+#[test]
 fn what_cannot_begin_says_so_in_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let site = Site::start();
