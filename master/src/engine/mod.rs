@@ -28,6 +28,7 @@ mod fire;
 pub mod fleet;
 mod orders;
 mod place;
+mod prepare;
 mod queue;
 mod time;
 mod verbs;

@@ -86,7 +86,7 @@ impl World {
         if !by_host && let Some(pool) = key.pools.iter().find(|pool| full(pool, HostId(0))) {
             return Err(format!("pool {pool} is full"));
         }
-        let fits = |host: &HostId| {
+        let lacks = |host: &HostId| {
             by_host && key.pools.iter().any(|pool| full(&pool, *host))
                 || self.free(*host) < i64::from(key.slots)
         };
@@ -95,7 +95,7 @@ impl World {
         if speaking.is_empty() {
             return Err(format!("none of {} host(s) answers", hosts.len()));
         }
-        let free = speaking.iter().copied().filter(|host| !fits(host));
+        let free = speaking.iter().copied().filter(|host| !lacks(host));
         let best = free.max_by(|a, b| self.compare(*a, *b));
         let best = best.ok_or_else(|| match key.slots {
             0 | 1 => format!("no free slot on {} host(s)", speaking.len()),

@@ -5,6 +5,7 @@ mod definition;
 mod hosts;
 mod lab;
 mod mesh;
+mod notation;
 mod scale;
 mod slices;
 mod time;

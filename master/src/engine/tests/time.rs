@@ -231,3 +231,35 @@ fn a_backlog_is_decided_in_steps() {
     lab.wait(1_000);
     assert_eq!(firings(&lab).split(", ").count(), 1_801);
 }
+
+#[test]
+fn a_dispatch_is_run_by_hand_for_any_period() {
+    let mut spec = dispatch("0 3 * * *");
+    spec.spec.params.insert("x".into(), "7".into());
+    let mut lab = with("A: a\nB <A: a", spec);
+    let verb = Verb::RunDispatch { dispatch: D1, period: period("2026-11-01"), cascade: true };
+    let dry = lab.command(verb.clone(), true);
+    assert_eq!((dry.runs_made, dry.jobs_to_run, dry.refused.is_none()), (2, 2, true));
+    assert!(!lab.db.values().any(|row| matches!(row, Row::Run(_))), "a dry run makes nothing");
+    let plan = lab.command(verb, false);
+    lab.settle();
+    assert_eq!(
+        (lab.state("A", "2026-11-01"), lab.state("B", "2026-11-01")),
+        ("succeeded", "succeeded")
+    );
+    assert_eq!(lab.run_row("B", "2026-11-01").params["x"], "7");
+    assert_eq!(lab.execution(&plan).dispatch.map(|(id, _)| id), Some(D1));
+    assert_eq!(firings(&lab), "", "no instant of its own was decided");
+    let unknown =
+        Verb::RunDispatch { dispatch: DispatchId(9), period: period("2026-11-01"), cascade: true };
+    assert_eq!(lab.command(unknown, false).refused.unwrap(), "there is no dispatch 9");
+}
+
+#[test]
+fn pausing_a_dispatch_as_a_dry_run_pauses_nothing() {
+    let mut lab = with("A: a", dispatch("* * * * *"));
+    let dry = lab.command(Verb::PauseDispatch { dispatch: D1 }, true);
+    assert_eq!(dry, Plan::default());
+    lab.wait(MINUTE);
+    assert_eq!(firings(&lab), "10:27 fired");
+}
