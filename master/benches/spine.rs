@@ -4,7 +4,12 @@
 //! `docs/results/`. Times of attempts are the host's wall clock, to the millisecond.
 
 #[path = "../tests/cluster/real.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "it is made for the tests, which use more of it"
+)]
 mod real;
 
 use real::Real;

@@ -2,7 +2,11 @@
 //! any other moment: the outcome must be right. Every job appends its identity to a file when it
 //! begins and when it ends, so that "began twice" and "never ran" are facts; a proof file shows that
 //! each fault really happened.
-#![expect(unreachable_pub, reason = "a test binary has no outside")]
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test binary has no outside, and may fail"
+)]
 
 #[expect(dead_code, reason = "the bench uses more of it")]
 mod real;
