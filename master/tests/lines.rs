@@ -4,7 +4,8 @@
 
 use executor::agent::server::{Behind, Server, own_hello};
 use master::engine::catalog::{Catalog, Host};
-use master::leader::dial::{self, Ask, Caller, Fault, FromLine, Lines, Told};
+use master::leader::dial::{self, Caller, Fault};
+use master::leader::lines::{Ask, FromLine, Lines, Told};
 use shared::clock::Clock;
 use shared::ids::*;
 use shared::pki::Authority;

@@ -5,8 +5,9 @@
 //! to the lease are tasks, calls are the lines', and their answers are the next inputs.
 
 use super::answer::{Answered, Desk};
-use super::dial::{self, Ask, Caller, Fault, FromLine, Lines, Told};
+use super::dial::{self, Caller, Fault};
 use super::hosts::Hosts;
+use super::lines::{Ask, FromLine, Lines, Told};
 use super::master::{Master, Role};
 use super::ops::{CallError, DbOp, Input, Orders, Output, Pace, Watch};
 use super::status::LeaderStatus;

@@ -16,5 +16,6 @@ pub mod dial;
 pub mod drive;
 pub mod hosts;
 pub mod housekeeping;
+pub mod lines;
 pub mod status;
 pub mod work;
