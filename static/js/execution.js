@@ -241,13 +241,14 @@ function jobsTab(pane) {
   function line(job, longest) {
     const run = runs.get(job.run);
     const took = job.started_ms ? (job.ended_ms ?? Date.now()) - job.started_ms : null;
+    const why = job.reason || job.waits.map(waitWords).join(' · ');
     const width = el('i');
     width.style.width = `${took ? Math.max(2, (took / longest) * 100) : 0}%`;
     return el('tr', { 'data-id': job.id, class: job.id === drawerJob() ? 'here' : null, tabindex: '0', onclick: () => select(job.id), onkeydown: (event) => { if (event.key === 'Enter') select(job.id); } },
       cell(t('State'), badge(job.state), { class: 'tight' }), cell(t('Job'), el('b', {}, job.name)), cell(t('Interface'), `${run.interface.name} ${run.period}`),
       cell(t('Host'), job.host?.name || ''), cell(t('Attempt'), job.number ? `${job.number} / ${job.allowed}` : '', { class: 'tight' }), cell(t('Started'), job.started_ms ? clock(job.started_ms) : '', { class: 'tight' }),
       cell(t('Duration'), took == null ? '' : el('span', { class: 'ex-duration' }, duration(took), el('span', { class: `ex-length s-${job.state}` }, width))),
-      cell(t('Why'), el('span', { class: 'ex-why' }, job.reason || job.waits.map(waitWords).join(' · ')), { class: 'wide' }));
+      cell(t('Why'), why ? el('span', { class: 'ex-why' }, why) : null, { class: 'wide' }));
   }
   function fill() {
     const sought = words.value.trim().toLowerCase();

@@ -42,8 +42,6 @@ pub(super) fn routes() -> Routes {
         .get("/api/v1/executions/{id}/runs", Right::View, runs_api)
         .get("/api/v1/executions/{id}/mesh", Right::View, mesh_api)
         .get("/api/v1/executions/{id}/jobs/{run}/{job}", Right::View, job_api)
-        .get("/api/v1/interfaces/{id}/mesh", Right::View, interface_mesh)
-        .get("/api/v1/mesh", Right::View, whole_mesh)
 }
 
 /// The filter row, as it stands in the URL.
@@ -333,8 +331,6 @@ fn runs_json(whole: &Whole) -> Vec<Value> {
 #[serde(default)]
 struct MeshAsked {
     folded: String,
-    scope: String,
-    around: String,
 }
 
 async fn mesh_api(
@@ -352,47 +348,6 @@ async fn mesh_api(
         )));
     }
     Ok(Json(mesh::of_execution(&whole, &Folded::of(&asked.folded), &app.graphs)))
-}
-
-async fn interface_mesh(
-    State(app): State<App>,
-    viewer: Viewer,
-    Path(id): Path<InterfaceId>,
-    Query(asked): Query<MeshAsked>,
-) -> Result<Json<Value>> {
-    let catalog = app.catalog().await?;
-    let missing = || Error::not_found(format!("interface {id}"));
-    let interface = catalog.interfaces.get(&id).ok_or_else(missing)?;
-    if !viewer.sees(interface.project) {
-        return Err(missing());
-    }
-    let drawn = match asked.scope.as_str() {
-        "global" => Some(mesh::of_catalog(&seen_by(&viewer, &catalog), Some(id), &app.graphs)),
-        _ => mesh::of_interface(&catalog, id, &app.graphs),
-    };
-    drawn.map(Json).ok_or_else(missing)
-}
-
-/// The catalog without the interfaces of projects that the viewer may not see.
-fn seen_by(viewer: &Viewer, catalog: &Arc<Catalog>) -> Arc<Catalog> {
-    match seen_projects(viewer) {
-        None => Arc::clone(catalog),
-        Some(projects) => {
-            let mut seen = Catalog::clone(catalog);
-            seen.interfaces.retain(|_, interface| projects.contains(&interface.project));
-            Arc::new(seen)
-        }
-    }
-}
-
-async fn whole_mesh(
-    State(app): State<App>,
-    viewer: Viewer,
-    Query(asked): Query<MeshAsked>,
-) -> Result<Json<Value>> {
-    let catalog = seen_by(&viewer, &app.catalog().await?);
-    let around = asked.around.parse().ok().filter(|id| catalog.interfaces.contains_key(id));
-    Ok(Json(mesh::of_catalog(&catalog, around, &app.graphs)))
 }
 
 /// The failed roots with their newest attempt; the line of the log comes by its own request.

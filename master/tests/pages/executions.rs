@@ -18,10 +18,10 @@ use shared::wire::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub const SECOND: i64 = 1000;
+pub(crate) const SECOND: i64 = 1000;
 
 /// Four interfaces by day, as the sample mesh has them.
-pub fn documents() -> Value {
+pub(crate) fn documents() -> Value {
     let job = |name: &str, after: &[&str]| {
         json!({ "name": name, "kind": "shell", "after": after,
             "fields": { "program": "sh", "args": ["-c", format!("echo {name} ${{date}}")] } })
@@ -41,17 +41,17 @@ pub fn documents() -> Value {
 }
 
 /// One run to be made: its interface, its state, and the states of jobs that are not as it.
-pub type Wanted<'a> = (&'a str, RunState, &'a [(&'a str, Phase)]);
+pub(crate) type Wanted<'a> = (&'a str, RunState, &'a [(&'a str, Phase)]);
 
 #[derive(Debug)]
-pub struct Scene {
-    pub interfaces: BTreeMap<String, Arc<Interface>>,
+pub(crate) struct Scene {
+    pub(crate) interfaces: BTreeMap<String, Arc<Interface>>,
     host: HostId,
     batch: i64,
 }
 
 /// A job run before anything.
-pub fn waiting() -> JobRun {
+pub(crate) fn waiting() -> JobRun {
     JobRun {
         project: ProjectId(1),
         phase: Phase::Waiting,
@@ -67,16 +67,16 @@ pub fn waiting() -> JobRun {
     }
 }
 
-pub fn day(text: &str) -> Period {
+pub(crate) fn day(text: &str) -> Period {
     text.parse().unwrap()
 }
 
-pub fn place(host: HostId) -> Place {
+pub(crate) fn place(host: HostId) -> Place {
     Place { host, basis: Answer { incarnation: Incarnation(7), seq: 3 } }
 }
 
 impl Scene {
-    pub async fn new(app: &TestApp, admin: &crate::app::Client) -> Scene {
+    pub(crate) async fn new(app: &TestApp, admin: &crate::app::Client) -> Scene {
         let body = json!({ "dry_run": false, "documents": documents() });
         app.api(admin, Method::POST, "/api/v1/apply", body).await.is(200);
         let catalog = store::catalog::load(&app.app.db).await.unwrap();
@@ -92,11 +92,11 @@ impl Scene {
         Scene { interfaces, host, batch: 1 }
     }
 
-    pub fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         place(self.host)
     }
 
-    pub async fn commit(&mut self, app: &TestApp, changes: &[Change]) {
+    pub(crate) async fn commit(&mut self, app: &TestApp, changes: &[Change]) {
         self.batch += 1;
         let mut writes = store::run::writes(changes, self.batch);
         let raise = "UPDATE leader SET batch = ?";
@@ -105,17 +105,17 @@ impl Scene {
         app.app.bus.nudge(master::bus::Topic::Run);
     }
 
-    pub fn run_id(&self, interface: &str, period: Period) -> RunId {
+    pub(crate) fn run_id(&self, interface: &str, period: Period) -> RunId {
         RunId::of(self.interfaces[interface].id, period, 1)
     }
 
-    pub fn job_id(&self, interface: &str, job: &str) -> JobId {
+    pub(crate) fn job_id(&self, interface: &str, job: &str) -> JobId {
         let jobs = &self.interfaces[interface].jobs;
         jobs.iter().find(|other| other.name == job).unwrap().id
     }
 
     /// An execution that began `ago` seconds before now, with its runs.
-    pub async fn execution(
+    pub(crate) async fn execution(
         &mut self,
         app: &TestApp,
         (period, ago, state): (Period, i64, RunState),
@@ -249,7 +249,7 @@ impl Scene {
     }
 
     /// Ok, failed, running, waiting: one of each.
-    pub async fn usual(&mut self, app: &TestApp) -> [ExecutionId; 4] {
+    pub(crate) async fn usual(&mut self, app: &TestApp) -> [ExecutionId; 4] {
         use RunState::*;
         let skipped = Phase::Done(Verdict::Skipped);
         let ok = Phase::Done(Verdict::Succeeded);
@@ -292,7 +292,7 @@ impl Scene {
 }
 
 /// A host that has the same log for every attempt: 60 lines to out, some to err.
-pub struct Hosts;
+pub(crate) struct Hosts;
 
 impl Inside for Hosts {
     fn connect(&self, _: &str) -> anyhow::Result<(String, ExecutorClient)> {
@@ -306,7 +306,7 @@ impl Inside for Hosts {
 struct Host;
 
 /// What it has written.
-pub fn output(stream: Stream) -> String {
+pub(crate) fn output(stream: Stream) -> String {
     match stream {
         Stream::Out => {
             (1..=60).map(|n| format!("\x1b[32mline\x1b[0m {n} 航班 rows={}\n", n * 37)).collect()
@@ -340,6 +340,7 @@ impl Executor for Host {
         let from = query.from.min(len);
         let until = len.min(from + u64::from(query.max));
         let (out, err) = (output(Stream::Out).len() as u64, output(Stream::Err).len() as u64);
+        let at = |offset: u64| usize::try_from(offset).unwrap();
         let mark = |at: i64, share: u64| shared::wire::Mark {
             at_ms: NOW + at * SECOND,
             out_len: out * share / 4,
@@ -347,7 +348,7 @@ impl Executor for Host {
         };
         Ok(Some(LogPart {
             from,
-            bytes: bytes[from as usize..until as usize].to_vec(),
+            bytes: bytes[at(from)..at(until)].to_vec(),
             len,
             ended: true,
             hole: None,

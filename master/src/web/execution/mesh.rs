@@ -1,8 +1,7 @@
-//! The mesh of one execution, or of one interface's definition, in the form that
-//! `static/js/mesh.js` paints: groups, nodes and edges with their places.
+//! The mesh of one execution in the form that `static/js/mesh.js` paints: groups, nodes and edges
+//! with their places.
 
 use super::whole::{Whole, expect_word, node_id, run_word};
-use crate::engine::catalog::Catalog;
 use crate::engine::rows::Target;
 use crate::web::graph::{self, Cache, End, Group, Mesh, MeshEdge, Node};
 use serde_json::{Value, json};
@@ -214,93 +213,4 @@ fn outside(
         picture.group(about, true)
     });
     picture.edge(End::Group(group), end, "parent");
-}
-
-/// Of one interface as it is defined now: its jobs, its parents and children as small boxes.
-pub fn of_interface(catalog: &Catalog, id: InterfaceId, cache: &Cache) -> Option<Value> {
-    let interface = catalog.interfaces.get(&id)?;
-    let mut picture = Picture::default();
-    let about = json!({ "id": id.to_string(), "name": interface.name, "sub": "", "interface": id });
-    let group = picture.group(about, false);
-    for job in &interface.jobs {
-        let about = json!({ "id": job.id.to_string(), "name": job.name, "note": job.spec.kind,
-            "href": format!("/job/{}/", job.id) });
-        picture.node(group, job.id, about);
-    }
-    edges_of(&mut picture, interface, group, &BTreeMap::new());
-    let mut boxes: BTreeMap<InterfaceId, usize> = BTreeMap::new();
-    let mut beside = |picture: &mut Picture, other: InterfaceId| {
-        *boxes.entry(other).or_insert_with(|| neighbour(picture, catalog, other))
-    };
-    for parent in &interface.spec.parents {
-        let from = beside(&mut picture, parent.interface);
-        picture.edge(End::Group(from), End::Group(group), "parent");
-    }
-    for job in &interface.jobs {
-        for need in &job.spec.needs {
-            let from = beside(&mut picture, need.interface);
-            if let Some(&to) = picture.jobs.get(&(group, job.id)) {
-                picture.edge(End::Group(from), End::Node(to), "success");
-            }
-        }
-    }
-    for other in catalog.interfaces.values().filter(|other| other.id != id) {
-        if other.spec.parents.iter().any(|parent| parent.interface == id) {
-            let to = beside(&mut picture, other.id);
-            picture.edge(End::Group(group), End::Group(to), "parent");
-        }
-    }
-    Some(picture.json(cache))
-}
-
-/// The whole mesh that an interface belongs to, or all interfaces: boxes only.
-pub fn of_catalog(catalog: &Catalog, around: Option<InterfaceId>, cache: &Cache) -> Value {
-    let shown: BTreeSet<InterfaceId> = match around {
-        None => catalog.interfaces.keys().copied().collect(),
-        Some(id) => connected(catalog, id),
-    };
-    let mut picture = Picture::default();
-    let mut boxes = BTreeMap::new();
-    for &id in shown.iter().take(graph::NODES_MAX) {
-        let group = neighbour(&mut picture, catalog, id);
-        boxes.insert(id, group);
-    }
-    for id in &shown {
-        let parents = catalog.interfaces.get(id).map(|interface| &interface.spec.parents);
-        for parent in parents.into_iter().flatten() {
-            if let (Some(&from), Some(&to)) = (boxes.get(&parent.interface), boxes.get(id)) {
-                picture.edge(End::Group(from), End::Group(to), "parent");
-            }
-        }
-    }
-    picture.json(cache)
-}
-
-fn neighbour(picture: &mut Picture, catalog: &Catalog, id: InterfaceId) -> usize {
-    let interface = catalog.interfaces.get(&id);
-    let name = interface.map_or_else(|| format!("interface {id}"), |found| found.name.clone());
-    let jobs = interface.map_or(0, |found| found.jobs.len());
-    let about = json!({ "id": id.to_string(), "name": name, "sub": "", "jobs": jobs,
-        "interface": id, "href": format!("/interface/{id}/") });
-    picture.group(about, true)
-}
-
-/// All interfaces that hang together with this one by parents, in either direction.
-fn connected(catalog: &Catalog, id: InterfaceId) -> BTreeSet<InterfaceId> {
-    let mut beside: BTreeMap<InterfaceId, Vec<InterfaceId>> = BTreeMap::new();
-    for interface in catalog.interfaces.values() {
-        for parent in &interface.spec.parents {
-            beside.entry(interface.id).or_default().push(parent.interface);
-            beside.entry(parent.interface).or_default().push(interface.id);
-        }
-    }
-    let (mut found, mut open) = (BTreeSet::from([id]), vec![id]);
-    while let Some(next) = open.pop() {
-        for &other in beside.get(&next).into_iter().flatten() {
-            if found.insert(other) {
-                open.push(other);
-            }
-        }
-    }
-    found
 }
