@@ -25,7 +25,6 @@ use shared::ids::*;
 use shared::kind::{self, FieldError};
 use shared::period;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use whole::{Whole, is_failure, run_word};
 
 /// Rows of one page unless asked otherwise.

@@ -1,6 +1,7 @@
 //! Pages and API through the router, without a socket.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(unreachable_pub, reason = "one crate: what its tests share")]
 
 mod app;
 mod apply;
