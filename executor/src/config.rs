@@ -151,6 +151,9 @@ impl Config {
         if self.pki.as_os_str().is_empty() {
             self.pki = self.data.join("pki");
         }
+        if let Err(why) = shared::logs::check(&self.log) {
+            anyhow::bail!("log: {:?}: {why}; write for example \"info\"", self.log);
+        }
         let times = &self.timing;
         let all = [times.fence_ms, times.lost_ms, times.memory_ms, times.watch_ms];
         ensure!(

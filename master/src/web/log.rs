@@ -316,8 +316,9 @@ async fn search(
         let shown = look(&app, attempt.id, &streams, Way::From(place), PART_MAX).await?;
         let found = shown.lines.iter().filter(|line| pattern.is_match(&line.text));
         matches.extend(found.map(|line| {
-            json!({ "stream": line.stream, "from": line.from,
-            "at_ms": line.at_ms, "text": line.text.chars().take(300).collect::<String>() })
+            let shown = json!({ "stream": line.stream, "from": line.from, "at_ms": line.at_ms,
+                "text": line.text.chars().take(300).collect::<String>() });
+            (line.stream, line.from, shown)
         }));
         let step = (shown.next.out - place.out.min(shown.next.out))
             + (shown.next.err - place.err.min(shown.next.err));
@@ -327,8 +328,12 @@ async fn search(
         done = step == 0 || shown.ended;
     }
     let more = !done || matches.len() > MATCHES_MAX;
-    matches.truncate(MATCHES_MAX);
-    Ok(Json(json!({ "items": matches, "next": more.then(|| place.to_string()), "read": read })))
+    // Each stream goes on at the first match that is not told now.
+    for (stream, from, _) in matches.drain(MATCHES_MAX.min(matches.len())..).rev() {
+        place.set(stream, from);
+    }
+    let items: Vec<Value> = matches.into_iter().map(|(_, _, shown)| shown).collect();
+    Ok(Json(json!({ "items": items, "next": more.then(|| place.to_string()), "read": read })))
 }
 
 #[derive(Debug, Default, Deserialize)]

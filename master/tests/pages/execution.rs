@@ -206,6 +206,39 @@ async fn who_may_not_cannot() {
 }
 
 #[tokio::test]
+async fn what_other_projects_have_is_not_there() {
+    let (app, _, _, [good, ..]) = scene().await;
+    let outsider = app.client("outsider", "write,execute,schedule").await;
+    let sql = "UPDATE user_right SET project_id = 2 WHERE user_id = \
+               (SELECT id FROM user_account WHERE name = 'outsider')";
+    app.app.db.commit(vec![master::db::sql(sql, vec![])]).await.unwrap();
+    let mesh = app.get(&outsider, "/api/v1/mesh").await.is(200).json();
+    assert_eq!(mesh["groups"], json!([]), "{mesh}");
+    let counters = app.get(&outsider, "/api/v1/counters").await.is(200).json();
+    assert_eq!(counters, json!({ "running": 0, "waiting": 0, "failed": 0 }));
+    for path in ["/api/v1/executions", "/api/v1/interfaces", "/api/v1/jobs", "/api/v1/commands"] {
+        let items = app.get(&outsider, path).await.is(200).json();
+        assert_eq!(items["items"], json!([]), "{path}");
+    }
+    for path in [
+        format!("/execute/flow/detail/{good}/"),
+        format!("/api/v1/executions/{good}/mesh"),
+        "/interface/1/".to_owned(),
+        "/interface/1/edit/".to_owned(),
+        "/api/v1/interfaces/1/mesh?scope=global".to_owned(),
+    ] {
+        app.get(&outsider, &path).await.is(404);
+    }
+    app.get(&outsider, "/").await.is(200);
+    app.post(&outsider, "/interface/1/edit/", &[("priority", "x")]).await.is(404);
+    let stop = json!({ "verb": "stop_execution", "execution": good });
+    app.api(&outsider, Method::POST, "/api/v1/commands", stop).await.is(422);
+    // What is not understood is told with its place.
+    let asked = app.get(&outsider, "/api/v1/interfaces?limit=many").await.is(400).json();
+    assert!(asked["detail"].as_str().unwrap().contains("limit"), "{asked}");
+}
+
+#[tokio::test]
 async fn browsers_are_told_what_changed_and_what_they_missed() {
     let (app, admin, mut scene, [_, _, live, _]) = scene().await;
     let batch = store::execution::batch(&app.app.db).await.unwrap();
