@@ -36,7 +36,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         .with_context(|| format!("the certificate in {}", config.pki.display()))?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(THREADS).enable_all().build().context("a runtime")?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(&config.listen)
             .await
             .with_context(|| format!("cannot listen on {} (listen)", config.listen))?;
@@ -49,7 +49,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         let server = Server { acceptor, own, behind, clock: Clock::system() };
         server.run(listener, told_to_end()).await;
         Ok(())
-    })
+    });
+    // A question that is held open at the supervisor is nobody's any more: it is not waited for.
+    runtime.shutdown_background();
+    done
 }
 
 /// The agent of a `run` that was killed is told to end by the kernel, and takes a moment to.
