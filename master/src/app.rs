@@ -9,6 +9,7 @@ use crate::leader::status::LeaderStatus;
 use crate::logs::Logs;
 use crate::session::Sessions;
 use crate::store;
+use crate::web::dispatch::Upcoming;
 use crate::web::events::Hub;
 use crate::web::frame::Templates;
 use crate::web::graph;
@@ -40,6 +41,8 @@ pub struct Inner {
     pub templates: Templates,
     pub hashing: Semaphore,
     pub throttle: Throttle,
+    /// When each rule fires next.
+    pub upcoming: Upcoming,
     /// Browsers that listen.
     pub live: Hub,
     /// Pictures of late.
@@ -90,6 +93,7 @@ impl App {
             templates,
             hashing: Semaphore::new(HASHES_MAX),
             throttle,
+            upcoming: Upcoming::default(),
             live: Hub::default(),
             graphs: graph::Cache::default(),
             catalog: Mutex::default(),

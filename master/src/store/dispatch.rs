@@ -143,20 +143,13 @@ pub async fn fired(db: &Db, id: DispatchId, limit: u32) -> db::Result<Vec<Fired>
         .collect()
 }
 
-/// The state of each dispatch's last execution.
+/// A dispatch's last execution, and its state.
 ///
 /// # Errors
 /// The database's.
-pub async fn last_states(db: &Db) -> db::Result<BTreeMap<i64, (ExecutionId, String)>> {
-    let sql = "SELECT e.dispatch_id, e.id, e.state FROM execution e JOIN \
-               (SELECT dispatch_id AS d, MAX(instant_ms) AS m FROM execution \
-               WHERE dispatch_id IS NOT NULL GROUP BY dispatch_id) l \
-               ON e.dispatch_id = l.d AND e.instant_ms = l.m";
-    let rows = db.query(sql, vec![]).await?;
-    rows.iter()
-        .map(|row| {
-            let state = row.text("state")?.to_owned();
-            Ok((row.int("dispatch_id")?, (ExecutionId(row.int("id")?), state)))
-        })
-        .collect()
+pub async fn last(db: &Db, id: DispatchId) -> db::Result<Option<(ExecutionId, String)>> {
+    let sql = "SELECT id, state FROM execution WHERE dispatch_id = ? \
+               ORDER BY instant_ms DESC LIMIT 1";
+    let row = db.first(sql, params![id]).await?;
+    row.map(|row| Ok((ExecutionId(row.int("id")?), row.text("state")?.to_owned()))).transpose()
 }

@@ -3,7 +3,7 @@
 mod edit;
 mod preview;
 
-pub use preview::{Firing, next_of};
+pub use preview::{Firing, Upcoming};
 
 use super::auth::Right;
 use super::error::{Error, Result};
@@ -19,7 +19,6 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Decisions shown of one dispatch.
@@ -90,8 +89,6 @@ async fn rows(page: &Page, catalog: &Catalog, filter: &Filter) -> Result<Vec<Row
     let app = &page.app;
     let viewer = page.viewer()?;
     let paused = store::dispatch::paused(&app.db).await?;
-    let mut last: BTreeMap<i64, (ExecutionId, String)> =
-        store::dispatch::last_states(&app.db).await?;
     let now = app.clock.wall_ms();
     let mut rows = Vec::new();
     for dispatch in catalog.dispatches.values().filter(|d| viewer.sees(d.project)) {
@@ -116,8 +113,8 @@ async fn rows(page: &Page, catalog: &Catalog, filter: &Filter) -> Result<Vec<Row
                 zone: spec.zone.clone(),
                 cascade: spec.cascade,
                 paused: is_paused,
-                next_ms: if is_paused { None } else { next_of(spec, now) },
-                last: last.remove(&id.0),
+                next_ms: if is_paused { None } else { app.upcoming.next(spec, now) },
+                last: None,
             });
         }
     }
@@ -141,8 +138,12 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
         ("status", filter.status.as_str()),
     ];
     let mut listed = list::page(all, |row| row.id, SORTERS, &asked, &filters);
-    for row in &mut listed.rows {
+    let ids: Vec<DispatchId> = listed.rows.iter().map(|row| DispatchId(row.id)).collect();
+    let last = ids.iter().map(|id| store::dispatch::last(&page.app.db, *id));
+    let last = futures::future::try_join_all(last).await?;
+    for (row, last) in listed.rows.iter_mut().zip(last) {
         row.rule = rule_in_words(&row.cron, page.lang);
+        row.last = last;
     }
     let viewer = page.viewer()?;
     let seen = catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));

@@ -4,7 +4,7 @@
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
 use super::execution::seen_projects;
-use super::{Page, Routes, dispatch, host, list};
+use super::{Page, Routes, host, list};
 use crate::app::App;
 use crate::engine::catalog::Catalog;
 use crate::store;
@@ -118,7 +118,8 @@ struct Soon {
     at_ms: Millis,
 }
 
-fn soon(catalog: &Catalog, viewer: &Viewer, paused: &[DispatchId], now: Millis) -> Vec<Soon> {
+fn soon(app: &App, catalog: &Catalog, viewer: &Viewer, paused: &[DispatchId]) -> Vec<Soon> {
+    let now = app.clock.wall_ms();
     let mut soon: Vec<Soon> = catalog
         .dispatches
         .values()
@@ -129,7 +130,7 @@ fn soon(catalog: &Catalog, viewer: &Viewer, paused: &[DispatchId], now: Millis) 
                 dispatch: found.id.0,
                 name: found.name.clone(),
                 interface: interface.map(|interface| interface.name.clone()).unwrap_or_default(),
-                at_ms: dispatch::next_of(&found.spec, now)?,
+                at_ms: app.upcoming.next(&found.spec, now)?,
             })
         })
         .collect();
@@ -166,7 +167,7 @@ async fn home(page: Page) -> Result {
             waiting => Serde(lines(waiting, &catalog, viewer)),
             running => Serde(lines(running, &catalog, viewer)),
             hosts => Serde(host::views(app, viewer, &catalog).await?),
-            soon => Serde(soon(&catalog, viewer, &paused, now)),
+            soon => Serde(soon(app, &catalog, viewer, &paused)),
             leader => Serde(leader),
             interfaces => catalog.interfaces.values().filter(|it| viewer.sees(it.project)).count(),
         },

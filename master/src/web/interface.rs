@@ -12,6 +12,7 @@ use super::form::Form;
 use super::list::{self, Asked, Key, Listed, Sorter};
 use super::save::{Draft, Refused, Saver};
 use super::{Page, Routes};
+use crate::app::App;
 use crate::engine::calendar;
 use crate::engine::catalog::{Catalog, Interface};
 use crate::store;
@@ -83,16 +84,17 @@ const SORTERS: &[Sorter<Row>] = &[
 
 /// When the next of an interface's dispatches fires, if none is paused; and how many it has.
 pub(super) fn next_firings(
+    app: &App,
     catalog: &Catalog,
     paused: &[DispatchId],
-    now: Millis,
 ) -> BTreeMap<InterfaceId, (usize, Option<Millis>)> {
+    let now = app.clock.wall_ms();
     let mut next: BTreeMap<InterfaceId, (usize, Option<Millis>)> = BTreeMap::new();
     for dispatch in catalog.dispatches.values() {
         let entry = next.entry(dispatch.spec.interface).or_default();
         entry.0 += 1;
         if !paused.contains(&dispatch.id) {
-            let at = super::dispatch::next_of(&dispatch.spec, now);
+            let at = app.upcoming.next(&dispatch.spec, now);
             entry.1 = [entry.1, at].into_iter().flatten().min();
         }
     }
@@ -141,7 +143,7 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
     let catalog = app.catalog().await?;
     let mut all = rows(&page, &catalog, &filter)?;
     let paused = store::dispatch::paused(&app.db).await?;
-    let next = next_firings(&catalog, &paused, app.clock.wall_ms());
+    let next = next_firings(app, &catalog, &paused);
     let metas = store::interface::metas(&app.db).await?;
     let names = store::user::names(&app.db).await?;
     for row in &mut all {

@@ -275,22 +275,17 @@ async fn delete_job(
 async fn dispatches(State(app): State<App>, viewer: Viewer, Query(asked): Query<Asked>) -> Result {
     let catalog = app.catalog().await?;
     let paused = store::dispatch::paused(&app.db).await?;
-    let now = app.clock.wall_ms();
     let seen = catalog.dispatches.values().filter(|it| {
         viewer.sees(it.project) && asked.interface.is_none_or(|id| id == it.spec.interface.0)
     });
-    let items = seen.map(|it| dispatch_item(it, &paused, now));
+    let items = seen.map(|it| dispatch_item(&app, it, &paused));
     Ok(page(items.collect(), &asked))
 }
 
-fn dispatch_item(
-    it: &crate::engine::catalog::Dispatch,
-    paused: &[DispatchId],
-    now: Millis,
-) -> Item {
+fn dispatch_item(app: &App, it: &crate::engine::catalog::Dispatch, paused: &[DispatchId]) -> Item {
     let mut item = item(it.id.0, it.project, &it.name, it.version, &it.spec);
     let is_paused = paused.contains(&it.id);
-    let next = super::super::dispatch::next_of(&it.spec, now).filter(|_| !is_paused);
+    let next = app.upcoming.next(&it.spec, app.clock.wall_ms()).filter(|_| !is_paused);
     item.status = Some(json!({ "paused": is_paused, "next_ms": next }));
     item
 }
@@ -300,7 +295,7 @@ async fn one_dispatch(app: &App, viewer: &Viewer, id: DispatchId) -> Result<Item
     let found = catalog.dispatches.get(&id).filter(|it| viewer.sees(it.project));
     let it = found.ok_or_else(|| Error::not_found(format!("dispatch {id}")))?;
     let paused = store::dispatch::paused(&app.db).await?;
-    Ok(dispatch_item(it, &paused, app.clock.wall_ms()))
+    Ok(dispatch_item(app, it, &paused))
 }
 
 async fn dispatch(State(app): State<App>, viewer: Viewer, Path(id): Path<i64>) -> Result {

@@ -18,10 +18,13 @@ use shared::ids::*;
 use shared::kind::FieldError;
 use shared::period::Period;
 use shared::spec::DispatchSpec;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 const SHOWN: usize = 10;
 const COUNT_MAX: usize = 100;
+/// Rules whose next instant is remembered.
+const RULES_MAX: usize = 50_000;
 
 /// One instant to come.
 #[derive(Clone, Debug, Serialize)]
@@ -33,9 +36,32 @@ pub struct Firing {
     pub period: Option<String>,
 }
 
-/// The next instant, if there is one.
-pub fn next_of(spec: &DispatchSpec, now: Millis) -> Option<Millis> {
-    instants(spec, now, 1).ok()?.first().copied()
+/// What makes a rule: two dispatches with the same have the same next instant.
+type Rule = (String, String, Option<Millis>, Option<Millis>);
+
+/// The next instant of every rule, kept until it has passed: lists of ten thousand dispatches parse
+/// none of them anew.
+#[derive(Debug, Default)]
+pub struct Upcoming(Mutex<HashMap<Rule, (Millis, Option<Millis>)>>);
+
+impl Upcoming {
+    /// The first instant after now, if there is one.
+    pub fn next(&self, spec: &DispatchSpec, now: Millis) -> Option<Millis> {
+        let rule = (spec.cron.clone(), spec.zone.clone(), spec.from_ms, spec.until_ms);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((asked, next)) = known.get(&rule)
+            && *asked <= now
+            && next.is_none_or(|next| now < next)
+        {
+            return *next;
+        }
+        let next = instants(spec, now, 1).ok().and_then(|instants| instants.first().copied());
+        if known.len() >= RULES_MAX {
+            known.clear();
+        }
+        known.insert(rule, (now, next));
+        next
+    }
 }
 
 /// Inside of the dispatch's window: from inclusive, until exclusive.
@@ -137,4 +163,20 @@ pub(super) async fn api(page: Page, Query(asked): Query<Asked>) -> Result {
         .map_err(|error| Error::invalid(vec![error]))?;
     let rule = rule_in_words(&spec.cron, page.lang);
     Ok(Json(serde_json::json!({ "items": firings, "next": null, "rule": rule })).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_instant_is_remembered_until_it_has_passed() {
+        let json = serde_json::json!({"interface": 1, "cron": "0 * * * *", "zone": "UTC"});
+        let spec: DispatchSpec = serde_json::from_value(json).unwrap();
+        let upcoming = Upcoming::default();
+        const HOUR: Millis = 3_600_000;
+        for (now, next) in [(0, 1), (1, 1), (HOUR - 1, 1), (HOUR, 2), (HOUR + 5, 2), (5, 1)] {
+            assert_eq!(upcoming.next(&spec, now), Some(next * HOUR), "{now}");
+        }
+    }
 }

@@ -131,7 +131,7 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>
     let runs = store::interface::latest_runs(&app.db, interface.id, RUNS).await?;
     let paused = store::dispatch::paused(&app.db).await?;
     let now = app.clock.wall_ms();
-    let next = next_firings(&catalog, &paused, now).get(&interface.id).and_then(|next| next.1);
+    let next = next_firings(app, &catalog, &paused).get(&interface.id).and_then(|next| next.1);
     let own =
         catalog.dispatches.values().filter(|dispatch| dispatch.spec.interface == interface.id);
     let dispatches: Vec<DispatchRow> = own
@@ -142,7 +142,7 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>
             rule: rule_in_words(&dispatch.spec.cron, page.lang),
             zone: dispatch.spec.zone.clone(),
             paused: paused.contains(&dispatch.id),
-            next_ms: super::super::dispatch::next_of(&dispatch.spec, now),
+            next_ms: app.upcoming.next(&dispatch.spec, now),
         })
         .collect();
     let steps = match tab {
