@@ -196,7 +196,8 @@ impl World {
     /// Drops what nobody has needed for a while, as far as it is stored.
     pub(crate) fn evict(&mut self, now: Now, stored: u64) {
         self.slices.ticks.entry(self.step).or_insert(now.tick);
-        let old = self.slices.ticks.iter().rev().find(|(_, tick)| **tick + KEEP_MS <= now.tick);
+        let old =
+            self.slices.ticks.iter().rev().find(|(_, tick)| **tick + self.keep_ms <= now.tick);
         let Some(until) = old.map(|(step, _)| stored.min(*step)) else { return };
         self.slices.ticks = self.slices.ticks.split_off(&until);
         while let Some(&(step, id)) = self.slices.idle.first()

@@ -188,6 +188,8 @@ pub struct World {
     pub(crate) mesh: Mesh,
     pub(crate) lives: BTreeMap<RunId, Live>,
     pub(crate) slices: Slices,
+    /// How long a slice that nobody needs stays resident.
+    pub(crate) keep_ms: Millis,
     pub(crate) waiters: BTreeMap<Target, BTreeSet<Waiter>>,
     pub(crate) folds: Folds,
     pub(crate) queue: Queue,
@@ -223,6 +225,7 @@ impl World {
             due: Due::default(),
             lives: BTreeMap::new(),
             slices: Slices::default(),
+            keep_ms: super::slice::KEEP_MS,
             waiters: BTreeMap::new(),
             folds: Folds::default(),
             queue: Queue::default(),
@@ -287,6 +290,11 @@ impl World {
         }
         self.due.wake = self.wake(now);
         self.changes()
+    }
+
+    /// Slices that nobody needs stay resident for so long.
+    pub fn keep_slices(&mut self, keep_ms: Millis) {
+        self.keep_ms = keep_ms;
     }
 
     pub fn due(&self) -> &Due {

@@ -239,7 +239,8 @@ impl Master {
         }
         let (timing, sabotage) = (self.pace.timing, self.sabotage);
         let setup = Setup { catalog, reign: leader.holder, timing, sabotage, fleet };
-        let world = World::load(setup, rows);
+        let mut world = World::load(setup, rows);
+        world.keep_slices(self.pace.slice_keep_ms);
         let reign = Reign::new(world, leader, (self.pace, sabotage), (tick, date), bad);
         Role::Leading(Box::new(reign))
     }

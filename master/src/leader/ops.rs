@@ -177,6 +177,8 @@ pub struct Pace {
     pub order_again_ms: Millis,
     /// Each host lists all it remembers.
     pub full_every_ms: Millis,
+    /// The World keeps history that nobody needs for so long.
+    pub slice_keep_ms: Millis,
     /// Purging of what has ended.
     pub purge_every_ms: Millis,
     /// Details of what has ended are kept this long; longer than a host remembers.
@@ -195,6 +197,7 @@ impl Default for Pace {
             call_again_ms: 500,
             order_again_ms: 2_000,
             full_every_ms: 600_000,
+            slice_keep_ms: 120_000,
             purge_every_ms: 3_600_000,
             keep_ms: 30 * 24 * 3_600_000,
         }

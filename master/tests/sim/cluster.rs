@@ -37,6 +37,7 @@ const PACE: Pace = Pace {
     call_again_ms: 300,
     order_again_ms: 1_000,
     full_every_ms: 6_000,
+    slice_keep_ms: 5_000,
     purge_every_ms: 20_000,
     keep_ms: KEEP,
 };
