@@ -212,8 +212,6 @@ async fn what_other_projects_have_is_not_there() {
     let sql = "UPDATE user_right SET project_id = 2 WHERE user_id = \
                (SELECT id FROM user_account WHERE name = 'outsider')";
     app.app.db.commit(vec![master::db::sql(sql, vec![])]).await.unwrap();
-    let mesh = app.get(&outsider, "/api/v1/mesh").await.is(200).json();
-    assert_eq!(mesh["groups"], json!([]), "{mesh}");
     let counters = app.get(&outsider, "/api/v1/counters").await.is(200).json();
     assert_eq!(counters, json!({ "running": 0, "waiting": 0, "failed": 0 }));
     for path in ["/api/v1/executions", "/api/v1/interfaces", "/api/v1/jobs", "/api/v1/commands"] {
@@ -225,7 +223,7 @@ async fn what_other_projects_have_is_not_there() {
         format!("/api/v1/executions/{good}/mesh"),
         "/interface/1/".to_owned(),
         "/interface/1/edit/".to_owned(),
-        "/api/v1/interfaces/1/mesh?scope=global".to_owned(),
+        "/interface/1/graph/?of=all".to_owned(),
     ] {
         app.get(&outsider, &path).await.is(404);
     }
