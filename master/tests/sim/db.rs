@@ -175,7 +175,7 @@ impl Db {
 
     /// All definitions, and the versions that live runs name.
     fn definitions(&self) -> Arc<Catalog> {
-        let runs = self.rows.iter().filter_map(|(_, row)| match row {
+        let runs = self.rows.values().filter_map(|row| match row {
             Row::Run(run) if run.state.is_live() => Some((run.interface, run.version)),
             _ => None,
         });

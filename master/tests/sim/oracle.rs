@@ -135,7 +135,7 @@ impl Oracle {
         }
         for other in self.of_job.get(&id).cloned().unwrap_or_default() {
             if !self.abandoned.contains(&other) {
-                self.check_other((now, db), (attempt, host), other, &policy, &excuse);
+                self.check_other((now, db), (attempt, host), (other, &policy), &excuse);
             }
         }
         self.check_waits(id);
@@ -147,8 +147,7 @@ impl Oracle {
         &mut self,
         (now, db): (Millis, &Db),
         (attempt, host): (AttemptId, HostId),
-        other: AttemptId,
-        policy: &Policy,
+        (other, policy): (AttemptId, &Policy),
         excuse: &impl Fn(HostId) -> Option<&'static str>,
     ) {
         let process = self.processes[&other];
