@@ -1,7 +1,10 @@
 //! Starts the real programs and ends them. The only place of these tests that starts processes.
 
+#[path = "../cluster/port.rs"]
+mod port;
+
+pub(crate) use port::free_port;
 use serde_json::Value;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -193,8 +196,4 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

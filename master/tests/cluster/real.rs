@@ -1,11 +1,14 @@
 //! The real binaries in a folder of their own, on loopback: a master and one executor, started and
 //! killed by the pid that was started. Every wait has an end, and then says what was there.
 
+#[path = "port.rs"]
+mod port;
+
+use port::free_port;
 use rusqlite::{Connection, OpenFlags};
 use shared::clock::Clock;
 use shared::ids::Millis;
 use std::ffi::OsStr;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -260,10 +263,6 @@ fn resident_kib(pid: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 pub fn text(output: &Output) -> String {

@@ -16,12 +16,18 @@ const bin = process.env.HCNDC_BIN || join(process.env.CARGO_TARGET_DIR || join(r
 export const pictures = join(root, 'target/e2e');
 mkdirSync(pictures, { recursive: true });
 
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => { const { port } = server.address(); server.close(() => resolve(port)); });
-  });
+// Below the ports that the kernel gives to whoever connects (the browser does, much).
+let nextPort = 16000 + (process.pid * 8) % 3900;
+async function freePort() {
+  for (;;) {
+    const port = nextPort++;
+    const free = await new Promise((resolve) => {
+      const server = createServer();
+      server.on('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
 }
 
 export const wait = (ms) => new Promise((done) => setTimeout(done, ms));

@@ -1,5 +1,8 @@
 //! A real executor, its two processes, over TLS: jobs run, their output is read, a kill reaches them.
 
+#[path = "../cluster/port.rs"]
+mod port;
+
 use crate::rig::{CLUSTER, Rig};
 use master::db::params;
 use master::engine::rows::Verb;
@@ -10,7 +13,6 @@ use shared::pki::Authority;
 use shared::spec::JobSpec;
 use shared::tls::Role;
 use shared::wire::Stream;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -37,9 +39,7 @@ impl Executor {
         let dir = tempfile::tempdir().unwrap();
         let pki = dir.path().join("pki");
         authority.issue(Role::Host, "real", now).unwrap().write(&pki).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap().to_string();
-        drop(free);
+        let address = format!("127.0.0.1:{}", port::free_port());
         // Both by hand: whoever is killed with them would leave the other behind.
         let start = |part: &str| {
             program()
