@@ -16,15 +16,15 @@ use shared::sabotage::{Sabotage, Switch};
 use shared::wire::*;
 use std::collections::BTreeMap;
 
-pub const STEP: Millis = 100;
+pub(crate) const STEP: Millis = 100;
 /// Faults for so long; then all is well.
-pub const CALM_AFTER: Millis = 150_000;
+pub(crate) const CALM_AFTER: Millis = 150_000;
 /// Half a minute after the last fault all schedules are paused.
-pub const PAUSE_AFTER: Millis = CALM_AFTER + 30_000;
+pub(crate) const PAUSE_AFTER: Millis = CALM_AFTER + 30_000;
 /// By then everything must have come to an end.
-pub const STUCK_AFTER: Millis = CALM_AFTER + 450_000;
+pub(crate) const STUCK_AFTER: Millis = CALM_AFTER + 450_000;
 
-pub const TIMING: Timing =
+pub(crate) const TIMING: Timing =
     Timing { fence_ms: 6_000, lost_ms: 8_000, memory_ms: 20_000, watch_ms: 1_000 };
 
 const PACE: Pace = Pace {
@@ -42,7 +42,7 @@ const PACE: Pace = Pace {
     keep_ms: KEEP,
 };
 /// Details of what has ended are kept this long.
-pub const KEEP: Millis = 40_000;
+pub(crate) const KEEP: Millis = 40_000;
 
 /// Moments at which periods end in Europe/Berlin: an hour; day, week and month at once; the day on
 /// which spring leaves an hour out and the one on which autumn repeats one.
@@ -53,7 +53,7 @@ const STARTS: &[&str] = &[
     "2026-10-25T01:00:00Z",
 ];
 
-pub enum Packet {
+pub(crate) enum Packet {
     Call(usize, i64, HostId, u64, Ask),
     Reply(usize, i64, HostId, u64, Reply),
     Ask(usize, i64, u64, DbOp),
@@ -63,54 +63,54 @@ pub enum Packet {
     Nudge(usize),
 }
 
-pub struct Node {
-    pub master: Master,
+pub(crate) struct Node {
+    pub(crate) master: Master,
     /// Its monotonic clock began then.
-    pub origin: Millis,
-    pub wall: Millis,
-    pub paused_until: Millis,
+    pub(crate) origin: Millis,
+    pub(crate) wall: Millis,
+    pub(crate) paused_until: Millis,
     inbox: Vec<Input>,
     /// What it has decided and not yet done: a pause may come between.
     outbox: Vec<Output>,
 }
 
-pub struct Cluster {
-    pub start: Millis,
-    pub now: Millis,
-    pub rng: Rng,
+pub(crate) struct Cluster {
+    pub(crate) start: Millis,
+    pub(crate) now: Millis,
+    pub(crate) rng: Rng,
     /// One in this many steps brings a fault of each sort.
-    pub weather: i64,
-    pub sabotage: Switch,
-    pub nodes: Vec<Node>,
-    pub hosts: Vec<Host>,
-    pub db: Db,
-    pub lease: Lease,
+    pub(crate) weather: i64,
+    pub(crate) sabotage: Switch,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) db: Db,
+    pub(crate) lease: Lease,
     wire: BTreeMap<(Millis, u64), Packet>,
     /// (from, to) is dead until then; masters are 0.., hosts 10.., database 20, lease 21.
-    pub cuts: BTreeMap<(usize, usize), Millis>,
+    pub(crate) cuts: BTreeMap<(usize, usize), Millis>,
     /// Hosts whose answers take long, and whose supervisor is killed then.
-    pub limping: BTreeMap<usize, Millis>,
-    pub full_forever: bool,
-    pub dead: Option<usize>,
-    pub oracle: Oracle,
-    pub events: u64,
+    pub(crate) limping: BTreeMap<usize, Millis>,
+    pub(crate) full_forever: bool,
+    pub(crate) dead: Option<usize>,
+    pub(crate) oracle: Oracle,
+    pub(crate) events: u64,
     trace: bool,
 }
 
-pub const HOST: usize = 10;
-pub const DB: usize = 20;
-pub const LEASE: usize = 21;
+pub(crate) const HOST: usize = 10;
+pub(crate) const DB: usize = 20;
+pub(crate) const LEASE: usize = 21;
 
 fn at(host: HostId) -> usize {
     usize::try_from(host.0 - 1).expect("hosts are counted from one")
 }
 
-pub fn id_of(at: usize) -> HostId {
+pub(crate) fn id_of(at: usize) -> HostId {
     HostId(i64::try_from(at).expect("few") + 1)
 }
 
 impl Cluster {
-    pub fn new(seed: u64, sabotage: Switch) -> Cluster {
+    pub(crate) fn new(seed: u64, sabotage: Switch) -> Cluster {
         let mut rng = Rng(seed);
         let catalog = mesh::mesh(&mut rng);
         let start = chrono::DateTime::parse_from_rfc3339(rng.pick(STARTS)).expect("a date");
@@ -152,7 +152,7 @@ impl Cluster {
         cluster
     }
 
-    pub fn node(&mut self) -> Node {
+    pub(crate) fn node(&mut self) -> Node {
         let life = (self.rng.next() >> 1).cast_signed();
         let master = Master::new(life, PACE, self.sabotage);
         let origin = self.now - self.rng.below(10_000_000);
@@ -162,19 +162,19 @@ impl Cluster {
     }
 
     /// Milliseconds since it began.
-    pub fn age(&self) -> Millis {
+    pub(crate) fn age(&self) -> Millis {
         self.now - self.start
     }
 
-    pub fn is_calm(&self) -> bool {
+    pub(crate) fn is_calm(&self) -> bool {
         self.age() >= CALM_AFTER
     }
 
-    pub fn catalog(&self) -> std::sync::Arc<Catalog> {
+    pub(crate) fn catalog(&self) -> std::sync::Arc<Catalog> {
         self.db.catalog.clone()
     }
 
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         while self.oracle.verdict.is_none() {
             self.now += STEP;
             let age = self.age();
@@ -208,7 +208,7 @@ impl Cluster {
         }
     }
 
-    pub fn note(&self, what: impl FnOnce() -> String) {
+    pub(crate) fn note(&self, what: impl FnOnce() -> String) {
         if self.trace {
             println!("{:>7} {}", self.age(), what());
         }
@@ -233,7 +233,7 @@ impl Cluster {
         self.cuts.get(&(from, to)).is_some_and(|&until| until > self.now)
     }
 
-    pub fn post(&mut self, from: usize, to: usize, packet: Packet) {
+    pub(crate) fn post(&mut self, from: usize, to: usize, packet: Packet) {
         let calm = self.is_calm();
         if self.is_cut(from, to) || !calm && self.rng.one_in(15 * self.weather) {
             return;

@@ -13,10 +13,10 @@ use shared::period::Period;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub struct Commit {
-    pub at: Millis,
+pub(crate) struct Commit {
+    pub(crate) at: Millis,
     /// The row before it.
-    pub leader: LeaderRow,
+    pub(crate) leader: LeaderRow,
     undo: Vec<Change>,
     /// Definitions before it, if it changed them.
     catalog: Option<Arc<Catalog>>,
@@ -24,28 +24,28 @@ pub struct Commit {
     command: Option<CommandId>,
 }
 
-pub struct Db {
-    pub rows: BTreeMap<Key, Row>,
+pub(crate) struct Db {
+    pub(crate) rows: BTreeMap<Key, Row>,
     slices: BTreeMap<(InterfaceId, Period), BTreeSet<RunId>>,
-    pub catalog: Arc<Catalog>,
-    pub versions: Versions,
-    pub commands: BTreeMap<CommandId, Command>,
-    pub leader: LeaderRow,
-    pub server: u64,
-    pub log: Vec<Commit>,
-    pub away_until: Millis,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) versions: Versions,
+    pub(crate) commands: BTreeMap<CommandId, Command>,
+    pub(crate) leader: LeaderRow,
+    pub(crate) server: u64,
+    pub(crate) log: Vec<Commit>,
+    pub(crate) away_until: Millis,
     /// Its clock minus the true one.
-    pub clock: Millis,
+    pub(crate) clock: Millis,
     /// One in so many executions can never be stored.
-    pub bad_luck: i64,
-    pub guarded: bool,
-    pub any_server: bool,
+    pub(crate) bad_luck: i64,
+    pub(crate) guarded: bool,
+    pub(crate) any_server: bool,
     /// Of the command to come.
     next: i64,
 }
 
 impl Db {
-    pub fn new(catalog: Catalog, bad_luck: i64) -> Db {
+    pub(crate) fn new(catalog: Catalog, bad_luck: i64) -> Db {
         let server = 1;
         let versions =
             catalog.interfaces.values().map(|i| ((i.id, i.version), i.clone())).collect();
@@ -85,7 +85,7 @@ impl Db {
 
     // ---- what pages write ----
 
-    pub fn edit(&mut self, now: Millis, catalog: Catalog) {
+    pub(crate) fn edit(&mut self, now: Millis, catalog: Catalog) {
         let current = catalog.interfaces.values().map(|i| ((i.id, i.version), i.clone()));
         self.versions.extend(current);
         let before = std::mem::replace(&mut self.catalog, Arc::new(catalog));
@@ -94,7 +94,7 @@ impl Db {
         self.log.push(Commit { at: now, leader, undo, catalog: Some(before), command });
     }
 
-    pub fn command(&mut self, now: Millis, command: Command) -> CommandId {
+    pub(crate) fn command(&mut self, now: Millis, command: Command) -> CommandId {
         self.next += 1;
         let id = CommandId(self.next);
         self.commands.insert(id, command);
@@ -103,7 +103,7 @@ impl Db {
         id
     }
 
-    pub fn unanswered(&self) -> impl Iterator<Item = (CommandId, &Command)> {
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = (CommandId, &Command)> {
         let all = self.commands.iter().map(|(id, command)| (*id, command));
         all.filter(|(id, _)| !self.rows.contains_key(&Key::Command(*id)))
     }
@@ -111,7 +111,7 @@ impl Db {
     // ---- what the leader asks ----
 
     /// Answers what was asked, and what was stored.
-    pub fn execute(&mut self, now: Millis, op: &DbOp) -> (DbAnswer, Vec<Change>) {
+    pub(crate) fn execute(&mut self, now: Millis, op: &DbOp) -> (DbAnswer, Vec<Change>) {
         let date = now + self.clock;
         let (leader, server) = (self.leader.clone(), self.server.to_string());
         let mut stored = Vec::new();
@@ -202,7 +202,7 @@ impl Db {
     }
 
     /// What a World is loaded from: see `World::load`.
-    pub fn live(&self) -> Vec<(Key, Row)> {
+    pub(crate) fn live(&self) -> Vec<(Key, Row)> {
         let mut named = BTreeSet::new();
         let mut rows = BTreeMap::new();
         for (key, row) in &self.rows {
@@ -263,7 +263,7 @@ impl Db {
     // ---- what goes wrong ----
 
     /// Another server takes over; it lacks the last `lost` commits. Answers what became undone.
-    pub fn fail_over(&mut self, lost: usize) -> Vec<Change> {
+    pub(crate) fn fail_over(&mut self, lost: usize) -> Vec<Change> {
         let mut undone = Vec::new();
         for _ in 0..lost.min(self.log.len()) {
             let commit = self.log.pop().expect("not empty");
@@ -284,7 +284,7 @@ impl Db {
     }
 
     /// Housekeeping: details of what ended before are deleted, unless somebody still looks at it.
-    pub fn purge(&mut self, now: Millis, before: Millis, resident: impl Fn(Key) -> bool) {
+    pub(crate) fn purge(&mut self, now: Millis, before: Millis, resident: impl Fn(Key) -> bool) {
         let ended = |id: RunId| match self.rows.get(&Key::Run(id)) {
             Some(Row::Run(run)) => {
                 run.ended.is_some_and(|at| at < before) && !resident(Key::Run(id))
@@ -316,16 +316,16 @@ impl Db {
 
 /// Mongo: compares with its own clock.
 #[derive(Default)]
-pub struct Lease {
+pub(crate) struct Lease {
     holder: Option<usize>,
     until: Millis,
-    pub away_until: Millis,
+    pub(crate) away_until: Millis,
 }
 
 const TTL: Millis = 4_000;
 
 impl Lease {
-    pub fn ask(&mut self, now: Millis, master: usize) -> bool {
+    pub(crate) fn ask(&mut self, now: Millis, master: usize) -> bool {
         let granted = self.holder == Some(master) || now >= self.until;
         if granted {
             self.holder = Some(master);

@@ -31,7 +31,7 @@ impl Cluster {
     }
 
     /// Half a minute after the last fault every schedule is up to date.
-    pub fn check_punctual(&mut self) {
+    pub(crate) fn check_punctual(&mut self) {
         for id in self.catalog().dispatches.keys() {
             let next = self.next_instant(*id, self.state(*id).cursor);
             if next + Millis::from(LATE_S) * 1_000 < self.now {
@@ -48,7 +48,7 @@ impl Cluster {
 
     /// A host is dead and the world is calm: its leased jobs are elsewhere by now; for the others,
     /// and for what the database may have lost, a person has to say so.
-    pub fn bury(&mut self, host: HostId) {
+    pub(crate) fn bury(&mut self, host: HostId) {
         for (key, row) in &self.db.rows {
             if let (Key::JobRun(id), Row::JobRun(job)) = (key, row)
                 && job.phase.place().is_some_and(|place| place.host == host)
@@ -75,7 +75,7 @@ impl Cluster {
     }
 
     /// Nothing can happen any more without a hand.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.leader().is_some()
             && self.db.unanswered().next().is_none()
             && self.db.rows.iter().all(|(key, row)| match (key, row) {
@@ -89,7 +89,7 @@ impl Cluster {
             })
     }
 
-    pub fn stuck(&self) -> String {
+    pub(crate) fn stuck(&self) -> String {
         let open = self.db.rows.iter().filter(|(key, row)| match (key, row) {
             (Key::Run(id), Row::Run(run)) => run.state.is_live() && !self.is_held(*id),
             (_, Row::JobRun(job)) => job.phase.place().is_some(),
@@ -113,7 +113,7 @@ impl Cluster {
         )
     }
 
-    pub fn check_end(&mut self) {
+    pub(crate) fn check_end(&mut self) {
         let mut wrong = Vec::new();
         for &id in self.catalog().dispatches.keys() {
             if self.db.catalog.dispatches[&id].version > 1 {
@@ -154,7 +154,7 @@ impl Cluster {
 }
 
 /// A World loaded from the rows is the one in memory, and wants the same.
-pub fn same_as_stored(
+pub(crate) fn same_as_stored(
     master: &Master,
     (now, db): (Millis, &Db),
     sabotage: Switch,

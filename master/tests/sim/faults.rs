@@ -10,7 +10,7 @@ impl Cluster {
         self.rng.one_in(one_in_seconds * 10 * self.weather)
     }
 
-    pub fn faults(&mut self) {
+    pub(crate) fn faults(&mut self) {
         let now = self.now;
         for at in 0..self.nodes.len() {
             self.master_faults(at);
@@ -230,7 +230,7 @@ impl Cluster {
         }
     }
 
-    pub fn calm_down(&mut self) {
+    pub(crate) fn calm_down(&mut self) {
         self.note(|| "calm".into());
         self.cuts.clear();
         self.limping.clear();

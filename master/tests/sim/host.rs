@@ -9,27 +9,27 @@ use shared::sabotage::{Sabotage, Switch};
 use shared::wire::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub const CLUSTER: &str = "sim";
+pub(crate) const CLUSTER: &str = "sim";
 
 /// Attempts in one answer: few, so that lists are cut.
 const LISTED: usize = 3;
 
 /// A call to a host, and whom to answer: the master, its life, the number of the call.
-pub type From = (usize, i64, u64);
+pub(crate) type From = (usize, i64, u64);
 
 #[derive(Clone, Debug)]
-pub enum Ask {
+pub(crate) enum Ask {
     Order(OrderCall),
     Watch(WatchCall),
 }
 
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     Order(Result<(), Refused>),
     Watch(Result<WatchAnswer, Refused>),
 }
 
-pub struct Process {
+pub(crate) struct Process {
     /// When it ends by itself, and how.
     end: Millis,
     code: i32,
@@ -40,22 +40,22 @@ pub struct Process {
     bytes: u64,
 }
 
-pub struct Host {
+pub(crate) struct Host {
     id: HostId,
     sabotage: Switch,
     timing: Timing,
     /// None while the supervisor is dead.
-    pub agent: Option<Attempts>,
+    pub(crate) agent: Option<Attempts>,
     /// What is on disk, and when it was written: what is younger than the last sync is lost with
     /// the machine.
     journal: Vec<(Millis, Entry)>,
     lives: u128,
-    pub processes: BTreeMap<AttemptId, Process>,
+    pub(crate) processes: BTreeMap<AttemptId, Process>,
     /// The machine, or the supervisor alone, is back then.
-    pub down_until: Millis,
-    pub supervisor_until: Millis,
-    pub frozen_until: Millis,
-    pub asleep_until: Millis,
+    pub(crate) down_until: Millis,
+    pub(crate) supervisor_until: Millis,
+    pub(crate) frozen_until: Millis,
+    pub(crate) asleep_until: Millis,
     /// It is being replaced by a newer program, and takes up its life where it was.
     reexecutes: bool,
     clock_stops: bool,
@@ -65,18 +65,18 @@ pub struct Host {
     unwell: Millis,
     /// The last moment at which something could not be killed in time.
     unkillable: Millis,
-    pub wall: Millis,
-    pub inbox: Vec<(From, Ask)>,
+    pub(crate) wall: Millis,
+    pub(crate) inbox: Vec<(From, Ask)>,
     /// Watches that are held open, and until when.
     held: Vec<(From, WatchCall, Millis)>,
-    pub full_disk: bool,
+    pub(crate) full_disk: bool,
     /// One attempt in this many fails.
-    pub bad_luck: i64,
-    pub calm: bool,
+    pub(crate) bad_luck: i64,
+    pub(crate) calm: bool,
 }
 
 impl Host {
-    pub fn new(id: HostId, rng: &mut Rng, timing: Timing, sabotage: Switch) -> Host {
+    pub(crate) fn new(id: HostId, rng: &mut Rng, timing: Timing, sabotage: Switch) -> Host {
         let mut host = Host {
             id,
             sabotage,
@@ -128,7 +128,7 @@ impl Host {
     // ---- faults ----
 
     /// Power is lost: what was not synced is gone, and the last record that was may be torn.
-    pub fn crash(
+    pub(crate) fn crash(
         &mut self,
         (now, until): (Millis, Millis),
         disk_lost: bool,
@@ -167,7 +167,7 @@ impl Host {
     }
 
     /// Its children live on.
-    pub fn kill_supervisor(&mut self, until: Millis, oracle: &mut Oracle) {
+    pub(crate) fn kill_supervisor(&mut self, until: Millis, oracle: &mut Oracle) {
         self.agent = None;
         // Whose exit code it had not asked for: nobody will.
         for (attempt, _) in self.processes.extract_if(.., |_, process| process.exited) {
@@ -179,13 +179,13 @@ impl Host {
         self.held.clear();
     }
 
-    pub fn freeze(&mut self, until: Millis, clock_stops: bool) {
+    pub(crate) fn freeze(&mut self, until: Millis, clock_stops: bool) {
         self.frozen_until = until;
         self.clock_stops = clock_stops;
     }
 
     /// It is upgraded: its children live on and it keeps its incarnation.
-    pub fn reexecute(&mut self, until: Millis) {
+    pub(crate) fn reexecute(&mut self, until: Millis) {
         if self.agent.is_some() {
             self.reexecutes = true;
             self.asleep_until = until;
@@ -195,7 +195,7 @@ impl Host {
     }
 
     /// Why a leased process here may live although the leader has given it up.
-    pub fn excuse(&self, now: Millis) -> Option<&'static str> {
+    pub(crate) fn excuse(&self, now: Millis) -> Option<&'static str> {
         if self.frozen_until > now {
             Some("machine frozen")
         } else if self.agent.is_none() {
@@ -214,7 +214,7 @@ impl Host {
     // ---- time ----
 
     /// Answers, and what was begun.
-    pub fn step(
+    pub(crate) fn step(
         &mut self,
         now: Millis,
         step: Millis,

@@ -9,8 +9,6 @@
 //! ports, and the cluster tests with real processes. L1 and the real statements of L3 are in the
 //! contract tests of the lease and the database.
 
-#![expect(unreachable_pub, reason = "a test binary has no outside")]
-
 mod caught;
 mod cluster;
 mod db;

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// So long a run waits for what is outside.
-pub const WAIT_TIMEOUT_S: u32 = 60;
+pub(crate) const WAIT_TIMEOUT_S: u32 = 60;
 /// An instant is late after this long.
-pub const LATE_S: u32 = 10;
+pub(crate) const LATE_S: u32 = 10;
 const CRONS: &[&str] = &["*/5 * * * * *", "*/15 * * * * *", "*/20 * * * * *", "*/30 * * * * *"];
 
-pub fn mesh(rng: &mut Rng) -> Catalog {
+pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
     let mut catalog = Catalog { revision: 1, ..Catalog::default() };
     for pool in 1..=2 {
         catalog.pools.insert(PoolId(pool), u32::try_from(1 + rng.below(4)).expect("small"));
@@ -204,7 +204,7 @@ fn policy(rng: &mut Rng) -> Policy {
 }
 
 /// Somebody saves another version of an interface or of a dispatch.
-pub fn edit(catalog: &Catalog, now: Millis, rng: &mut Rng) -> Catalog {
+pub(crate) fn edit(catalog: &Catalog, now: Millis, rng: &mut Rng) -> Catalog {
     let mut next = Catalog { revision: catalog.revision + 1, ..catalog.clone() };
     if rng.one_in(2) {
         let ids: Vec<DispatchId> = next.dispatches.keys().copied().collect();
@@ -233,4 +233,4 @@ pub fn edit(catalog: &Catalog, now: Millis, rng: &mut Rng) -> Catalog {
 }
 
 /// Interfaces of a version that is not current any more, or is.
-pub type Versions = BTreeMap<(InterfaceId, i64), Arc<Interface>>;
+pub(crate) type Versions = BTreeMap<(InterfaceId, i64), Arc<Interface>>;

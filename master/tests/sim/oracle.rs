@@ -1,22 +1,24 @@
 //! What must hold, judged by what really happened.
 
+mod began;
+
 use crate::db::Db;
 use crate::mesh::Versions;
-use master::engine::catalog::{Interface, Job};
+use master::engine::catalog::Interface;
 use master::engine::rows::*;
 use shared::ids::*;
-use shared::period::{Cut, Period, zone};
+use shared::period::Period;
 use shared::spec::*;
 use shared::wire::Exit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 #[derive(Clone, Copy)]
-pub struct Process {
-    pub host: HostId,
-    pub live: bool,
+pub(crate) struct Process {
+    pub(crate) host: HostId,
+    pub(crate) live: bool,
     /// How it ended by itself.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// A supervisor has seen how it ended.
     seen: bool,
     /// Its host has lost that since.
@@ -32,21 +34,28 @@ struct Told {
     /// Runs that it waited for when it was made.
     exact: BTreeSet<RunId>,
     succeeded: bool,
+    /// When that was stored.
+    since: Millis,
     ended: bool,
     /// A failover has lost it; it may be made anew, and otherwise.
     lost: bool,
 }
 
-pub struct Oracle {
-    pub memory: Millis,
-    pub versions: Versions,
-    pub processes: BTreeMap<AttemptId, Process>,
+/// What a leader knows of what was stored so long ago.
+const PATIENCE: Millis = 20_000;
+
+pub(crate) struct Oracle {
+    pub(crate) memory: Millis,
+    pub(crate) versions: Versions,
+    pub(crate) processes: BTreeMap<AttemptId, Process>,
     of_job: BTreeMap<JobRunId, Vec<AttemptId>>,
     /// A process of it ended well, or a person said so.
     succeeded: BTreeSet<JobRunId>,
     /// How job runs were stored to have ended, ever.
     verdicts: BTreeMap<JobRunId, BTreeSet<Verdict>>,
     abandoned: BTreeSet<AttemptId>,
+    /// Whether an attempt was assigned as an `on_lost = retry` job.
+    leased: BTreeMap<AttemptId, bool>,
     /// Attempts of which a failover lost the row, or the end.
     unstored: BTreeSet<AttemptId>,
     runs: BTreeMap<RunId, Told>,
@@ -59,15 +68,15 @@ pub struct Oracle {
     placed: BTreeSet<JobRunId>,
     /// Those that were not placed by a leader: a failover had lost their commit.
     adopted: BTreeSet<JobRunId>,
-    pub pools: BTreeMap<PoolId, u32>,
-    pub decided: BTreeMap<(DispatchId, Millis), u32>,
-    pub exempt: BTreeMap<&'static str, u64>,
-    pub alerts: u64,
-    pub verdict: Option<String>,
+    pub(crate) pools: BTreeMap<PoolId, u32>,
+    pub(crate) decided: BTreeMap<(DispatchId, Millis), u32>,
+    pub(crate) exempt: BTreeMap<&'static str, u64>,
+    pub(crate) alerts: u64,
+    pub(crate) verdict: Option<String>,
 }
 
 impl Oracle {
-    pub fn new(memory: Millis, versions: Versions, pools: BTreeMap<PoolId, u32>) -> Oracle {
+    pub(crate) fn new(memory: Millis, versions: Versions, pools: BTreeMap<PoolId, u32>) -> Oracle {
         Oracle {
             memory,
             versions,
@@ -76,6 +85,7 @@ impl Oracle {
             succeeded: BTreeSet::new(),
             verdicts: BTreeMap::new(),
             abandoned: BTreeSet::new(),
+            leased: BTreeMap::new(),
             unstored: BTreeSet::new(),
             runs: BTreeMap::new(),
             of_execution: BTreeMap::new(),
@@ -92,7 +102,7 @@ impl Oracle {
         }
     }
 
-    pub fn fail(&mut self, what: String) {
+    pub(crate) fn fail(&mut self, what: String) {
         self.verdict.get_or_insert(what);
     }
 
@@ -108,80 +118,6 @@ impl Oracle {
 
     // ---- processes ----
 
-    /// `excuse`: why the promise allows that a leased process on this host still lives.
-    pub fn began(
-        &mut self,
-        (now, db): (Millis, &Db),
-        attempt: AttemptId,
-        host: HostId,
-        excuse: impl Fn(HostId) -> Option<&'static str>,
-    ) {
-        let id = attempt.job_run();
-        let twice = self.processes.contains_key(&attempt);
-        self.check(!twice, || format!("{attempt:?} began twice"));
-        let Some((_, job)) = self.definition(id) else {
-            return self.fail(format!("{attempt:?} began and no run is known"));
-        };
-        let policy = job.spec.policy.clone();
-        if self.abandoned.contains(&attempt) {
-            let row = db.rows.get(&Key::Attempt(attempt));
-            let marked = matches!(row, Some(Row::Attempt(row)) if row.mark == Mark::Abandoned);
-            match marked {
-                true => self.excused("abandoned, began before its host was reached"),
-                false if self.unstored.contains(&attempt) => self.excused("abandonment lost"),
-                false => self.fail(format!("{attempt:?} was abandoned and began later")),
-            }
-            return self.add(attempt, host);
-        }
-        for other in self.of_job.get(&id).cloned().unwrap_or_default() {
-            if !self.abandoned.contains(&other) {
-                self.check_other((now, db), (attempt, host), (other, &policy), &excuse);
-            }
-        }
-        self.check_waits(id);
-        self.add(attempt, host);
-    }
-
-    /// Another attempt of the same job run began before.
-    fn check_other(
-        &mut self,
-        (now, db): (Millis, &Db),
-        (attempt, host): (AttemptId, HostId),
-        (other, policy): (AttemptId, &Policy),
-        excuse: &impl Fn(HostId) -> Option<&'static str>,
-    ) {
-        let process = self.processes[&other];
-        let waits = policy.on_lost == OnLost::Wait;
-        if process.live {
-            match excuse(process.host).or_else(|| excuse(host)).filter(|_| !waits) {
-                Some(why) => self.excused(why),
-                None => self.fail(format!("two live: {other:?} and {attempt:?} ({policy:?})")),
-            }
-            return;
-        }
-        let stored = match db.rows.get(&Key::Attempt(other)) {
-            Some(Row::Attempt(row)) => matches!(row.end, Some(End::Exit(_))),
-            _ => false,
-        };
-        let unstored = self.unstored.contains(&other);
-        let known = stored || process.seen && !process.forgotten;
-        let old = process.ended + self.memory <= now;
-        let hold = policy.on_unknown != OnUnknown::Retry;
-        let (success, unknown) = (known && process.code == Some(0), !known && hold);
-        // A person may run again what has failed or is unknown, never what has succeeded.
-        let by_hand = self.resumed.contains(&attempt.job_run());
-        if waits && (success || unknown && !by_hand) {
-            match () {
-                () if unstored && process.forgotten => self.excused("row and disk both lost"),
-                () if unstored && old => self.excused("row lost, and not asked in time"),
-                () if success => {
-                    self.fail(format!("{other:?} had succeeded and began again as {attempt:?}"));
-                }
-                () => self.fail(format!("{other:?} was unknown and began again as {attempt:?}")),
-            }
-        }
-    }
-
     fn add(&mut self, attempt: AttemptId, host: HostId) {
         let process =
             Process { host, live: true, code: None, seen: false, forgotten: false, ended: 0 };
@@ -189,7 +125,7 @@ impl Oracle {
         self.of_job.entry(attempt.job_run()).or_default().push(attempt);
     }
 
-    pub fn ended(&mut self, now: Millis, attempt: AttemptId, code: Option<i32>, seen: bool) {
+    pub(crate) fn ended(&mut self, now: Millis, attempt: AttemptId, code: Option<i32>, seen: bool) {
         let process = self.processes.get_mut(&attempt).expect("it began");
         process.live = false;
         process.code = code;
@@ -200,95 +136,23 @@ impl Oracle {
         }
     }
 
-    pub fn disk_lost(&mut self, host: HostId) {
+    pub(crate) fn disk_lost(&mut self, host: HostId) {
         for process in self.processes.values_mut().filter(|p| p.host == host) {
             process.forgotten = true;
         }
     }
 
     /// A power loss has torn the record of this one.
-    pub fn record_lost(&mut self, attempt: AttemptId) {
+    pub(crate) fn record_lost(&mut self, attempt: AttemptId) {
         if let Some(process) = self.processes.get_mut(&attempt) {
             process.forgotten = true;
         }
     }
 
-    // ---- waits ----
-
-    fn definition(&self, id: JobRunId) -> Option<(Arc<Interface>, Job)> {
-        let run = self.runs.get(&id.run)?;
-        let interface = run.interface.clone();
-        let job = interface.jobs.iter().find(|job| job.id == id.job)?.clone();
-        Some((interface, job))
-    }
-
-    /// What the promise says of each job: not before what it depends on.
-    fn check_waits(&mut self, id: JobRunId) {
-        let Some((interface, job)) = self.definition(id) else { return };
-        let holds = |edge: &Edge| {
-            let up = JobRunId { job: edge.job, ..id };
-            let verdicts = self.verdicts.get(&up);
-            let ended = |verdict| verdicts.is_some_and(|v| v.contains(&verdict));
-            match edge.expect {
-                Expect::Success => self.succeeded.contains(&up),
-                Expect::Failure => ended(Verdict::Failed) || ended(Verdict::TimedOut),
-                Expect::Done => verdicts.is_some_and(|v| !v.is_empty()),
-            }
-        };
-        let edges = match job.spec.join {
-            Join::All => job.spec.after.iter().all(holds),
-            Join::Any => job.spec.after.is_empty() || job.spec.after.iter().any(holds),
-        };
-        self.check(edges, || format!("{id:?} began before {:?}", job.spec.after));
-        let Some(run) = self.runs.get(&id.run) else { return };
-        let (period, exact) = (run.period, run.exact.clone());
-        for need in &job.spec.needs {
-            for target in self.mapped(&interface, period, need.interface, need.map) {
-                let of = (need.interface, target);
-                let runs = || self.of_slice.get(&of).into_iter().flatten();
-                let done = runs()
-                    .any(|run| self.succeeded.contains(&JobRunId { run: *run, job: need.job }));
-                // Its details may be purged by now: then what is known is that all went well.
-                let old = !done && runs().any(|run| self.runs[run].succeeded);
-                if old {
-                    self.excused("needs a job that was skipped, and its run succeeded long ago");
-                }
-                self.check(done || old, || format!("{id:?} began before job {need:?} of {target}"));
-            }
-        }
-        for parent in &interface.spec.parents {
-            for target in self.mapped(&interface, period, parent.interface, parent.map) {
-                let of = (parent.interface, target);
-                let runs = self.of_slice.get(&of).into_iter().flatten();
-                let done = runs.into_iter().any(|run| self.runs[run].succeeded);
-                self.check(done, || format!("{id:?} began before {parent:?} of {target}"));
-            }
-        }
-        for run in exact {
-            let done = self.runs.get(&run).is_some_and(|run| run.succeeded);
-            self.check(done, || format!("{id:?} began before {run:?}"));
-        }
-    }
-
-    /// Of the newest version of the target: its granularity and zone are never edited here.
-    fn mapped(
-        &self,
-        waiter: &Interface,
-        period: Period,
-        target: InterfaceId,
-        map: PeriodMap,
-    ) -> Vec<Period> {
-        let mut versions = self.versions.range((target, 0)..=(target, i64::MAX));
-        let Some((_, target)) = versions.next_back() else { return Vec::new() };
-        let cut = Cut::new(target.spec.granularity, &target.spec.zone).expect("a zone");
-        let zone = zone(&waiter.spec.zone).expect("a zone");
-        period.map(map, zone, cut).expect("a short map")
-    }
-
     // ---- what is stored ----
 
     /// A failover lost these; `db` is as it is now.
-    pub fn undone(&mut self, db: &Db, undone: &[Change]) {
+    pub(crate) fn undone(&mut self, db: &Db, undone: &[Change]) {
         for (key, lost) in undone {
             let gone = lost.is_some() && !db.rows.contains_key(key);
             match (key, lost) {
@@ -329,7 +193,7 @@ impl Oracle {
     }
 
     /// A batch is stored; `before` are the rows that it has overwritten.
-    pub fn stored(&mut self, now: Millis, db: &Db, changes: &[Change]) {
+    pub(crate) fn stored(&mut self, now: Millis, db: &Db, changes: &[Change]) {
         for (key, row) in changes {
             if let (Key::Command(id), Some(Row::Command(result))) = (key, row)
                 && result.done
@@ -350,7 +214,10 @@ impl Oracle {
                 (Key::Firing(dispatch, instant), Row::Firing(firing)) => {
                     self.check_firing((now, db), dispatch, instant, firing);
                 }
-                (Key::Run(id), Row::Run(run)) => self.check_run(id, run),
+                (Key::Run(id), Row::Run(run)) => {
+                    self.check_run(now, id, run);
+                    self.check_given_up((now, db), id, run);
+                }
                 (Key::JobRun(id), Row::JobRun(job)) => self.check_job(id, job),
                 (Key::Attempt(id), Row::Attempt(attempt)) => self.check_attempt(id, attempt),
                 _ => {}
@@ -412,7 +279,7 @@ impl Oracle {
         self.check(made, || format!("{dispatch} fired at {instant} and made no execution"));
     }
 
-    fn check_run(&mut self, id: RunId, run: &Run) {
+    fn check_run(&mut self, now: Millis, id: RunId, run: &Run) {
         let slice = (run.interface, run.period);
         let live = self.live[&slice].len();
         self.check(live <= 1, || format!("{id:?}: {live} generations are live"));
@@ -432,12 +299,15 @@ impl Oracle {
             period: run.period,
             exact: exact.collect(),
             succeeded: run.state == RunState::Succeeded,
+            since: now,
             ended: !run.state.is_live(),
             lost: false,
         };
         match self.runs.get_mut(&id).filter(|told| !told.lost) {
             Some(told) => {
-                told.succeeded |= new.succeeded;
+                if new.succeeded && !told.succeeded {
+                    (told.succeeded, told.since) = (true, now);
+                }
                 // One that goes on after its end no longer waits for runs that ended badly.
                 if std::mem::replace(&mut told.ended, new.ended) && !new.ended {
                     told.exact = new.exact;
@@ -447,6 +317,26 @@ impl Oracle {
                 let before = self.runs.get(&id).is_some_and(|told| told.succeeded);
                 let succeeded = new.succeeded || before;
                 self.runs.insert(id, Told { succeeded, ..new });
+            }
+        }
+    }
+
+    /// Nobody gives up waiting for what has been there for a while.
+    fn check_given_up(&mut self, (now, db): (Millis, &Db), id: RunId, run: &Run) {
+        if run.state != RunState::Failed {
+            return;
+        }
+        for target in &run.waits {
+            let Target::Success(interface, period) = *target else { continue };
+            let runs = self.of_slice.get(&(interface, period)).into_iter().flatten();
+            let there = runs.filter(|run| {
+                let stored = db.rows.get(&Key::Run(**run));
+                let stored =
+                    matches!(stored, Some(Row::Run(run)) if run.state == RunState::Succeeded);
+                stored && self.runs[run].since + PATIENCE < now
+            });
+            if let Some(found) = there.copied().next() {
+                self.fail(format!("{id:?} gave up waiting for {found:?}, which had succeeded"));
             }
         }
     }
@@ -486,6 +376,10 @@ impl Oracle {
     fn check_attempt(&mut self, id: AttemptId, attempt: &Attempt) {
         if attempt.mark == Mark::Orphan {
             self.adopted.insert(id.job_run());
+        }
+        if let Some((_, job)) = self.definition(id.job_run()) {
+            let leased = job.spec.policy.on_lost == OnLost::Retry;
+            self.leased.entry(id).or_insert(leased);
         }
         let Some(end) = &attempt.end else { return };
         let process = self.processes.get(&id).copied();
@@ -533,7 +427,11 @@ impl Oracle {
 
     /// An execution that ends is told of in the very batch that ends it, and no other is. (One that
     /// had ended may have been resumed and have ended again since the last batch.)
-    pub fn check_alerts(&mut self, before: &BTreeMap<ExecutionId, RunState>, changes: &[Change]) {
+    pub(crate) fn check_alerts(
+        &mut self,
+        before: &BTreeMap<ExecutionId, RunState>,
+        changes: &[Change],
+    ) {
         let mut ended = BTreeMap::new();
         let mut again = BTreeMap::new();
         for (key, row) in changes {

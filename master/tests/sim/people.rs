@@ -7,10 +7,11 @@ use shared::ids::*;
 use shared::period::{Cut, Period, zone};
 use std::collections::BTreeMap;
 
+/// Where their nudges come from: no link to them is ever cut.
 const PEOPLE: usize = 30;
 
 impl Cluster {
-    pub fn people(&mut self) {
+    pub(crate) fn people(&mut self) {
         if self.db.away_until > self.now || !self.rng.one_in(40) {
             return;
         }
@@ -111,7 +112,7 @@ impl Cluster {
         }
     }
 
-    pub fn command(&mut self, verb: Verb, dry_run: bool) {
+    pub(crate) fn command(&mut self, verb: Verb, dry_run: bool) {
         let command = Command { project: ProjectId(1), by: UserId(1), verb, dry_run };
         let id = self.db.command(self.now, command.clone());
         self.note(|| format!("command {id}: {command:?}"));
@@ -125,7 +126,7 @@ impl Cluster {
     }
 
     /// No new firings; what a person has paused goes on; and the dead are buried.
-    pub fn pause_all(&mut self) {
+    pub(crate) fn pause_all(&mut self) {
         let ids: Vec<DispatchId> = self.db.catalog.dispatches.keys().copied().collect();
         for dispatch in ids {
             self.command(Verb::PauseDispatch { dispatch }, false);
