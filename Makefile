@@ -29,7 +29,7 @@ test: needs vendor ## Everything that can run on one machine: units, tidy, contr
 	$(CARGO) fmt --all --check
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) lint
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --lib --bins --tests
 	node --test --test-concurrency=1 master/tests/e2e/
 
 sim:             ## Simulated worlds: SEEDS=2000 [SEED=n TRACE=1] [SABOTAGE=name]
