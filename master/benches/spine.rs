@@ -155,7 +155,7 @@ fn lateness(dispatches: usize) {
         .map(|at| {
             let second = at % 60;
             format!(
-                "kind: dispatch\nname: d{at}\nspec: {{interface: noop, cron: \"{second} * * * * *\", zone: UTC, cascade: false}}\n---\n"
+                "kind: dispatch\ninterface: noop\nname: d{at}\nspec: {{cron: \"{second} * * * * *\", zone: UTC, cascade: false}}\n---\n"
             )
         })
         .collect();
