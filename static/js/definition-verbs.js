@@ -1,8 +1,10 @@
 // Verbs on definitions: run an interface or a dispatch now, pause and resume dispatches. What is asked
 // first is the engine itself (the dry run of the very call); its answer is shown in numbers.
 import { api } from './state.js';
-import { t } from './t.js';
-import { ask as confirm, sentences } from './verbs.js';
+import { t, why } from './t.js';
+
+// Loaded when somebody asks for something.
+const verbs = () => import('./verbs.js');
 
 const command = (body) => api('/api/v1/commands', { method: 'POST', body: JSON.stringify(body) });
 
@@ -27,8 +29,9 @@ function askWith(title, fields, make) {
     try {
       const answer = await command({ ...make(form), dry_run: true });
       if (mine !== turn) return;
-      const refused = answer.plan?.refused;
-      const words = answer.plan ? sentences(answer.plan) : [];
+      const refused = why(answer.plan?.refused);
+      const words = answer.plan ? (await verbs()).sentences(answer.plan) : [];
+      if (mine !== turn) return;
       plan.textContent = refused ? `${t('This would be refused:')} ${refused}` : answer.plan ? words.join(' · ') || t('Nothing stands against it.') : t('The leader has not answered yet.');
       plan.className = refused ? 'notice bad' : 'notice';
       go.disabled = Boolean(refused);
@@ -44,7 +47,7 @@ function askWith(title, fields, make) {
     go.disabled = true;
     try {
       const answer = await command(make(form));
-      if (answer.plan?.refused) throw new Error(answer.plan.refused);
+      if (answer.plan?.refused) throw new Error(why(answer.plan.refused));
       if (answer.plan?.execution) location.href = `/execute/flow/detail/${answer.plan.execution}/`;
       else location.reload();
     } catch (error) {
@@ -111,7 +114,8 @@ document.addEventListener('click', async (event) => {
   }
   const verb = event.target.closest('button[data-verb]');
   if (verb) {
-    const answer = await confirm({ verb: verb.dataset.verb, dispatch: Number(verb.dataset.dispatch) }, verb.dataset.name);
+    const { ask } = await verbs();
+    const answer = await ask({ verb: verb.dataset.verb, dispatch: Number(verb.dataset.dispatch) }, verb.dataset.name);
     if (answer) location.reload();
     return;
   }

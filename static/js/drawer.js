@@ -1,15 +1,13 @@
 // The drawer of one job of an execution: attempts, why it waits, its command, its last lines live,
 // and what may be done now.
 
-import { t } from './t.js';
+import { t, why as said } from './t.js';
 import { api, badge, button, bytes, clock, duration, el } from './state.js';
 import { viewLog } from './log.js';
 import { ask } from './verbs.js';
-import { endWords, waitWords } from './execution.js';
+import { endWords, waitWords } from './words.js';
 
 let place = null, shown = null, log = null, turn = 0;
-
-export const drawerJob = () => shown?.job?.id ?? null;
 
 export function closeDrawer() {
   turn++;
@@ -80,7 +78,7 @@ function verbs(facts) {
 function why(facts) {
   const rows = [];
   const add = (label, ...value) => rows.push(el('dt', {}, label), el('dd', {}, ...value));
-  if (facts.reason) add(t('Why'), facts.reason);
+  if (facts.reason) add(t('Why'), said(facts.reason));
   if (facts.waits.length) add(t('Waits'), el('ul', {}, facts.waits.map((wait) => el('li', {}, waitWords(wait)))));
   if (facts.not_before_ms > Date.now()) add(t('Not before'), clock(facts.not_before_ms));
   if (facts.host) add(t('Host'), el('a', { href: `/base/exec/host/${facts.host.id}/` }, facts.host.name));

@@ -2,8 +2,6 @@
 import { choices } from './choices.js';
 import { t } from './t.js';
 import { localTimes } from './time.js';
-import './lists.js';
-import './forms.js';
 
 const root = document.documentElement;
 const byId = (id) => document.getElementById(id);
@@ -140,7 +138,18 @@ const zone = document.body.dataset.zone;
 const clock = byId('clock');
 const face = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const short = zone.split('/').pop().replaceAll('_', ' ');
-function tick() { clock.textContent = `${face.format(Date.now() + offset).slice(5)} ${short}`; }
+const own = new Intl.DateTimeFormat('sv-SE', { hour: '2-digit', minute: '2-digit' });
+const there = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, hour: '2-digit', minute: '2-digit' });
+function tick() {
+  const now = Date.now() + offset;
+  clock.textContent = `${face.format(now).slice(5)} ${short}`;
+  // Times on pages are the viewer's: where that is another zone, it is said.
+  if (own.format(now) === there.format(now)) return;
+  const here = document.createElement('small');
+  here.textContent = t('{time} here', { time: own.format(now) });
+  here.title = t('times on pages are in your zone');
+  clock.append(' ', here);
+}
 tick();
 setInterval(tick, 1000);
 

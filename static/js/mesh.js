@@ -9,7 +9,7 @@
 //                                                       expect: success | failure | done | parent
 // options: { onNode(node), onGroup(group), onFold(group), critical }
 
-import { t } from './t.js';
+import { t, why } from './t.js';
 import { SHAPES, WORDS, cssVar, onTheme, el, duration } from './state.js';
 
 const STATES = Object.keys(SHAPES);
@@ -292,7 +292,7 @@ export function drawMesh(host, data, options = {}) {
     const lines = [node.name, data.groups[node.group]?.name];
     if (node.state) lines.push(`${SHAPES[node.state] || ""} ${WORDS[node.state] || node.state}`);
     if (node.start) lines.push(duration((node.end || Date.now()) - node.start));
-    if (node.reason) lines.push(node.reason);
+    if (node.reason) lines.push(why(node.reason));
     tip.replaceChildren(...lines.filter(Boolean).map((words, n) => el(n ? "div" : "strong", {}, words)));
     const [w, h] = size();
     tip.style.left = `${Math.min(x + 14, w - tip.offsetWidth - 8)}px`;

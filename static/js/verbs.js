@@ -1,7 +1,7 @@
 // Verbs: a button first asks the leader what it would do (dry run), shows that in numbers, then
 // does it. One dialog at a time; no "are you sure?" without content.
 
-import { t } from './t.js';
+import { t, why } from './t.js';
 import { api, button, el } from './state.js';
 
 /** What a plan says, in sentences. */
@@ -74,7 +74,7 @@ export function ask(verb, what = '') {
       error.hidden = true;
       try {
         answer = await give(reason ? { ...verb, reason: reason.value } : verb, false);
-        if (answer.result === 'refused') { fail({ message: answer.plan.refused }); answer = null; sure.disabled = false; return; }
+        if (answer.result === 'refused') { fail({ message: why(answer.plan.refused) }); answer = null; sure.disabled = false; return; }
         dialog.close();
         toast(answer.result ? [t('done'), ...sentences(answer.plan, true)].join(' · ') : answer.detail);
       } catch (problem) { fail(problem); sure.disabled = false; }
@@ -82,7 +82,7 @@ export function ask(verb, what = '') {
 
     give(verb, true).then((dry) => {
       if (!dry.result) { plan.replaceChildren(el('p', {}, t('No leader answers just now. The command would be written down and obeyed when one does.'))); sure.disabled = false; return; }
-      if (dry.plan.refused) { plan.replaceChildren(el('p', { class: 'plan-refused' }, dry.plan.refused || t('nothing would happen'))); return; }
+      if (dry.plan.refused) { plan.replaceChildren(el('p', { class: 'plan-refused' }, why(dry.plan.refused))); return; }
       const said = sentences(dry.plan);
       plan.replaceChildren(said.length ? el('ul', {}, said.map((one) => el('li', {}, one))) : el('p', {}, t('changes no job; it only takes note')));
       sure.disabled = false;

@@ -16,7 +16,10 @@ pub struct Step {
 
 /// What is in the binary.
 pub fn steps() -> Vec<Step> {
-    vec![Step { version: 1, name: "001_init", text: include_str!("../../../ddl/001_init.sql") }]
+    vec![
+        Step { version: 1, name: "001_init", text: include_str!("../../../ddl/001_init.sql") },
+        Step { version: 2, name: "002_events", text: include_str!("../../../ddl/002_events.sql") },
+    ]
 }
 
 /// Where applied steps are recorded; the same text for every adapter.

@@ -5,6 +5,7 @@
 //! here nevertheless, it is in [`Shape::broken`] and fails with the reason instead of hanging.
 
 use super::catalog::{Interface, Job};
+use super::reason::Reason;
 use super::rows::{Phase, Verdict};
 use shared::ids::JobId;
 use shared::period::{Cut, Granularity};
@@ -20,7 +21,7 @@ pub(crate) struct Shape {
     pub(crate) nodes: Vec<Node>,
     pub(crate) at: BTreeMap<JobId, usize>,
     /// Jobs that can never begin, and why.
-    pub(crate) broken: BTreeMap<JobId, String>,
+    pub(crate) broken: BTreeMap<JobId, Reason>,
     /// Nothing is known of this version: runs by it do not end by having nothing to do.
     pub(crate) missing: bool,
 }
@@ -71,10 +72,8 @@ impl Shape {
         let (order, cyclic) = sorted(&interface.jobs);
         let at: BTreeMap<JobId, usize> =
             order.iter().enumerate().map(|(at, &index)| (interface.jobs[index].id, at)).collect();
-        let mut broken: BTreeMap<JobId, String> = cyclic
-            .iter()
-            .map(|&index| (interface.jobs[index].id, "it is in or behind a cycle of jobs".into()))
-            .collect();
+        let mut broken: BTreeMap<JobId, Reason> =
+            cyclic.iter().map(|&index| (interface.jobs[index].id, Reason::InCycle {})).collect();
         let mut nodes: Vec<Node> = order.iter().map(|&i| node(&interface.jobs[i], i)).collect();
         for to in 0..nodes.len() {
             let job = &interface.jobs[nodes[to].index];
@@ -85,8 +84,7 @@ impl Shape {
                         nodes[from].outs.push((to, edge.expect));
                     }
                     None => {
-                        let why = format!("job {}, which it is to come after, is gone", edge.job);
-                        broken.insert(job.id, why);
+                        broken.insert(job.id, Reason::JobGone { job: edge.job });
                     }
                 }
             }

@@ -4,6 +4,7 @@
 //! while a hand makes a new generation of it; one that has failed or was stopped is made anew.
 
 use super::dag::Shape;
+use super::reason::Reason;
 use super::rows::*;
 use super::wait::Met;
 use super::world::{Ask, Now, Step, World};
@@ -42,13 +43,13 @@ impl World {
         root: InterfaceId,
         period: Period,
         cascade: bool,
-    ) -> Result<Members, String> {
+    ) -> Result<Members, Reason> {
         let shape = self.mesh.current(&self.catalog, root);
-        let shape = shape.ok_or_else(|| format!("there is no interface {root}"))?;
+        let shape = shape.ok_or(Reason::NoInterface { id: root })?;
         if !shape.cut.accepts(period) {
-            let cut = shape.granularity();
-            let name = &shape.interface.name;
-            return Err(format!("{name} is cut by {cut:?}, and {period} is no such period of it"));
+            let cut = format!("{:?}", shape.granularity()).to_lowercase();
+            let interface = shape.interface.name.clone();
+            return Err(Reason::NoSuchPeriod { interface, cut, period });
         }
         if !cascade {
             return Ok(vec![(root, period)]);
@@ -57,11 +58,14 @@ impl World {
         for &id in self.mesh.family(&self.catalog, root).iter() {
             let Some(member) = self.mesh.current(&self.catalog, id) else { continue };
             let periods = period.map(PeriodMap::Same, shape.cut.zone, member.cut);
-            let name = &member.interface.name;
-            let periods = periods.map_err(|why| format!("{name} for {period}: {why}"))?;
+            let interface = || member.interface.name.clone();
+            let periods = periods.map_err(|why| {
+                let (interface, why) = (interface(), why.to_string());
+                Reason::NoPeriods { interface, period, why }
+            })?;
             members.extend(periods.into_iter().map(|period| (id, period)));
             if members.len() > RUNS_MAX {
-                return Err(format!("these are more than {RUNS_MAX} runs"));
+                return Err(Reason::TooManyRuns { n: RUNS_MAX });
             }
         }
         Ok(members)
@@ -190,7 +194,7 @@ impl World {
             self.put(Key::JobRun(JobRunId { run: id, job: job.id }), Row::JobRun(row));
         }
         for (job, why) in &shape.broken {
-            self.finish(JobRunId { run: id, job: *job }, Verdict::Failed, why.clone());
+            self.finish(JobRunId { run: id, job: *job }, Verdict::Failed, Some(why.clone()));
         }
         u32::try_from(shape.nodes.len()).unwrap_or(u32::MAX)
     }

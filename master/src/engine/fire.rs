@@ -8,6 +8,7 @@ use super::calendar;
 use super::catalog::{Catalog, Dispatch, Interface};
 use super::expand::{Members, Start};
 use super::mesh::differing;
+use super::reason::Reason;
 use super::rows::*;
 use super::slice::SliceId;
 use super::world::{Ask, Now, World};
@@ -160,10 +161,11 @@ impl World {
                     execution = Some(start.id);
                     self.execute(now, &start, &members);
                 }
-                Err(error) => (decision, why) = (Decision::Failed, error),
+                Err(error) => (decision, why) = (Decision::Failed, Some(error)),
             }
         }
         if decision == Decision::Failed {
+            let why = why.as_ref().map(Reason::to_string).unwrap_or_default();
             let body = format!("{}: {why}", dispatch.name);
             let alert = Alert {
                 project: dispatch.project,
@@ -181,7 +183,7 @@ impl World {
             version: dispatch.version,
             period,
             decision,
-            why: why.chars().take(200).collect(),
+            why: why.map(|why| why.told()).unwrap_or_default(),
             execution,
             decided: now.date,
         };
@@ -196,7 +198,7 @@ impl World {
         dispatch: &Dispatch,
         instant: Millis,
         date: Millis,
-    ) -> (Decision, String) {
+    ) -> (Decision, Option<Reason>) {
         let (id, spec) = (dispatch.id, &dispatch.spec);
         let state = self.table.dispatches.get(&id);
         let is_late = |after_s: u32| instant + Millis::from(after_s) * 1_000 < date;
@@ -206,26 +208,26 @@ impl World {
             let next = carried.or_else(|| world.instant_after(dispatch, instant));
             next.is_none_or(|next| next > date)
         };
-        let by_s = (date - instant) / 1_000;
+        let seconds = (date - instant) / 1_000;
         if self.heap.unfirable.contains(&(id, instant)) {
-            return (Decision::Failed, "its rows could not be stored".into());
+            return (Decision::Failed, Some(Reason::Unstorable {}));
         }
         if state.is_some_and(|state| state.paused) {
-            return (Decision::Paused, "the dispatch is paused".into());
+            return (Decision::Paused, Some(Reason::DispatchPaused {}));
         }
         if self.mesh.is_interface_frozen(spec.interface) {
-            return (Decision::Frozen, "the interface is frozen".into());
+            return (Decision::Frozen, Some(Reason::InterfaceFrozen {}));
         }
         match spec.misfire {
-            Misfire::None if late => (Decision::Misfired, format!("{by_s} s late")),
+            Misfire::None if late => (Decision::Misfired, Some(Reason::Late { seconds })),
             Misfire::Last if late && !is_last(self) => {
-                (Decision::Misfired, format!("{by_s} s late, and not the last"))
+                (Decision::Misfired, Some(Reason::LateNotLast { seconds }))
             }
-            Misfire::Within(limit_s) if is_late(limit_s.max(spec.late_s)) => {
-                (Decision::Misfired, format!("{by_s} s late, which is more than {limit_s} s"))
+            Misfire::Within(limit) if is_late(limit.max(spec.late_s)) => {
+                (Decision::Misfired, Some(Reason::TooLate { seconds, limit }))
             }
-            _ if late => (Decision::Fired, format!("{by_s} s late")),
-            _ => (Decision::Fired, String::new()),
+            _ if late => (Decision::Fired, Some(Reason::Late { seconds })),
+            _ => (Decision::Fired, None),
         }
     }
 
@@ -294,7 +296,7 @@ impl World {
         for id in interfaces {
             for run in self.mesh.by_interface.get(&id).cloned().unwrap_or_default() {
                 if self.mesh.is_interface_frozen(id) {
-                    self.unqueue_run(run, "the interface is frozen");
+                    self.unqueue_run(run, &Reason::InterfaceFrozen {});
                 }
                 self.refresh_run(run);
             }

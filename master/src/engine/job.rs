@@ -1,5 +1,6 @@
 //! The life of a job run: attempts, how they end, retries.
 
+use super::reason::Reason;
 use super::rows::*;
 use super::run::is_waiting;
 use super::time::delay_ms;
@@ -104,11 +105,11 @@ impl World {
         let why = told(&end);
         if self.is_success(id, &end) {
             self.put(Key::JobRun(id), Row::JobRun(job));
-            return self.finish(id, Verdict::Succeeded, String::new());
+            return self.finish(id, Verdict::Succeeded, None);
         }
         if matches!(job.phase, Phase::Stopping(_)) {
             self.put(Key::JobRun(id), Row::JobRun(job));
-            return self.finish(id, Verdict::Stopped, "stopped by hand".into());
+            return self.finish(id, Verdict::Stopped, Some(Reason::StoppedByHand {}));
         }
         let unknown = end == End::Unknown && !self.has(Sabotage::UnknownIsLost);
         let again = job.number < job.allowed;
@@ -118,7 +119,8 @@ impl World {
             _ if again => {
                 job.phase = Phase::Waiting;
                 job.not_before = self.date() + delay_ms(policy.backoff, job.number);
-                job.reason = format!("attempt {} of {}: {why}", job.number, job.allowed);
+                let (n, all) = (job.number, job.allowed);
+                job.reason = Reason::Again { n, all, why: Box::new(why.clone()) }.told();
                 self.put(Key::JobRun(id), Row::JobRun(job));
                 return self.fail_if_doomed(id, why);
             }
@@ -127,7 +129,7 @@ impl World {
         let timed_out = end == End::Exit(Exit::TimedOut);
         let verdict = if timed_out { Verdict::TimedOut } else { Verdict::Failed };
         self.put(Key::JobRun(id), Row::JobRun(job));
-        self.finish(id, verdict, why);
+        self.finish(id, verdict, Some(why));
     }
 
     /// Nobody was sent it, nobody ever will be; a retry would be given the same.
@@ -141,15 +143,15 @@ impl World {
             let row = Attempt { end: Some(end), ended: Some(self.date()), ..row.clone() };
             self.put(Key::Attempt(attempt), Row::Attempt(row));
         }
-        self.finish(id, Verdict::Failed, reason);
+        self.finish(id, Verdict::Failed, Some(reason));
     }
 
     /// While it ran, what it came after was decided otherwise by a person: there is no next attempt.
-    fn fail_if_doomed(&mut self, id: JobRunId, why: String) {
+    fn fail_if_doomed(&mut self, id: JobRunId, why: Reason) {
         let Some(live) = self.lives.get(&id.run) else { return };
         let Some(&at) = live.shape.at.get(&id.job) else { return };
         if live.shape.is_doomed(at, live.edges[at]) {
-            self.finish(id, Verdict::Failed, why);
+            self.finish(id, Verdict::Failed, Some(why));
         }
     }
 
@@ -166,7 +168,7 @@ impl World {
     fn hold(&mut self, id: JobRunId, mut job: JobRun) {
         let date = self.date();
         job.phase = Phase::Unknown;
-        job.reason = "it is gone, and how it ended is not known".into();
+        job.reason = Reason::Held {}.told();
         let attempt = job.attempt(id);
         let project = job.project;
         self.put(Key::JobRun(id), Row::JobRun(job));
@@ -190,7 +192,7 @@ impl World {
         let Some(job) = self.job(id) else { return false };
         match (job.phase, job.phase.place()) {
             (phase, _) if is_waiting(phase) || phase == Phase::Unknown => {
-                self.finish(id, Verdict::Stopped, "stopped by hand".into());
+                self.finish(id, Verdict::Stopped, Some(Reason::StoppedByHand {}));
                 true
             }
             (Phase::Assigned(_) | Phase::Running(_), Some(place)) => {
@@ -204,18 +206,18 @@ impl World {
 }
 
 /// For people.
-fn told(end: &End) -> String {
+fn told(end: &End) -> Reason {
     match end {
-        End::Exit(Exit::Code(code)) => format!("exit code {code}"),
-        End::Exit(Exit::Signal(signal)) => format!("ended by signal {signal}"),
-        End::Exit(Exit::Killed) => "killed".into(),
-        End::Exit(Exit::Fenced) => "its host had lost the leader and gave it up".into(),
-        End::Exit(Exit::TimedOut) => "it took longer than its time-out".into(),
-        End::Refused(Refusal::DiskLow) => "refused: the host's disk is almost full".into(),
-        End::Refused(Refusal::Draining) => "refused: the host is draining".into(),
-        End::Refused(Refusal::CannotStart(why)) => format!("cannot start: {why}"),
-        End::Unknown => "how it ended is not known".into(),
-        End::Lost => "its host fell silent".into(),
-        End::Abandoned => "abandoned by hand".into(),
+        End::Exit(Exit::Code(code)) => Reason::ExitCode { code: *code },
+        End::Exit(Exit::Signal(signal)) => Reason::Signal { signal: *signal },
+        End::Exit(Exit::Killed) => Reason::Killed {},
+        End::Exit(Exit::Fenced) => Reason::Fenced {},
+        End::Exit(Exit::TimedOut) => Reason::TookTooLong {},
+        End::Refused(Refusal::DiskLow) => Reason::DiskLow {},
+        End::Refused(Refusal::Draining) => Reason::Draining {},
+        End::Refused(Refusal::CannotStart(why)) => Reason::CannotStart { why: why.clone() },
+        End::Unknown => Reason::EndUnknown {},
+        End::Lost => Reason::HostSilent {},
+        End::Abandoned => Reason::Abandoned {},
     }
 }

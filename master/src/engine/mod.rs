@@ -6,6 +6,7 @@
 pub mod calendar;
 pub mod catalog;
 pub mod params;
+pub mod reason;
 pub mod rows;
 pub mod validate;
 

@@ -1,6 +1,7 @@
 //! Which host: placing what is ready on hosts that speak, have told all, and have room.
 
 use super::queue::Head;
+use super::reason::Reason;
 use super::rows::*;
 use super::world::{Now, World};
 use shared::ids::*;
@@ -30,7 +31,7 @@ impl World {
                     self.assign(job, place);
                     heads.extend(self.queue.head(class).map(|(head, _)| (head, class)));
                 }
-                Err(why) => self.explain(class, why),
+                Err(why) => self.explain(class, &why),
             }
         }
         for class in dirty {
@@ -38,7 +39,8 @@ impl World {
         }
     }
 
-    fn explain(&mut self, class: usize, why: String) {
+    fn explain(&mut self, class: usize, why: &Reason) {
+        let why = why.told();
         if self.queue.classes[class].why == why {
             return;
         }
@@ -66,7 +68,7 @@ impl World {
     }
 
     /// A place for the first of this class, or why there is none.
-    fn choose(&mut self, now: Now, class: usize) -> Result<Place, String> {
+    fn choose(&mut self, now: Now, class: usize) -> Result<Place, Reason> {
         if self.queue.classes[class].hosts.is_none() {
             let hosts = self.allowed(class);
             self.queue.set_hosts(class, hosts);
@@ -75,7 +77,7 @@ impl World {
         let key = &of.key;
         let hosts = of.hosts.as_deref().unwrap_or_default();
         if hosts.is_empty() {
-            return Err("no host has all that it asks for: see its hosts and labels".into());
+            return Err(Reason::NoHostFits {});
         }
         self.may_place(now, key.leased)?;
         let by_host = self.has(Sabotage::PoolsByHost);
@@ -84,7 +86,7 @@ impl World {
             self.places.pools.get(&(**pool, host)).copied().unwrap_or(0) >= size
         };
         if !by_host && let Some(pool) = key.pools.iter().find(|pool| full(pool, HostId(0))) {
-            return Err(format!("pool {pool} is full"));
+            return Err(Reason::PoolFull { pool: *pool });
         }
         let lacks = |host: &HostId| {
             by_host && key.pools.iter().any(|pool| full(&pool, *host))
@@ -93,16 +95,17 @@ impl World {
         let speaking: Vec<HostId> =
             hosts.iter().copied().filter(|host| self.speaks(now, *host)).collect();
         if speaking.is_empty() {
-            return Err(format!("none of {} host(s) answers", hosts.len()));
+            return Err(Reason::NoneAnswers { n: hosts.len() });
         }
         let free = speaking.iter().copied().filter(|host| !lacks(host));
         let best = free.max_by(|a, b| self.compare(*a, *b));
-        let best = best.ok_or_else(|| match key.slots {
-            0 | 1 => format!("no free slot on {} host(s)", speaking.len()),
-            slots => format!("no {slots} free slots on any of {} host(s)", speaking.len()),
+        let n = speaking.len();
+        let best = best.ok_or(match key.slots {
+            0 | 1 => Reason::NoFreeSlot { n },
+            slots => Reason::NoFreeSlots { slots, n },
         })?;
         let answer = self.fleet.hosts.get(&best).and_then(|seen| seen.answer);
-        answer.map(|basis| Place { host: best, basis }).ok_or_else(|| "no host answers".into())
+        answer.map(|basis| Place { host: best, basis }).ok_or(Reason::NoHostAnswers {})
     }
 
     fn allowed(&self, class: usize) -> Vec<HostId> {
@@ -137,7 +140,7 @@ impl World {
     /// A commit that was lost in a failover may have started this job elsewhere. A leased job is dead
     /// after so long a silence, or will be listed; any other job must wait for the word of every host
     /// in doubt (rule L5).
-    fn may_place(&self, now: Now, leased: bool) -> Result<(), String> {
+    fn may_place(&self, now: Now, leased: bool) -> Result<(), Reason> {
         if self.has(Sabotage::PlaceUnasked) {
             return Ok(());
         }
@@ -147,10 +150,7 @@ impl World {
         };
         match self.table.doubts.iter().find(|host| !settled(host)) {
             None => Ok(()),
-            Some(host) => Err(format!(
-                "after a failover of the database host {host} must first say what it runs; if it is \
-                 gone for good, retire it"
-            )),
+            Some(&host) => Err(Reason::HostInDoubt { host }),
         }
     }
 }

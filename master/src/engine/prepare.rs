@@ -1,5 +1,6 @@
 //! What must be resident before a verb can be obeyed. All that is missing is asked for at once.
 
+use super::reason::Reason;
 use super::rows::*;
 use super::world::{Ask, World};
 use shared::ids::*;
@@ -90,9 +91,9 @@ impl World {
     }
 
     /// Those that the execution made itself; others it has only joined.
-    pub(super) fn own_runs(&self, id: ExecutionId) -> Result<Vec<RunId>, String> {
+    pub(super) fn own_runs(&self, id: ExecutionId) -> Result<Vec<RunId>, Reason> {
         let row = self.table.executions.get(&id);
-        let row = row.ok_or_else(|| format!("there is no execution {id}"))?;
+        let row = row.ok_or(Reason::NoExecution { id })?;
         let own = |run: &&RunId| self.run(**run).is_some_and(|run| run.execution == id);
         Ok(row.runs.iter().filter(own).copied().collect())
     }

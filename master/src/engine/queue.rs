@@ -5,6 +5,7 @@
 //! job. Within a class the higher priority goes first; among runs of one priority it goes round in
 //! turns, so that one run of a hundred thousand jobs does not hold up the others.
 
+use super::reason::Reason;
 use super::rows::*;
 use super::world::World;
 use shared::ids::*;
@@ -216,11 +217,11 @@ impl World {
     }
 
     /// Jobs that were ready and may not begin now wait again, and say why.
-    pub(crate) fn unqueue_run(&mut self, id: RunId, why: &str) {
+    pub(crate) fn unqueue_run(&mut self, id: RunId, why: &Reason) {
         let queued = self.table.jobs_of(id).filter(|(_, job)| job.phase == Phase::Queued);
         for id in queued.map(|(id, _)| id).collect::<Vec<_>>() {
             let Some(job) = self.job(id).cloned() else { continue };
-            let job = JobRun { phase: Phase::Waiting, reason: why.to_owned(), ..job };
+            let job = JobRun { phase: Phase::Waiting, reason: why.told(), ..job };
             self.put(Key::JobRun(id), Row::JobRun(job));
         }
     }

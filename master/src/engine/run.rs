@@ -1,13 +1,11 @@
 //! The life of a run: what follows from the end of a job, when nothing can begin any more, how it ends.
 
 use super::dag::is_failure;
+use super::reason::Reason;
 use super::rows::*;
 use super::world::{Step, World};
 use shared::ids::*;
 use shared::spec::{Expect, OnFailure};
-
-/// Characters of a reason; the column has 255.
-const REASON_CHARS: usize = 200;
 
 impl World {
     /// The date of this step.
@@ -31,10 +29,10 @@ impl World {
     }
 
     /// Brings a job run to its end.
-    pub(crate) fn finish(&mut self, id: JobRunId, verdict: Verdict, reason: String) {
+    pub(crate) fn finish(&mut self, id: JobRunId, verdict: Verdict, reason: Option<Reason>) {
         let Some(mut job) = self.job(id).cloned() else { return };
         job.phase = Phase::Done(verdict);
-        job.reason = reason.chars().take(REASON_CHARS).collect();
+        job.reason = reason.map(|reason| reason.told()).unwrap_or_default();
         job.ended = Some(self.date());
         self.put(Key::JobRun(id), Row::JobRun(job));
         self.agenda.push_back(Step::Ended(id));
@@ -68,8 +66,7 @@ impl World {
         let doomed = live.shape.is_doomed(at, live.edges[at]);
         let waits = self.job(id).is_some_and(|job| is_waiting(job.phase));
         if doomed && waits {
-            let how = Phase::Done(verdict).word().replace('_', " ");
-            self.finish(id, Verdict::Skipped, format!("{cause} {how}"));
+            self.finish(id, Verdict::Skipped, Some(Reason::ended(cause.to_owned(), verdict)));
         }
     }
 
@@ -92,7 +89,8 @@ impl World {
             _ => None,
         };
         if let Some(failed) = unhandled {
-            self.skip_rest(id.run, &format!("{} failed", shape.job(failed).name));
+            let job = shape.job(failed).name.clone();
+            self.skip_rest(id.run, &Reason::JobFailed { job });
         }
     }
 
@@ -106,12 +104,12 @@ impl World {
     }
 
     /// What has not begun never will.
-    pub(crate) fn skip_rest(&mut self, run: RunId, why: &str) {
+    pub(crate) fn skip_rest(&mut self, run: RunId, why: &Reason) {
         let idle = |job: &JobRun| is_waiting(job.phase) && job.number == 0;
         let jobs = self.table.jobs_of(run).filter(|(_, job)| idle(job));
         let jobs: Vec<JobRunId> = jobs.map(|(id, _)| id).collect();
         for id in jobs {
-            self.finish(id, Verdict::Skipped, why.to_owned());
+            self.finish(id, Verdict::Skipped, Some(why.clone()));
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::execution::counts_for;
 use super::expand::Start;
+use super::reason::Reason;
 use super::rows::*;
 use super::run::is_waiting;
 use super::world::{Now, Step, World};
@@ -16,7 +17,7 @@ const AT_ONCE: usize = 200;
 /// Results that are remembered, so that a command which is read twice is not obeyed twice.
 const RESULTS_MAX: usize = 10_000;
 
-type Done = Result<Plan, String>;
+type Done = Result<Plan, Reason>;
 
 impl World {
     pub(crate) fn take_commands(&mut self) {
@@ -40,7 +41,7 @@ impl World {
                 self.work();
                 self.count_changes(mark.0, plan)
             }
-            Err(why) => Plan { refused: Some(why), ..Plan::default() },
+            Err(why) => Plan { refused: Some(why.to_string()), ..Plan::default() },
         };
         if command.dry_run || plan.refused.is_some() {
             self.roll_back(mark);
@@ -72,7 +73,7 @@ impl World {
             }
             Verb::RunDispatch { dispatch, period, cascade } => {
                 let found = self.catalog.dispatches.get(dispatch);
-                let found = found.ok_or_else(|| format!("there is no dispatch {dispatch}"))?;
+                let found = found.ok_or(Reason::NoDispatch { id: *dispatch })?;
                 let start = Start {
                     id: ExecutionId::of_command(id),
                     origin: Origin::Hand,
@@ -113,7 +114,7 @@ impl World {
     fn run_now(&mut self, now: Now, start: &Start) -> Done {
         let members = self.members(start.interface, start.period, start.cascade)?;
         if self.mesh.is_interface_frozen(start.interface) {
-            return Err(format!("{} is frozen", self.name_of(start.interface)));
+            return Err(Reason::Frozen { interface: self.name_of(start.interface) });
         }
         Ok(self.execute(now, start, &members))
     }
@@ -136,7 +137,7 @@ impl World {
                 self.end_run(id, RunState::Stopped);
             }
         }
-        any.then_some(plan).ok_or_else(|| "nothing of it is live".into())
+        any.then_some(plan).ok_or(Reason::NothingLive {})
     }
 
     fn waiting_on(&self, id: RunId) -> u32 {
@@ -169,11 +170,11 @@ impl World {
         }
         match any {
             true => Ok(Plan::default()),
-            false => Err(refused.unwrap_or_else(|| "it has no runs of its own".into())),
+            false => Err(refused.unwrap_or(Reason::NoOwnRuns {})),
         }
     }
 
-    fn resume_run(&mut self, now: Now, id: RunId) -> Result<(), String> {
+    fn resume_run(&mut self, now: Now, id: RunId) -> Result<(), Reason> {
         let again = |phase| matches!(phase, Phase::Done(verdict) if verdict != Verdict::Succeeded);
         let jobs = self.table.jobs_of(id).filter(|(_, job)| again(job.phase));
         let jobs: Vec<JobRunId> = jobs.map(|(id, _)| id).collect();
@@ -181,12 +182,10 @@ impl World {
             self.job(*id).is_some_and(|job| job.phase == Phase::Done(Verdict::Skipped))
         };
         let any = !jobs.iter().all(skipped);
-        let Some(run) = self.run(id) else { return Err(format!("there is no run {id}")) };
+        let Some(run) = self.run(id) else { return Err(Reason::NoRun { run: id }) };
         if run.state == RunState::Succeeded || (run.state.is_live() && !any) {
-            return Err(format!(
-                "nothing of {} has failed or was stopped",
-                self.describe(Target::Run(id))
-            ));
+            let what = Box::new(self.describe(Target::Run(id)));
+            return Err(Reason::NothingFailed { what });
         }
         self.reopen(now, id)?;
         for job in jobs {
@@ -211,28 +210,21 @@ impl World {
 
     /// A run that has ended is live again, and with it the executions that made it. Only the newest
     /// generation, so that no two are live.
-    fn reopen(&mut self, now: Now, id: RunId) -> Result<(), String> {
-        let Some(run) = self.run(id).cloned() else { return Err(format!("there is no run {id}")) };
+    fn reopen(&mut self, now: Now, id: RunId) -> Result<(), Reason> {
+        let Some(run) = self.run(id).cloned() else { return Err(Reason::NoRun { run: id }) };
         if run.state.is_live() {
             return Ok(());
         }
-        let name = || self.name_of(run.interface);
+        let name = self.name_of(run.interface);
         let Some(interface) = self.catalog.at(run.interface, run.version) else {
-            return Err(format!(
-                "version {} of {}, by which it was made, is not stored any more: run it anew",
-                run.version,
-                name()
-            ));
+            return Err(Reason::VersionGone { version: run.version, interface: name });
         };
         if self.table.jobs_of(id).count() < interface.jobs.len() {
-            return Err(format!("what its jobs did is purged by now: run {} anew", name()));
+            return Err(Reason::Purged { interface: name });
         }
         if self.slices.latest((run.interface, run.period)) != Some(id) {
-            return Err(format!(
-                "generation {} of {} is not the newest: resume that one",
-                run.generation,
-                self.describe(Target::Run(id))
-            ));
+            let what = Box::new(self.describe(Target::Run(id)));
+            return Err(Reason::NotNewest { generation: run.generation, what });
         }
         let waits = self.waits_again(&run);
         let state = match (waits.is_empty(), run.started) {
@@ -259,12 +251,12 @@ impl World {
 
     fn pause(&mut self, id: RunId, paused: bool) -> Done {
         let run = self.run(id).filter(|run| run.state.is_live());
-        let Some(run) = run.cloned() else { return Err("the run is not live".into()) };
+        let Some(run) = run.cloned() else { return Err(Reason::RunNotLive {}) };
         if run.paused == paused {
-            return Err(if paused { "it is paused already" } else { "it is not paused" }.into());
+            return Err(if paused { Reason::IsPaused {} } else { Reason::IsNotPaused {} });
         }
         if paused {
-            self.unqueue_run(id, "the run is paused");
+            self.unqueue_run(id, &Reason::RunPaused {});
         }
         self.put(Key::Run(id), Row::Run(Run { paused, ..run }));
         let runs_waiting_on_it = self.waiting_on(id);
@@ -275,7 +267,7 @@ impl World {
         let runs_waiting_on_it = self.waiting_on(run);
         match self.stop_job(JobRunId { run, job }) {
             true => Ok(Plan { runs_waiting_on_it, ..Plan::default() }),
-            false => Err("the job has ended, or is being stopped".into()),
+            false => Err(Reason::JobEnded {}),
         }
     }
 
@@ -287,7 +279,7 @@ impl World {
                 || matches!(phase, Phase::Done(verdict) if verdict != Verdict::Succeeded)
         };
         if !self.job(id).is_some_and(|job| bad(job.phase)) {
-            return Err("only a job that has ended without success can be marked".into());
+            return Err(Reason::NotMarkable {});
         }
         self.reopen(now, run)?;
         let skipped = |job: &JobRun| job.phase == Phase::Done(Verdict::Skipped);
@@ -295,7 +287,8 @@ impl World {
         for job in skipped.map(|(id, _)| id).filter(|job| *job != id).collect::<Vec<_>>() {
             self.reset(job);
         }
-        self.finish(id, Verdict::Succeeded, format!("marked by hand: {reason}"));
+        let note = Reason::MarkedByHand { note: reason.to_owned() };
+        self.finish(id, Verdict::Succeeded, Some(note));
         self.look_again(run);
         Ok(Plan { runs_waiting_on_it: self.waiting_on(run), ..Plan::default() })
     }
@@ -316,7 +309,7 @@ impl World {
         let id = JobRunId { run, job };
         let phase = self.job(id).map(|job| job.phase);
         if !phase.is_some_and(|phase| phase.place().is_some() || phase == Phase::Unknown) {
-            return Err("no host has it".into());
+            return Err(Reason::NoHostHasIt {});
         }
         self.end_attempt(id, End::Abandoned);
         Ok(Plan { attempts_abandoned: 1, ..Plan::default() })
@@ -324,12 +317,12 @@ impl World {
 
     fn pause_dispatch(&mut self, now: Now, id: DispatchId, paused: bool) -> Done {
         let dispatch = self.catalog.dispatches.get(&id);
-        let dispatch = dispatch.ok_or_else(|| format!("there is no dispatch {id}"))?;
+        let dispatch = dispatch.ok_or(Reason::NoDispatch { id })?;
         let state = self.table.dispatches.get(&id).copied();
         let fresh = DispatchState { project: dispatch.project, cursor: 0, paused: false };
         let state = state.unwrap_or(fresh);
         if state.paused == paused {
-            return Err(if paused { "it is paused already" } else { "it is not paused" }.into());
+            return Err(if paused { Reason::IsPaused {} } else { Reason::IsNotPaused {} });
         }
         let cursor = state.cursor.max(self.cursor(id).min(now.date));
         let state = DispatchState { paused, cursor, ..state };

@@ -3,6 +3,7 @@
 //! A wait is registered first, in the row of the waiter; then what is known of its target is looked
 //! at, loaded if need be. So nothing that happens in between is missed.
 
+use super::reason::Reason;
 use super::rows::*;
 use super::world::{Ask, Step, World};
 use shared::ids::*;
@@ -166,10 +167,12 @@ impl World {
         let why = match target {
             Target::Run(run) => match self.run(run) {
                 Some(run) => {
-                    let name = self.name_of(run.interface);
-                    format!("{name} {} {}", run.period, super::execution::word(run.state))
+                    let name = format!("{} {}", self.name_of(run.interface), run.period);
+                    let stopped = run.state == RunState::Stopped;
+                    let verdict = if stopped { Verdict::Stopped } else { Verdict::Failed };
+                    Reason::ended(name, verdict)
                 }
-                None => format!("run {run} is gone"),
+                None => Reason::RunGone { run },
             },
             _ => return,
         };
@@ -181,7 +184,7 @@ impl World {
     pub(crate) fn give_up_waiting(&mut self, id: RunId) {
         let Some(run) = self.run(id) else { return };
         if let Some(target) = run.waits.first() {
-            let why = format!("gave up waiting for {}", self.describe(*target));
+            let why = Reason::GaveUp { what: Box::new(self.describe(*target)) };
             self.skip_rest(id, &why);
             self.agenda.push_back(Step::Settle(id));
             return;
@@ -194,29 +197,32 @@ impl World {
             .collect();
         for job in waiting {
             let Some(row) = self.job(job) else { continue };
-            let target = row.waits.first().copied();
-            let what = target.map_or_else(String::new, |target| self.describe(target));
-            self.finish(job, Verdict::TimedOut, format!("gave up waiting for {what}"));
+            let Some(target) = row.waits.first().copied() else { continue };
+            let why = Reason::GaveUp { what: Box::new(self.describe(target)) };
+            self.finish(job, Verdict::TimedOut, Some(why));
         }
     }
 
     /// For people.
-    pub(crate) fn describe(&self, target: Target) -> String {
+    pub(crate) fn describe(&self, target: Target) -> Reason {
         match target {
             Target::Run(run) => match self.run(run) {
-                Some(run) => format!("{} {}", self.name_of(run.interface), run.period),
-                None => format!("run {run}"),
+                Some(row) => {
+                    let interface = self.name_of(row.interface);
+                    Reason::OfPeriod { interface, period: row.period }
+                }
+                None => Reason::OfRun { run },
             },
             Target::Success(interface, period)
             | Target::Idle(interface, period)
             | Target::SuccessOrNone(interface, period) => {
-                format!("{} {period}", self.name_of(interface))
+                Reason::OfPeriod { interface: self.name_of(interface), period }
             }
             Target::Job(interface, period, job) => {
                 let found = self.catalog.interfaces.get(&interface);
                 let found = found.and_then(|found| found.jobs.iter().find(|found| found.id == job));
-                let name = found.map_or_else(|| job.to_string(), |job| job.name.clone());
-                format!("job {name} of {} {period}", self.name_of(interface))
+                let job = found.map_or_else(|| job.to_string(), |job| job.name.clone());
+                Reason::OfJob { job, interface: self.name_of(interface), period }
             }
         }
     }

@@ -143,6 +143,25 @@ pub async fn list(db: &Db, before: Option<CommandId>, limit: u32) -> db::Result<
     db.query(text, params![before]).await?.iter().map(listed).collect()
 }
 
+/// Asked from one moment to another, those about runs and executions; the oldest first, at most
+/// `limit`, and nothing that only asked what would happen.
+///
+/// # Errors
+/// The database's.
+pub async fn between(
+    db: &Db,
+    (from, until): (Millis, Millis),
+    limit: usize,
+) -> db::Result<Vec<Listed>> {
+    let text = format!(
+        "{LISTED} WHERE c.at_ms >= ? AND c.at_ms <= ? AND c.verb IN ('run_now', 'run_dispatch', \
+         'stop', 'stop_execution', 'resume', 'resume_execution', 'pause', 'unpause', 'kill', \
+         'mark_success', 'abandon') AND c.args NOT LIKE '{{\"dry_run\":true%' \
+         ORDER BY c.at_ms, c.id LIMIT {limit}"
+    );
+    db.query(text, params![from, until]).await?.iter().map(listed).collect()
+}
+
 /// # Errors
 /// The database's.
 pub async fn find(db: &Db, id: CommandId) -> db::Result<Option<Listed>> {

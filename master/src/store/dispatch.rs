@@ -143,6 +143,24 @@ pub async fn fired(db: &Db, id: DispatchId, limit: u32) -> db::Result<Vec<Fired>
         .collect()
 }
 
+/// How an instant was decided, why so, and when.
+///
+/// # Errors
+/// The database's.
+pub async fn decision(
+    db: &Db,
+    id: DispatchId,
+    instant: Millis,
+) -> db::Result<Option<(String, String, Millis)>> {
+    let sql = "SELECT decision, why, decided_ms FROM firing \
+               WHERE dispatch_id = ? AND instant_ms = ?";
+    let row = db.first(sql, params![id, instant]).await?;
+    let read = |row: db::Row| {
+        Ok((row.text("decision")?.to_owned(), row.text("why")?.to_owned(), row.int("decided_ms")?))
+    };
+    row.map(read).transpose()
+}
+
 /// A dispatch's last execution, and its state.
 ///
 /// # Errors

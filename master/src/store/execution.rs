@@ -377,6 +377,27 @@ pub async fn attempts(db: &Db, run: RunId, job: JobId) -> Result<Vec<Attempt>> {
     db.query(sql, crate::params![run, job]).await?.iter().map(attempt).collect()
 }
 
+/// All tries of these runs, at most `limit`, by run and job.
+pub async fn attempts_of(db: &Db, runs: &[RunId], limit: usize) -> Result<Vec<Attempt>> {
+    let mut found = Vec::new();
+    for chunk in runs.chunks(IDS_MAX) {
+        let left = limit - found.len();
+        if left == 0 {
+            break;
+        }
+        let sql = format!(
+            "SELECT {ATTEMPT} FROM attempt WHERE run_id IN ({}) \
+             ORDER BY run_id, job_id, number, assigned_ms LIMIT {left}",
+            marks(chunk.len())
+        );
+        let ids = chunk.iter().map(|&id| id.into()).collect();
+        for row in &db.query(sql, ids).await? {
+            found.push(attempt(row)?);
+        }
+    }
+    Ok(found)
+}
+
 /// Where the newest tries of these job runs were: a job run forgets its host when it ends.
 pub async fn hosts(db: &Db, jobs: &[JobRun]) -> Result<BTreeMap<(RunId, JobId), HostId>> {
     let mut by_run: BTreeMap<RunId, Vec<Value>> = BTreeMap::new();

@@ -194,6 +194,10 @@ async fn problem_of(response: &mut Response) -> Option<Problem> {
         return None;
     }
     let said = text_of(response).await;
+    // An address with something else in the place of a number leads nowhere.
+    let nowhere = said.as_deref().is_some_and(|said| said.starts_with("Invalid URL"));
+    let status = if nowhere { StatusCode::NOT_FOUND } else { status };
+    *response.status_mut() = status;
     let (kind, detail) = match status {
         StatusCode::NOT_FOUND => ("not_found", "there is no such page"),
         StatusCode::METHOD_NOT_ALLOWED => ("method", "this address does not take that method"),

@@ -3,6 +3,7 @@
 //! The page of one execution is rendered with its head and failed roots in place (the first things
 //! somebody who is woken wants to see); its tabs paint from the same data as the API gives.
 
+pub mod events;
 pub mod mesh;
 pub mod whole;
 
@@ -39,6 +40,7 @@ pub(super) fn routes() -> Routes {
         .get("/api/v1/executions", Right::View, list_api)
         .get("/api/v1/executions/{id}", Right::View, show_api)
         .get("/api/v1/executions/{id}/runs", Right::View, runs_api)
+        .get("/api/v1/executions/{id}/events", Right::View, events::api)
         .get("/api/v1/executions/{id}/mesh", Right::View, mesh_api)
         .get("/api/v1/executions/{id}/jobs/{run}/{job}", Right::View, job_api)
 }
@@ -464,7 +466,6 @@ fn job_verbs(state: &str, may: bool) -> Vec<&'static str> {
         "unknown" => vec!["abandon", "mark_success"],
         "failed" | "timed_out" | "stopped" => vec!["resume", "mark_success"],
         "skipped" => vec!["mark_success"],
-        "waiting" | "queued" => vec!["mark_success"],
         _ => Vec::new(),
     }
 }

@@ -130,6 +130,7 @@ impl Page {
             zone => self.app.config.web.zone.as_str(),
             now_ms => self.app.clock.wall_ms(),
             texts => self.app.templates.script_texts(self.lang),
+            reasons => self.app.templates.script_reasons(self.lang),
         };
         let env = self.app.templates.of(self.lang);
         let template = env.get_template(template)?;
@@ -151,6 +152,8 @@ pub struct Templates {
     pub catalogue: Catalogue,
     /// What scripts say, as JSON: key → Chinese.
     script_texts: String,
+    /// The engine's reasons for scripts: pairs, in the order in which they are tried.
+    script_reasons: String,
 }
 
 impl Templates {
@@ -165,6 +168,7 @@ impl Templates {
             chinese: environment(Lang::Zh, &catalogue, zone)?,
             english: environment(Lang::En, &catalogue, zone)?,
             script_texts: script_texts(&catalogue),
+            script_reasons: in_script(&catalogue.reasons()),
             catalogue,
         })
     }
@@ -173,6 +177,13 @@ impl Templates {
         Value::from_safe_string(match lang {
             Lang::Zh => self.script_texts.clone(),
             Lang::En => "{}".into(),
+        })
+    }
+
+    fn script_reasons(&self, lang: Lang) -> Value {
+        Value::from_safe_string(match lang {
+            Lang::Zh => self.script_reasons.clone(),
+            Lang::En => "[]".into(),
         })
     }
 
@@ -201,8 +212,12 @@ fn script_texts(catalogue: &Catalogue) -> String {
         .into_iter()
         .map(|key| (key.clone(), catalogue.key(Lang::Zh, &key).to_owned()))
         .collect();
-    // Inside of <script>: `<` would end it.
-    serde_json::to_string(&texts).unwrap_or_default().replace('<', "\\u003c")
+    in_script(&texts)
+}
+
+/// JSON inside of <script>: `<` would end it.
+fn in_script(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default().replace('<', "\\u003c")
 }
 
 fn environment(lang: Lang, texts: &Catalogue, zone: Tz) -> anyhow::Result<Environment<'static>> {
@@ -220,6 +235,10 @@ fn environment(lang: Lang, texts: &Catalogue, zone: Tz) -> anyhow::Result<Enviro
     }
     let catalogue = texts.clone();
     env.add_function("t", move |key: &str, kwargs: Kwargs| catalogue.call(lang, key, &kwargs));
+    let catalogue = texts.clone();
+    env.add_filter("why", move |text: Option<&str>| {
+        text.map(|text| catalogue.reason(lang, text)).unwrap_or_default()
+    });
     env.add_function("asset", |path: &str| assets::address(path));
     env.add_function("state_shape", |word: &str| shape(word));
     env.add_filter("time", move |at: Option<Millis>| time(at, zone, "%Y-%m-%d %H:%M:%S"));

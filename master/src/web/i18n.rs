@@ -2,6 +2,7 @@
 //! Chinese. A text that was put together (an error with a number in it) is found by its pattern:
 //! the key `must be at most {n} characters`.
 
+use crate::engine::reason::Reason;
 use axum::http::{HeaderMap, header};
 use minijinja::value::{Kwargs, Value};
 use serde::Serialize;
@@ -45,16 +46,22 @@ impl Lang {
 /// What stands before a word of code, so that readers of a template see what it is.
 pub const PREFIXES: &[&str] = &["state ", "origin ", "end "];
 
+/// How deep reasons stand in reasons.
+const REASONS_DEEP: usize = 4;
+
 /// English → Chinese.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     exact: Arc<HashMap<String, String>>,
     patterns: Arc<Vec<Pattern>>,
+    /// Those of the engine's reasons, which are looked up by themselves.
+    reasons: Arc<Vec<Pattern>>,
 }
 
 /// `before {name} between {other} after`, both ways.
 #[derive(Clone, Debug)]
 struct Pattern {
+    key: String,
     regex: regex::Regex,
     names: Vec<String>,
     chinese: String,
@@ -65,13 +72,47 @@ impl Catalogue {
     /// The text is no JSON object of texts.
     pub fn parse(json: &str) -> anyhow::Result<Catalogue> {
         let exact: HashMap<String, String> = serde_json::from_str(json)?;
-        let mut patterns = Vec::new();
+        let (mut patterns, mut reasons) = (Vec::new(), Vec::new());
         for (key, chinese) in exact.iter().filter(|(key, _)| key.contains('{')) {
-            patterns.push(pattern(key, chinese)?);
+            let of_reason = Reason::PATTERNS.contains(&key.as_str());
+            let list = if of_reason { &mut reasons } else { &mut patterns };
+            list.push(pattern(key, chinese)?);
         }
-        // The longest first: the most exact one.
-        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.regex.as_str().len()));
-        Ok(Catalogue { exact: Arc::new(exact), patterns: Arc::new(patterns) })
+        // The one with most words of its own first: the most exact one.
+        for list in [&mut patterns, &mut reasons] {
+            list.sort_by_key(|pattern| (std::cmp::Reverse(pattern.own()), pattern.key.clone()));
+        }
+        let (patterns, reasons) = (Arc::new(patterns), Arc::new(reasons));
+        Ok(Catalogue { exact: Arc::new(exact), patterns, reasons })
+    }
+
+    /// Keys of the engine's reasons with their Chinese, in the order in which they are tried.
+    pub fn reasons(&self) -> Vec<(&str, &str)> {
+        let plain = Reason::PATTERNS.iter().filter(|key| !key.contains('{'));
+        let plain = plain.map(|&key| (key, self.key(Lang::Zh, key)));
+        let patterns = self.reasons.iter();
+        plain.chain(patterns.map(|one| (one.key.as_str(), one.chinese.as_str()))).collect()
+    }
+
+    /// What the engine has said ([`Reason`]); a reason inside of it as well.
+    pub fn reason(&self, lang: Lang, text: &str) -> String {
+        self.reason_inside(lang, text, REASONS_DEEP)
+    }
+
+    fn reason_inside(&self, lang: Lang, text: &str, deep: usize) -> String {
+        if lang == Lang::En || deep == 0 {
+            return text.to_owned();
+        }
+        if let Some(chinese) = self.exact.get(text) {
+            return chinese.clone();
+        }
+        let mut found = self.reasons.iter().filter_map(|pattern| {
+            pattern.fill(text, |name, value| match name {
+                "why" | "what" => self.reason_inside(lang, value, deep - 1),
+                _ => value.to_owned(),
+            })
+        });
+        found.next().unwrap_or_else(|| text.to_owned())
     }
 
     pub fn has(&self, key: &str) -> bool {
@@ -94,16 +135,9 @@ impl Catalogue {
         if let Some(chinese) = self.exact.get(text) {
             return chinese.clone();
         }
-        let found = self.patterns.iter().find_map(|pattern| {
-            let captures = pattern.regex.captures(text)?;
-            let mut chinese = pattern.chinese.clone();
-            for (at, name) in pattern.names.iter().enumerate() {
-                let value = captures.get(at + 1).map_or("", |found| found.as_str());
-                chinese = chinese.replace(&format!("{{{name}}}"), value);
-            }
-            Some(chinese)
-        });
-        found.unwrap_or_else(|| text.to_owned())
+        let mut found =
+            self.patterns.iter().filter_map(|pattern| pattern.fill(text, |_, value| value.into()));
+        found.next().unwrap_or_else(|| text.to_owned())
     }
 
     /// `t("{n} jobs", n=3)` of a template.
@@ -125,6 +159,25 @@ impl Catalogue {
     }
 }
 
+impl Pattern {
+    /// Characters that are not of a placeholder.
+    fn own(&self) -> usize {
+        let names: usize = self.names.iter().map(|name| name.len() + 2).sum();
+        self.key.len() - names
+    }
+
+    /// The Chinese of this text, if it is of this pattern.
+    fn fill(&self, text: &str, value_of: impl Fn(&str, &str) -> String) -> Option<String> {
+        let captures = self.regex.captures(text)?;
+        let mut chinese = self.chinese.clone();
+        for (at, name) in self.names.iter().enumerate() {
+            let value = captures.get(at + 1).map_or("", |found| found.as_str());
+            chinese = chinese.replace(&format!("{{{name}}}"), &value_of(name, value));
+        }
+        Some(chinese)
+    }
+}
+
 fn pattern(key: &str, chinese: &str) -> anyhow::Result<Pattern> {
     let mut names = Vec::new();
     let mut text = String::from("(?s)^");
@@ -140,7 +193,8 @@ fn pattern(key: &str, chinese: &str) -> anyhow::Result<Pattern> {
     }
     text.push_str(&regex::escape(rest));
     text.push('$');
-    Ok(Pattern { regex: regex::Regex::new(&text)?, names, chinese: chinese.to_owned() })
+    let (key, chinese) = (key.to_owned(), chinese.to_owned());
+    Ok(Pattern { key, regex: regex::Regex::new(&text)?, names, chinese })
 }
 
 #[cfg(test)]

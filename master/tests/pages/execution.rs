@@ -86,6 +86,46 @@ async fn the_failed_root_comes_first_and_its_cause_from_the_log() {
 }
 
 #[tokio::test]
+async fn every_decision_is_told_with_its_reason() {
+    let (app, admin, scene, [_, bad, live, _]) = scene().await;
+    let leader = obey(&app);
+    let stop = json!({ "verb": "stop_execution", "execution": live });
+    app.api(&admin, Method::POST, "/api/v1/commands", stop.clone()).await.is(200);
+    let mut asked = stop;
+    asked["dry_run"] = json!(true);
+    app.api(&admin, Method::POST, "/api/v1/commands", asked).await.is(200);
+    leader.abort();
+    let events = async |id: ExecutionId, query: &str| {
+        app.get(&admin, &format!("/api/v1/executions/{id}/events{query}")).await.is(200).json()
+    };
+    let count = |answer: &Value, kind: &str| {
+        answer["items"].as_array().unwrap().iter().filter(|one| one["kind"] == kind).count()
+    };
+    let all = events(bad, "").await;
+    let items = all["items"].as_array().unwrap();
+    assert!(items.windows(2).all(|pair| pair[0]["at_ms"].as_i64() <= pair[1]["at_ms"].as_i64()));
+    assert_eq!((count(&all, "made"), count(&all, "over"), count(&all, "asked")), (4, 1, 0));
+    let (run, job) = (scene.run_id("clean", day("2026-11-19")), scene.job_id("clean", "normalize"));
+    let of_job = events(bad, &format!("?job={run}-{job}")).await;
+    assert_eq!((count(&of_job, "assigned"), count(&of_job, "tried")), (2, 2), "{of_job}");
+    let ended = of_job["items"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&ended["kind"], &ended["bad"]), (&json!("ended"), &json!(true)));
+    let wrong = events(bad, "?only=bad").await;
+    assert!(wrong["total"].as_i64() < all["total"].as_i64());
+    assert!(wrong["items"].as_array().unwrap().iter().all(|one| one["bad"] == true));
+    let first = events(bad, "?limit=3").await;
+    assert_eq!((first["items"].as_array().unwrap().len(), &first["next"]), (3, &json!(3)));
+    let rest = events(bad, "?limit=3&from=3").await;
+    assert_eq!(rest["items"][0], items[3]);
+    let people = events(live, "?only=people").await;
+    assert_eq!(people["total"], 1, "what only asked is no event: {people}");
+    assert_eq!(
+        (&people["items"][0]["verb"], &people["items"][0]["by"]),
+        (&json!("stop_execution"), &json!("admin"))
+    );
+}
+
+#[tokio::test]
 async fn the_mesh_has_boxes_edges_and_folds() {
     let (app, admin, _, [_, bad, _, waits]) = scene().await;
     let mesh = async |id: ExecutionId, query: &str| {

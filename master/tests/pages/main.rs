@@ -11,4 +11,5 @@ mod api;
 mod definitions;
 mod execution;
 mod executions;
+mod scripts;
 mod texts;

@@ -1,5 +1,7 @@
 //! Both languages from one catalogue: nothing is missing, nothing is left over.
 
+use master::engine::reason::Reason;
+use master::web::i18n::{Catalogue, Lang};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -46,4 +48,33 @@ fn placeholders_are_the_same_in_both_languages() {
         };
         assert_eq!(of(&key), of(&chinese), "{key}");
     }
+}
+
+#[test]
+fn every_reason_of_the_engine_has_its_chinese_and_is_found_by_its_pattern() {
+    let texts = catalogue();
+    let missing: Vec<&&str> =
+        Reason::PATTERNS.iter().filter(|key| !texts.contains_key(**key)).collect();
+    assert!(missing.is_empty(), "missing in templates/i18n/zh.json: {missing:#?}");
+    let json = serde_json::to_string(&texts).unwrap();
+    let found = Catalogue::parse(&json).unwrap();
+    let place = regex::Regex::new(r"\{(\w+)\}").unwrap();
+    for key in Reason::PATTERNS {
+        // Each placeholder with a value of its own, so that another pattern shows.
+        let fill = |text: &str| {
+            place.replace_all(text, |one: &regex::Captures| format!("<{}>", &one[1])).into_owned()
+        };
+        assert_eq!(found.reason(Lang::Zh, &fill(key)), fill(&texts[*key]), "{key}");
+    }
+}
+
+#[test]
+fn a_reason_inside_of_a_reason_is_chinese_too() {
+    let json = serde_json::to_string(&catalogue()).unwrap();
+    let found = Catalogue::parse(&json).unwrap();
+    let inner = Reason::CannotStart { why: "no such file".into() };
+    let reason = Reason::Again { n: 1, all: 3, why: Box::new(inner) };
+    let chinese = found.reason(Lang::Zh, &reason.to_string());
+    assert_eq!(chinese, "第 1 次（共 3 次）：无法启动：no such file");
+    assert_eq!(found.reason(Lang::En, &reason.to_string()), reason.to_string());
 }

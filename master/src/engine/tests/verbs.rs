@@ -62,7 +62,7 @@ fn run_now_tells_what_it_makes() {
         },
         false,
     );
-    assert!(plan.refused.unwrap().contains("no such period"));
+    assert!(plan.refused.unwrap().contains("is no period of A"));
     let plan = lab.command(run_now("Z", false, false), false);
     assert_eq!(plan.refused.unwrap(), "there is no interface 26");
 }
