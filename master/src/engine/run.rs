@@ -121,8 +121,12 @@ impl World {
             return;
         }
         let doomed = run.waits.iter().any(|target| self.is_hopeless(id, *target));
-        if !run.waits.is_empty() && live.shape.nodes.is_empty() && !doomed {
-            return; // nothing to do but to wait
+        if !run.waits.is_empty() && !doomed {
+            let met = |target: &Target| self.met(*target);
+            let unknown = run.waits.iter().any(|target| met(target) == super::wait::Met::Unknown);
+            if live.shape.nodes.is_empty() || unknown {
+                return; // nothing to do but to wait, or not known yet whether there is
+            }
         }
         let unhandled = live.failed.iter().any(|at| !self.may_be_handled(id, *at));
         let state = match () {
@@ -137,7 +141,7 @@ impl World {
     fn is_hopeless(&self, id: RunId, target: Target) -> bool {
         let late = self.run(id).is_some_and(|run| run.wait_until <= self.date());
         let agree = self.now.is_some_and(super::world::Now::clocks_agree);
-        late && agree || self.met(target) == super::wait::Met::Never
+        late && agree && self.knows_waits_of(id) || self.met(target) == super::wait::Met::Never
     }
 
     pub(crate) fn end_run(&mut self, id: RunId, state: RunState) {

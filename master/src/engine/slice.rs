@@ -194,11 +194,11 @@ impl World {
     }
 
     /// Drops what nobody has needed for a while, as far as it is stored.
-    pub(crate) fn evict(&mut self, now: Now, stored: u64) {
+    pub(crate) fn evict(&mut self, now: Now) {
         self.slices.ticks.entry(self.step).or_insert(now.tick);
         let old =
             self.slices.ticks.iter().rev().find(|(_, tick)| **tick + self.keep_ms <= now.tick);
-        let Some(until) = old.map(|(step, _)| stored.min(*step)) else { return };
+        let Some(until) = old.map(|(step, _)| self.stored.min(*step)) else { return };
         self.slices.ticks = self.slices.ticks.split_off(&until);
         while let Some(&(step, id)) = self.slices.idle.first()
             && step <= until
@@ -234,6 +234,9 @@ impl World {
 
     fn drop_slice(&mut self, id: SliceId) {
         let runs: Vec<RunId> = self.slices.runs(id).collect();
+        if runs.iter().any(|run| self.has_live_orphan(*run)) {
+            return self.slices.touch(id, self.step); // that it has ended is why the orphan is killed
+        }
         for run in runs {
             let jobs: Vec<Key> = self.table.jobs_of(run).map(|(id, _)| Key::JobRun(id)).collect();
             let marked = |attempt: &Attempt| attempt.mark != Mark::Plain;
@@ -248,11 +251,18 @@ impl World {
         }
     }
 
-    /// Details of what ended before that date are deleted, as far as they are resident and nobody
-    /// needs them; runs stay. The store deletes the rest by the same rule.
+    fn has_live_orphan(&self, run: RunId) -> bool {
+        let mut attempts = self.table.attempts_of(run);
+        attempts.any(|(_, attempt)| attempt.mark == Mark::Orphan && attempt.end.is_none())
+    }
+
+    /// Details of what ended before that date are deleted, as far as they are resident, stored, and
+    /// nobody needs them; runs stay. The store deletes the rest by the same rule.
     pub(crate) fn purge(&mut self, before: Millis) {
         let is_old = |ended: Option<Millis>| ended.is_some_and(|ended| ended < before);
-        let idle = self.slices.idle.iter().flat_map(|(_, id)| self.slices.runs(*id));
+        let stored = self.stored;
+        let idle = self.slices.idle.iter().take_while(|(used, _)| *used <= stored);
+        let idle = idle.flat_map(|(_, id)| self.slices.runs(*id));
         for run in idle.collect::<Vec<RunId>>() {
             if !self.run(run).is_some_and(|run| is_old(run.ended)) {
                 continue;
@@ -264,7 +274,8 @@ impl World {
             keys.into_iter().for_each(|key| self.set(key, None));
         }
         self.heap.purge(before);
-        let executions = self.folds.ended.iter().map(|(_, id)| *id);
+        let executions = self.folds.ended.iter().take_while(|(step, _)| *step <= stored);
+        let executions = executions.map(|(_, id)| *id);
         let executions = executions
             .filter(|id| self.table.executions.get(id).is_some_and(|row| is_old(row.ended)));
         let keys: Vec<Key> = executions.map(Key::Execution).collect();

@@ -21,6 +21,8 @@ pub(crate) struct Times {
     deadlines: BTreeSet<(Millis, RunId)>,
     /// Live runs that have no such date yet: no clock could be trusted.
     undated: BTreeSet<RunId>,
+    /// Past their date, while what they wait for is not known yet: it may long be there.
+    overdue: BTreeSet<RunId>,
 }
 
 impl Times {
@@ -38,6 +40,7 @@ impl Times {
         if let Some(old) = old {
             self.deadlines.remove(&(old, id));
             self.undated.remove(&id);
+            self.overdue.remove(&id);
         }
         match new {
             Some(Millis::MAX) => _ = self.undated.insert(id),
@@ -65,6 +68,9 @@ impl World {
             now.date.abs_diff(expected) > SKEW_MS.unsigned_abs()
         });
         self.now = Some(now);
+        // What is known already counts before time gives up on it: a new leader begins with all its
+        // waits unasked.
+        self.work();
         if jumped {
             let all: Vec<JobRunId> = self.times.retries.iter().map(|(_, id)| *id).collect();
             all.into_iter().for_each(|id| self.refresh(id));
@@ -87,7 +93,13 @@ impl World {
                 && date <= now.date
             {
                 self.times.deadlines.remove(&(date, id));
-                self.give_up_waiting(id);
+                self.times.overdue.insert(id);
+            }
+            for id in std::mem::take(&mut self.times.overdue) {
+                match self.knows_waits_of(id) {
+                    true => self.give_up_waiting(id),
+                    false => _ = self.times.overdue.insert(id),
+                }
             }
         }
         self.give_up_silent(now);

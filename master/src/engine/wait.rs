@@ -136,7 +136,7 @@ impl World {
             && slice_of(target).is_some_and(|slice| !self.slices.is_known(slice));
         match met {
             Met::Unknown => return self.ask(target),
-            Met::No => return,
+            Met::No => return self.settle_waiters(&waiters),
             Met::Yes if unseen => return self.ask(target),
             Met::Yes | Met::Never => {}
         }
@@ -162,6 +162,18 @@ impl World {
         }
     }
 
+    /// It is known now that they wait in vain, or go on waiting: a run in which nothing else is open
+    /// was held up by that.
+    fn settle_waiters(&mut self, waiters: &BTreeSet<Waiter>) {
+        for waiter in waiters {
+            if let Waiter::Run(id) = waiter
+                && self.lives.get(id).is_some_and(|live| live.open == 0)
+            {
+                self.agenda.push_back(Step::Settle(*id));
+            }
+        }
+    }
+
     /// An exact run that this one waits for has ended badly: it will never begin.
     fn doom(&mut self, id: RunId, target: Target) {
         let why = match target {
@@ -178,6 +190,16 @@ impl World {
         };
         self.skip_rest(id, &why);
         self.agenda.push_back(Step::Settle(id));
+    }
+
+    /// Whether of everything that holds this run up it is known whether it is there. A new leader asks
+    /// for it when it loads the waits; until the answer nobody gives up what may long be met.
+    pub(crate) fn knows_waits_of(&self, id: RunId) -> bool {
+        let Some(run) = self.run(id) else { return true };
+        let known = |target: &Target| self.met(*target) != Met::Unknown;
+        let waiting = || self.table.jobs_of(id).filter(|(_, job)| job.phase == Phase::Waiting);
+        let jobs = || waiting().flat_map(|(_, job)| &job.waits);
+        run.waits.iter().all(known) && (!run.waits.is_empty() || jobs().all(known))
     }
 
     /// The time-out of a run's waits: all of it if it waits itself, else the jobs of it that do.

@@ -181,6 +181,8 @@ pub struct World {
     touched: Vec<Key>,
     pub(crate) agenda: VecDeque<Step>,
     pub(crate) step: u64,
+    /// All changes made up to this step are stored.
+    pub(crate) stored: u64,
     /// None before the first event.
     pub(crate) now: Option<Now>,
     pub(crate) due: Due,
@@ -205,8 +207,8 @@ pub struct World {
 
 impl World {
     /// `rows`: executions that are not ended and all runs they name; live runs with all their job
-    /// runs and attempts; attempts that are marked; dispatch states; doubts. What has ended
-    /// otherwise is asked for when it is needed.
+    /// runs and attempts; attempts that are marked, and of orphans their runs with the job runs;
+    /// dispatch states; doubts. What has ended otherwise is asked for when it is needed.
     pub fn load(setup: Setup, rows: impl IntoIterator<Item = (Key, Row)>) -> World {
         let Setup { catalog, reign, timing, sabotage, fleet } = setup;
         let mut world = World {
@@ -221,6 +223,7 @@ impl World {
             touched: Vec::new(),
             agenda: VecDeque::new(),
             step: 0,
+            stored: 0,
             now: None,
             due: Due::default(),
             lives: BTreeMap::new(),
@@ -277,7 +280,10 @@ impl World {
                 return self.changes();
             }
             Event::Slices(slices) => self.loaded(slices),
-            Event::Stored(step) => self.evict(now, step),
+            Event::Stored(step) => {
+                self.stored = self.stored.max(step);
+                self.evict(now);
+            }
             Event::Purge(before) if now.clocks_agree() => self.purge(before),
             Event::Purge(_) => {}
         }

@@ -5,7 +5,7 @@ use super::leader::LeaderRow;
 use super::read::{by_ids, marks, padded};
 use super::{command, leader};
 use crate::db::{self, Db, Error, Mode, Value, Write, params};
-use crate::engine::rows::{Change, Key, Row};
+use crate::engine::rows::{Change, Key, Mark, Row};
 use shared::ids::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -171,7 +171,8 @@ pub async fn refused_firings(db: &Db, changes: &[Change]) -> db::Result<Vec<Key>
 }
 
 /// What a new leader begins with: executions that have not ended and all runs they name; live runs
-/// with all their job runs and attempts; attempts that are marked; dispatch states; doubts.
+/// with all their job runs and attempts; attempts that are marked, and of orphans their runs with the
+/// job runs; dispatch states; doubts.
 ///
 /// # Errors
 /// The database's.
@@ -203,12 +204,25 @@ pub async fn load_live(db: &Db) -> db::Result<Vec<(Key, Row)>> {
     all.extend(attempts);
     let text =
         format!("SELECT {} FROM attempt WHERE mark IN ('orphan','abandoned')", ATTEMPT.list(""));
+    let mut orphaned = BTreeSet::new();
     for row in db.query(text, params![]).await? {
         let (key, row) = codec::attempt(&row)?;
-        if !known.contains(&key) {
-            all.push((key, row));
+        if known.contains(&key) {
+            continue;
         }
+        if let (Key::Attempt(id), Row::Attempt(attempt)) = (key, &row)
+            && attempt.mark == Mark::Orphan
+        {
+            orphaned.insert(id.run.0);
+        }
+        all.push((key, row));
     }
+    // Whether an orphan is to be killed depends on whether its run has ended.
+    let orphaned: Vec<i64> = orphaned.into_iter().collect();
+    let unread: Vec<i64> =
+        orphaned.iter().copied().filter(|id| named.binary_search(id).is_err()).collect();
+    all.extend(rows_of(db, &RUN, &unread, codec::run).await?);
+    all.extend(rows_of(db, &JOB_RUN, &orphaned, codec::job_run).await?);
     Ok(all)
 }
 

@@ -22,7 +22,7 @@ pub(crate) const CALM_AFTER: Millis = 150_000;
 /// Half a minute after the last fault all schedules are paused.
 pub(crate) const PAUSE_AFTER: Millis = CALM_AFTER + 30_000;
 /// By then everything must have come to an end.
-pub(crate) const STUCK_AFTER: Millis = CALM_AFTER + 450_000;
+pub(crate) const STUCK_AFTER: Millis = CALM_AFTER + 900_000;
 
 pub(crate) const TIMING: Timing =
     Timing { fence_ms: 6_000, lost_ms: 8_000, memory_ms: 20_000, watch_ms: 1_000 };

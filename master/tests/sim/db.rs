@@ -217,7 +217,13 @@ impl Db {
                     rows.extend(self.attempts(*id));
                     true
                 }
-                (Key::Attempt(_), Row::Attempt(attempt)) => attempt.mark != Mark::Plain,
+                (Key::Attempt(id), Row::Attempt(attempt)) => {
+                    if attempt.mark == Mark::Orphan {
+                        named.insert(id.run);
+                        rows.extend(self.job_runs(id.run));
+                    }
+                    attempt.mark != Mark::Plain
+                }
                 _ => false,
             };
             if keep {

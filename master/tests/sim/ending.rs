@@ -33,9 +33,11 @@ impl Cluster {
     /// Half a minute after the last fault every schedule is up to date.
     pub(crate) fn check_punctual(&mut self) {
         for id in self.catalog().dispatches.keys() {
-            let next = self.next_instant(*id, self.state(*id).cursor);
+            // An edit holds for the instants after it.
+            let since = self.catalog().dispatches[id].since;
+            let next = self.next_instant(*id, self.state(*id).cursor.max(since));
             if next + Millis::from(LATE_S) * 1_000 < self.now {
-                self.oracle.fail(format!("dispatch {id} has stopped"));
+                self.oracle.fail(format!("dispatch {id} has stopped: {next} is not decided"));
             }
         }
     }

@@ -72,6 +72,8 @@ pub(crate) struct Oracle {
     pub(crate) decided: BTreeMap<(DispatchId, Millis), u32>,
     pub(crate) exempt: BTreeMap<&'static str, u64>,
     pub(crate) alerts: u64,
+    /// How often each alert was stored.
+    told: BTreeMap<Key, u32>,
     pub(crate) verdict: Option<String>,
 }
 
@@ -98,6 +100,7 @@ impl Oracle {
             decided: BTreeMap::new(),
             exempt: BTreeMap::new(),
             alerts: 0,
+            told: BTreeMap::new(),
             verdict: None,
         }
     }
@@ -220,6 +223,7 @@ impl Oracle {
                 }
                 (Key::JobRun(id), Row::JobRun(job)) => self.check_job(id, job),
                 (Key::Attempt(id), Row::Attempt(attempt)) => self.check_attempt(id, attempt),
+                (Key::Outbox(_), _) => *self.told.entry(*key).or_default() += 1,
                 _ => {}
             }
         }
@@ -326,13 +330,16 @@ impl Oracle {
         if run.state != RunState::Failed {
             return;
         }
+        let run_ended = run.ended;
         for target in &run.waits {
             let Target::Success(interface, period) = *target else { continue };
             let runs = self.of_slice.get(&(interface, period)).into_iter().flatten();
             let there = runs.filter(|run| {
                 let stored = db.rows.get(&Key::Run(**run));
-                let stored =
-                    matches!(stored, Some(Row::Run(run)) if run.state == RunState::Succeeded);
+                // What succeeded after it was given up, and is stored with that, came too late.
+                let in_time =
+                    |found: &Run| found.state == RunState::Succeeded && found.ended < run_ended;
+                let stored = matches!(stored, Some(Row::Run(found)) if in_time(found));
                 stored && self.runs[run].since + PATIENCE < now
             });
             if let Some(found) = there.copied().next() {
@@ -454,7 +461,16 @@ impl Oracle {
             };
             self.alerts += 1;
             let known = ended.get(&id).or(again.get(&id)).copied();
-            let any = changes.iter().any(|(key, _)| *key == Key::Execution(id));
+            // One that was resumed and has ended again at the very same date is the row that it was,
+            // and so is its alert. One that ended and was resumed since the last batch is so too: then
+            // its runs tell.
+            let runs = self.of_execution.get(&id);
+            let of_it = |key: &Key| match *key {
+                Key::Execution(other) => other == id,
+                Key::Run(run) => runs.is_some_and(|runs| runs.contains(&run)),
+                _ => false,
+            };
+            let any = self.told[key] > 1 || changes.iter().any(|(key, _)| of_it(key));
             self.check(any, || format!("{id:?} is told to have ended, and did not"));
             if known == Some(state) {
                 ended.remove(&id);
