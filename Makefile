@@ -6,7 +6,7 @@ SEEDS ?= 2000
 export PORT ?= 8630
 export DATA ?= var
 
-.PHONY: help run check lint test test-engines sim soak bench services needs vendor clean-run
+.PHONY: help run check lint test test-engines sim soak bench services stop-services needs vendor clean-run
 
 help:            ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -29,7 +29,7 @@ test: needs vendor ## Everything that can run on one machine: units, tidy, contr
 	$(CARGO) fmt --all --check
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) lint
-	$(CARGO) test --locked --workspace --lib --bins --tests
+	.ci/services run $(CARGO) test --locked --workspace --lib --bins --tests
 	node --test --test-concurrency=1 master/tests/e2e/
 
 sim:             ## Simulated worlds: SEEDS=2000 [SEED=n TRACE=1] [SABOTAGE=name]
@@ -41,8 +41,11 @@ soak:            ## Real processes killed again and again: ROUNDS=20 of the clus
 bench:           ## Figures beside the physical limit of the same run, with optimisation; leaves a result file
 	@.ci/bench
 
-services:        ## Servers for the tests of the stores that need them
-	@echo "no part of this build needs a server yet: MySQL, MongoDB and Redis come with their adapters" >&2; exit 1
+services:        ## MariaDB, Redis and MongoDB for the tests, on loopback in .services: source .services/env
+	@.ci/services start
+
+stop-services:   ## Stops them
+	@.ci/services stop
 
 test-engines:    ## Engines fetched and run: E=hop|kettle|yarn|kube|seatunnel|cdc|pyflink|kafka|mysql
 	@echo "no engine has an adapter yet (asked for: '$(E)')" >&2; exit 1
