@@ -62,7 +62,8 @@ fn run_now_tells_what_it_makes() {
         },
         false,
     );
-    assert!(plan.refused.unwrap().contains("is no period of A"));
+    let why = "2026-W47 is no period of C, whose granularity is day";
+    assert_eq!(plan.refused.unwrap(), why);
     let plan = lab.command(run_now("Z", false, false), false);
     assert_eq!(plan.refused.unwrap(), "there is no interface 26");
 }
