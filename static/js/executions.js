@@ -65,8 +65,20 @@ if (list) {
 
 // ---- run now ----
 function runNow(chosen) {
-  const choices = JSON.parse(document.getElementById('choices').textContent).filter((one) => one.run);
-  const pick = el('select', { class: 'layui-input', id: 'rn-interface' }, choices.map((one) => el('option', { value: one.id, selected: String(one.id) === String(chosen) }, one.name)));
+  let choices = JSON.parse(document.getElementById('choices').textContent);
+  const MANY = 200; // the page has only so many of them: the others are found by typing
+  const options = () => choices.map((one) => el('option', { value: one.id, selected: String(one.id) === String(chosen) }, one.name));
+  const pick = el('select', { class: 'layui-input', id: 'rn-interface' }, options());
+  const seek = choices.length < MANY ? null : el('input', { type: 'search', class: 'layui-input', maxlength: 100, placeholder: t('Type to search'), 'aria-label': t('Search') });
+  const find = async (words) => {
+    const { items } = await api(`/api/v1/runnable?q=${encodeURIComponent(words)}`);
+    if (seek && seek.value && seek.value !== words) return;
+    choices = items;
+    pick.replaceChildren(...options());
+    defaults();
+  };
+  let typed = 0;
+  seek?.addEventListener('input', () => { clearTimeout(typed); typed = setTimeout(() => find(seek.value.trim()), 150); });
   const period = el('input', { class: 'layui-input', id: 'rn-period', maxlength: 32, required: true });
   const help = el('p', { class: 'help' });
   const cascade = el('input', { type: 'checkbox', id: 'rn-cascade', checked: true });
@@ -85,8 +97,9 @@ function runNow(chosen) {
   };
   pick.addEventListener('change', defaults);
   defaults();
+  if (chosen && !choices.some((one) => String(one.id) === String(chosen))) find(String(chosen));
   const form = el('form', { class: 'form run-form' },
-    field('rn-interface', t('Interface'), pick), field('rn-period', t('Period'), period, help),
+    field('rn-interface', t('Interface'), pick, seek), field('rn-period', t('Period'), period, help),
     field('rn-cascade', t('Cascade'), el('label', { class: 'switch' }, cascade, t('with all interfaces that follow from it'))),
     field('rn-missing', t('Missing only'), el('label', { class: 'switch' }, missing, t('what has succeeded for this period already counts and is not run again'))),
     field('rn-params', t('Parameters'), params, el('p', { class: 'help' }, t('one name=value a line; they beat those of interfaces and jobs'))),

@@ -8,6 +8,7 @@ use super::{Batch, Db, Error, Result, Row, Value, Write};
 use shared::ids::Millis;
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +26,12 @@ pub struct Faulty {
     inner: Db,
     faults: Arc<Mutex<VecDeque<Fault>>>,
     server: Arc<Mutex<Option<String>>>,
+    read: Arc<AtomicUsize>,
 }
 
 impl Faulty {
     pub fn new(inner: Db) -> Faulty {
-        Faulty { inner, faults: Arc::default(), server: Arc::default() }
+        Faulty { inner, faults: Arc::default(), server: Arc::default(), read: Arc::default() }
     }
 
     /// The port as the others see it; this handle still breaks it.
@@ -40,6 +42,11 @@ impl Faulty {
     /// Faults happen in the order in which they were asked for.
     pub fn inject(&self, fault: Fault) {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).push_back(fault);
+    }
+
+    /// Rows that queries have answered so far.
+    pub fn rows_read(&self) -> usize {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Another server answers from now on.
@@ -74,7 +81,9 @@ impl Faulty {
     ) -> Result<Vec<Row>> {
         self.reach()?;
         self.name(&mut params);
-        self.inner.query(sql, params).await
+        let rows = self.inner.query(sql, params).await?;
+        self.read.fetch_add(rows.len(), Ordering::Relaxed);
+        Ok(rows)
     }
 
     pub(super) async fn query_locking(

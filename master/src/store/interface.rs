@@ -3,6 +3,7 @@
 //! Each change here is a list of writes, so that several can go into one batch (`apply`).
 
 use super::edit::Edit;
+use super::read;
 use crate::db::{self, Db, Write, guard, params, sql};
 use shared::ids::*;
 use shared::spec::InterfaceSpec;
@@ -129,8 +130,21 @@ pub async fn metas(db: &Db) -> db::Result<BTreeMap<i64, Meta>> {
     read_metas(db, sql).await
 }
 
+/// Of these interfaces.
+///
+/// # Errors
+/// The database's.
+pub async fn metas_of(db: &Db, ids: &[i64]) -> db::Result<BTreeMap<i64, Meta>> {
+    let select = "SELECT id, version, updated_ms, updated_by FROM interface";
+    let rows = read::by_ids(db, ids, (select, "id"), (&["id"], "deleted_ms IS NULL")).await?;
+    metas_in(&rows)
+}
+
 pub(super) async fn read_metas(db: &Db, sql: &'static str) -> db::Result<BTreeMap<i64, Meta>> {
-    let rows = db.query(sql, vec![]).await?;
+    metas_in(&db.query(sql, vec![]).await?)
+}
+
+pub(super) fn metas_in(rows: &[db::Row]) -> db::Result<BTreeMap<i64, Meta>> {
     rows.iter()
         .map(|row| {
             let meta = Meta {

@@ -11,7 +11,7 @@ use super::form::Form;
 use super::interface::{after_bulk, rule_in_words, told};
 use super::list::{self, Asked, Key, Sorter};
 use super::save::Saver;
-use super::{Page, Routes, history};
+use super::{Page, Routes, choices, history};
 use crate::engine::catalog::{Catalog, Dispatch};
 use crate::store;
 use axum::extract::{Path, Query};
@@ -146,13 +146,14 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
         row.last = last;
     }
     let viewer = page.viewer()?;
-    let seen = catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
-    let interfaces: Vec<(String, &str)> =
-        seen.map(|interface| (interface.id.to_string(), interface.name.as_str())).collect();
+    let chosen = [filter.interface.clone()];
+    let interfaces =
+        choices::interfaces(&catalog, viewer, &chosen, |interface| interface.name.clone());
     page.render(
         "dispatch/list.html",
         context! {
-            list => Serde(&listed), filter => Serde(&filter), interfaces => Serde(interfaces),
+            list => Serde(&listed), filter => Serde(&filter),
+            interfaces => Serde(interfaces.options), search => interfaces.search,
             may_execute => viewer.may_somewhere(Right::Execute),
         },
     )

@@ -9,9 +9,9 @@ pub mod whole;
 
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
-use super::{Page, Routes};
+use super::{Page, Routes, choices};
 use crate::app::App;
-use crate::engine::catalog::Catalog;
+use crate::engine::catalog::{Catalog, Interface};
 use crate::engine::params;
 use crate::store;
 use crate::store::execution::{Cursor, Execution, Filter, PAGE_MAX};
@@ -38,6 +38,7 @@ pub(super) fn routes() -> Routes {
         .get("/execute/flow/", Right::View, list_page)
         .get("/execute/flow/detail/{id}/", Right::View, detail_page)
         .get("/api/v1/executions", Right::View, list_api)
+        .get("/api/v1/runnable", Right::View, runnable_api)
         .get("/api/v1/executions/{id}", Right::View, show_api)
         .get("/api/v1/executions/{id}/runs", Right::View, runs_api)
         .get("/api/v1/executions/{id}/events", Right::View, events::api)
@@ -227,6 +228,10 @@ async fn list_page(page: Page, Query(asked): Query<Asked>) -> Result {
         Err(error) => return Err(error),
     };
     let catalog = page.app.catalog().await?;
+    let chosen = [asked.interface.clone()];
+    let interfaces =
+        choices::interfaces(&catalog, viewer, &chosen, |interface| interface.name.clone());
+    let offered = runnable(&page.app, viewer, &catalog, &asked.interface);
     let newest = found.0.first().and_then(|item| item["created_ms"].as_i64());
     let batch = store::execution::batch(&page.app.db).await?;
     let errors: BTreeMap<String, String> =
@@ -242,7 +247,9 @@ async fn list_page(page: Page, Query(asked): Query<Asked>) -> Result {
                 until => asked.until, cursor => asked.cursor,
             },
             errors => Serde(&errors),
-            interfaces => Serde(&choices(&page.app, viewer, &catalog)),
+            interfaces => Serde(&interfaces.options),
+            search => interfaces.search,
+            choices => Serde(&offered),
             states => Serde(["waiting", "ready", "running", "succeeded", "failed", "stopped"]),
             origins => Serde(["cron", "hand", "api", "file", "backfill"]),
             may_execute => viewer.may_somewhere(Right::Execute),
@@ -252,23 +259,46 @@ async fn list_page(page: Page, Query(asked): Query<Asked>) -> Result {
     )
 }
 
-/// The interfaces of the filter and of the run-now form, each with its default period (T-1).
-fn choices(app: &App, viewer: &Viewer, catalog: &Catalog) -> Vec<Value> {
-    let seen = catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
-    seen.map(|interface| {
-        json!({ "id": interface.id, "name": interface.name,
-            "period": default_period(app, interface).map(|period| period.to_string()),
-            "granularity": interface.spec.granularity, "zone": interface.spec.zone,
-            "run": viewer.may(Right::Execute, interface.project) })
-    })
-    .collect()
+/// The interfaces of the run-now form, each with its default period (T-1): those that are named so,
+/// or have this id; the first of them where they are many.
+fn runnable(app: &App, viewer: &Viewer, catalog: &Catalog, sought: &str) -> Vec<Value> {
+    let may = |interface: &&std::sync::Arc<Interface>| {
+        viewer.sees(interface.project) && viewer.may(Right::Execute, interface.project)
+    };
+    let all = || catalog.interfaces.values().filter(may);
+    let own = all().find(|interface| interface.id.to_string() == sought);
+    let named = all().filter(|interface| {
+        let other = own.is_none_or(|own| own.id != interface.id);
+        other && (own.is_some() || super::list::matches(sought, &[&interface.name]))
+    });
+    own.into_iter()
+        .chain(named)
+        .take(choices::OPTIONS_MAX)
+        .map(|interface| {
+            json!({ "id": interface.id, "name": interface.name,
+                "period": default_period(app, interface).map(|period| period.to_string()),
+                "granularity": interface.spec.granularity, "zone": interface.spec.zone })
+        })
+        .collect()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sought {
+    q: String,
+}
+
+async fn runnable_api(
+    State(app): State<App>,
+    viewer: Viewer,
+    Query(asked): Query<Sought>,
+) -> Result<Json<Value>> {
+    let catalog = app.catalog().await?;
+    Ok(Json(json!({ "items": runnable(&app, &viewer, &catalog, asked.q.trim()), "next": null })))
 }
 
 /// The period before the one that contains now.
-fn default_period(
-    app: &App,
-    interface: &crate::engine::catalog::Interface,
-) -> Option<period::Period> {
+fn default_period(app: &App, interface: &Interface) -> Option<period::Period> {
     let zone = period::zone(&interface.spec.zone).ok()?;
     let now = app.clock.wall_ms();
     period::Period::containing(interface.spec.granularity, now, zone).offset(-1, zone)

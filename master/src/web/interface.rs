@@ -138,20 +138,36 @@ fn rows(page: &Page, catalog: &Catalog, filter: &Filter) -> Result<Vec<Row>, Err
     Ok(catalog.interfaces.values().filter(shown).map(row).collect())
 }
 
+/// Who changed them, and when.
+async fn note_changes(
+    app: &App,
+    rows: &mut [Row],
+    metas: &BTreeMap<i64, store::interface::Meta>,
+) -> Result<(), Error> {
+    let names = store::user::names(&app.db).await?;
+    for row in rows {
+        if let Some(meta) = metas.get(&row.id) {
+            row.updated_ms = meta.updated_ms;
+            row.updated_by = names.get(&meta.updated_by).cloned().unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
 async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filter>) -> Result {
     let app = &page.app;
     let catalog = app.catalog().await?;
     let mut all = rows(&page, &catalog, &filter)?;
     let paused = store::dispatch::paused(&app.db).await?;
     let next = next_firings(app, &catalog, &paused);
-    let metas = store::interface::metas(&app.db).await?;
-    let names = store::user::names(&app.db).await?;
     for row in &mut all {
         (row.dispatches, row.next_ms) = next.get(&InterfaceId(row.id)).copied().unwrap_or_default();
-        if let Some(meta) = metas.get(&row.id) {
-            row.updated_ms = meta.updated_ms;
-            row.updated_by = names.get(&meta.updated_by).cloned().unwrap_or_default();
-        }
+    }
+    // Who changed it when is in the database: it is read for all of them only where it must be.
+    let whole = asked.format == "csv" || asked.sort.trim_start_matches('-') == "updated";
+    if whole {
+        let metas = store::interface::metas(&app.db).await?;
+        note_changes(app, &mut all, &metas).await?;
     }
     if asked.format == "csv" {
         return Ok(export(&page, all));
@@ -163,6 +179,11 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
         ("status", filter.status.as_str()),
     ];
     let mut listed: Listed<Row> = list::page(all, |row| row.id, SORTERS, &asked, &filters);
+    if !whole {
+        let ids: Vec<i64> = listed.rows.iter().map(|row| row.id).collect();
+        let metas = store::interface::metas_of(&app.db, &ids).await?;
+        note_changes(app, &mut listed.rows, &metas).await?;
+    }
     let runs = listed
         .rows
         .iter()

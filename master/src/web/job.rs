@@ -10,7 +10,7 @@ use super::form::Form;
 use super::interface::{after_bulk, told, word};
 use super::list::{self, Asked, Key, Sorter};
 use super::save::{self, Draft, Saver};
-use super::{Page, Routes, history};
+use super::{Page, Routes, choices, history};
 use crate::engine::catalog::{Catalog, Interface, Job};
 use crate::store;
 use axum::extract::{Path, Query};
@@ -156,8 +156,9 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
     }
     let viewer = page.viewer()?;
     let seen = || catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
-    let interfaces: Vec<(String, &str)> =
-        seen().map(|interface| (interface.id.to_string(), interface.name.as_str())).collect();
+    let chosen = [filter.interface.clone()];
+    let interfaces =
+        choices::interfaces(&catalog, viewer, &chosen, |interface| interface.name.clone());
     let catalogs: BTreeSet<&str> = seen()
         .flat_map(|interface| &interface.jobs)
         .map(|job| job.spec.catalog.as_str())
@@ -167,7 +168,8 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
         "job/list.html",
         context! {
             list => Serde(&listed), filter => Serde(&filter),
-            interfaces => Serde(interfaces), catalogs => Serde(catalogs), kinds => kinds(),
+            interfaces => Serde(interfaces.options), search => interfaces.search,
+            catalogs => Serde(catalogs), kinds => kinds(),
         },
     )
 }

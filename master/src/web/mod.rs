@@ -8,6 +8,7 @@ pub mod error;
 pub mod frame;
 
 pub mod assets;
+pub mod choices;
 pub mod form;
 pub mod i18n;
 pub mod list;

@@ -7,6 +7,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use master::app::{App, Parts};
 use master::bus::Bus;
 use master::config::Config;
+use master::db::faulty::Faulty;
 use master::db::{Db, migrate};
 use master::leader::dial::{Caller, Dial, Inside};
 use master::leader::status::LeaderStatus;
@@ -29,6 +30,8 @@ pub const PASSWORD: &str = "correct horse battery";
 pub struct TestApp {
     pub app: App,
     pub clock: Clock,
+    /// Counts the rows that are read.
+    pub link: Faulty,
     router: Router,
     _data: tempfile::TempDir,
     _leader: watch::Sender<LeaderStatus>,
@@ -100,6 +103,8 @@ impl TestApp {
         let config = Config { data: data.path().into(), ..Config::default() };
         let db = Db::open(&config.database_url(), clock.clone()).await.unwrap();
         migrate::run(&db).await.unwrap();
+        let link = Faulty::new(db);
+        let db = link.db();
         let limits = Limits { idle_ms: 3_600_000, age_ms: 86_400_000 };
         let (sender, leader) = watch::channel(LeaderStatus::default());
         let caller = Caller::new(Dial::Inside(hosts), &config.cluster, "test");
@@ -116,7 +121,7 @@ impl TestApp {
         })
         .unwrap();
         let router = web::router(app.clone());
-        TestApp { app, clock, router, _data: data, _leader: sender }
+        TestApp { app, clock, link, router, _data: data, _leader: sender }
     }
 
     pub async fn user(&self, name: &str, rights: &str) -> UserId {

@@ -11,5 +11,6 @@ mod api;
 mod definitions;
 mod execution;
 mod executions;
+mod many;
 mod scripts;
 mod texts;

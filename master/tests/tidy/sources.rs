@@ -133,3 +133,33 @@ fn files_are_light() {
     }
     none("files over 1 MB", found);
 }
+
+/// What the engine says to people is one list, so that each of it has its other language.
+#[test]
+fn the_engine_says_no_reason_that_is_not_in_its_list() {
+    let texts = [
+        "reason: \"",
+        "reason: format!",
+        "reason = \"",
+        "reason = format!",
+        "Err(\"",
+        "Err(format!",
+    ];
+    let mut found = Vec::new();
+    for (path, text) in rust() {
+        let file = path.strip_prefix("master/src/engine/").filter(|file| !file.contains('/'));
+        // What is wrong with a definition is told beside its field, when it is saved.
+        let Some(file) =
+            file.filter(|file| !["validate.rs", "calendar.rs", "params.rs"].contains(file))
+        else {
+            continue;
+        };
+        for (number, line) in code(&text).lines().enumerate() {
+            let attribute = line.contains("expect(");
+            if !attribute && texts.iter().any(|text| line.contains(text)) {
+                found.push(format!("{file}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    none("a reason beside engine/reason.rs", found);
+}

@@ -1,10 +1,10 @@
 //! The form of a dispatch.
 
-use super::super::Page;
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::interface::differences;
 use super::super::save::{Draft, Refused, Saver};
+use super::super::{Page, choices};
 use super::dispatch_of;
 use crate::engine::calendar;
 use axum::extract::{Path, Query};
@@ -117,17 +117,16 @@ async fn render(
     let catalog = page.app.catalog().await?;
     let viewer = page.viewer()?;
     let name = id.and_then(|id| catalog.dispatches.get(&DispatchId(id))).map(|d| d.name.as_str());
-    let seen = catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
-    let interfaces: Vec<(String, String)> = seen
-        .map(|interface| {
-            (interface.id.to_string(), format!("{} ({})", interface.name, interface.id))
-        })
-        .collect();
+    let chosen = [form.text("interface").to_owned()];
+    let interfaces = choices::interfaces(&catalog, viewer, &chosen, |interface| {
+        format!("{} ({})", interface.name, interface.id)
+    });
     let html = page.render(
         "dispatch/form.html",
         context! {
             id, name,
-            form => form.value(&[]), stale => Serde(stale), interfaces => Serde(interfaces),
+            form => form.value(&[]), stale => Serde(stale),
+            interfaces => Serde(interfaces.options), search => interfaces.search,
         },
     )?;
     let status =

@@ -151,7 +151,7 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>
         }
         _ => Vec::new(),
     };
-    let meta = store::interface::metas(&app.db).await?.remove(&id);
+    let meta = store::interface::metas_of(&app.db, &[id]).await?.remove(&id);
     let meta = meta.ok_or_else(|| Error::not_found(format!("interface {id}")))?;
     let updated_by = names.get(&meta.updated_by).cloned().unwrap_or_default();
     page.render(

@@ -3,7 +3,7 @@
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::save::{self, Draft, Refused, Saver};
-use super::super::{Page, history, uses};
+use super::super::{Page, choices, history, uses};
 use super::word;
 use crate::engine::catalog::Catalog;
 use axum::extract::Path;
@@ -68,27 +68,30 @@ fn read(form: &mut Form) -> Draft<InterfaceSpec> {
 }
 
 /// Catalogs and owners there are, for suggestions; interfaces to choose from.
-fn choices(page: &Page, catalog: &Catalog, own: Option<i64>) -> Result<minijinja::Value, Error> {
+fn choice_lists(
+    page: &Page,
+    catalog: &Catalog,
+    form: &Form,
+    own: Option<i64>,
+) -> Result<minijinja::Value, Error> {
     let viewer = page.viewer()?;
     let seen = || catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
     let distinct = |text: fn(&InterfaceSpec) -> &str| {
         let texts = seen().map(|interface| text(&interface.spec)).filter(|text| !text.is_empty());
         texts.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };
-    let interfaces: Vec<(String, String)> = seen()
-        .filter(|interface| Some(interface.id.0) != own)
-        .map(|interface| {
-            let granularity = word(&interface.spec.granularity);
-            (
-                interface.id.to_string(),
-                format!("{} ({}, {})", interface.name, interface.id, page.t(&granularity)),
-            )
-        })
-        .collect();
+    let parents: Vec<String> =
+        form.rows("parents").iter().filter_map(|row| row.get("interface").cloned()).collect();
+    let mut interfaces = choices::interfaces(catalog, viewer, &parents, |interface| {
+        let granularity = word(&interface.spec.granularity);
+        format!("{} ({}, {})", interface.name, interface.id, page.t(&granularity))
+    });
+    let own = own.map(|id| id.to_string());
+    interfaces.options.retain(|(id, _)| Some(id) != own.as_ref());
     let owner: fn(&InterfaceSpec) -> &str = |spec| &spec.owner;
     let catalogs: fn(&InterfaceSpec) -> &str = |spec| &spec.catalog;
     Ok(context! {
-        interfaces => Serde(interfaces),
+        interfaces => Serde(interfaces.options), search => interfaces.search,
         owners => Serde(distinct(owner)),
         catalogs => Serde(distinct(catalogs)),
     })
@@ -109,7 +112,7 @@ async fn render(
             id, name, children,
             form => form.value(&["parents"]),
             stale => Serde(stale),
-            ..choices(page, &catalog, id)?
+            ..choice_lists(page, &catalog, form, id)?
         },
     )?;
     let status =

@@ -1,10 +1,10 @@
 //! The form of a job. The kind's part of it is made from the kind's declaration.
 
-use super::super::Page;
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::interface::{differences, word};
 use super::super::save::{self, Draft, Refused, Saver};
+use super::super::{Page, choices};
 use super::fields::{fields, read_fields, write_fields};
 use crate::engine::catalog::Catalog;
 use crate::store;
@@ -137,7 +137,7 @@ fn read_needs(form: &mut Form, catalog: &Catalog) -> Vec<Need> {
 }
 
 /// What a form offers: interfaces, jobs beside it, hosts, kinds.
-fn choices(
+fn choice_lists(
     page: &Page,
     catalog: &Catalog,
     own: Option<i64>,
@@ -145,11 +145,10 @@ fn choices(
 ) -> Result<minijinja::Value, Error> {
     let viewer = page.viewer()?;
     let seen = || catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
-    let interfaces: Vec<(String, String)> = seen()
-        .map(|interface| {
-            (interface.id.to_string(), format!("{} ({})", interface.name, interface.id))
-        })
-        .collect();
+    let chosen = [form.text("interface").to_owned()];
+    let interfaces = choices::interfaces(catalog, viewer, &chosen, |interface| {
+        format!("{} ({})", interface.name, interface.id)
+    });
     let interface = form.text("interface").parse().ok().map(InterfaceId);
     let chosen = interface.and_then(|id| catalog.interfaces.get(&id));
     let jobs: Vec<(String, String)> = chosen
@@ -183,7 +182,7 @@ fn choices(
     let owner: fn(&JobSpec) -> &str = |spec| &spec.owner;
     let group: fn(&JobSpec) -> &str = |spec| &spec.catalog;
     Ok(context! {
-        interfaces => Serde(interfaces), jobs => Serde(jobs), others => Serde(others),
+        interfaces => Serde(interfaces.options), search => interfaces.search, jobs => Serde(jobs), others => Serde(others),
         hosts => Serde(hosts), kinds => Serde(kinds), kind_options => Serde(kind_options),
         owners => Serde(distinct(owner)), catalogs => Serde(distinct(group)),
     })
@@ -203,7 +202,7 @@ async fn render(
         context! {
             id, name,
             form => form.value(&["after", "needs"]), stale => Serde(stale),
-            ..choices(page, &catalog, id, form)?
+            ..choice_lists(page, &catalog, id, form)?
         },
     )?;
     let status =
