@@ -205,7 +205,13 @@ impl World {
         job.not_before = 0;
         job.allowed = job.number + policy.attempts_max.max(1);
         (job.ready, job.started, job.ended) = (None, None, None);
+        let waits = !job.waits.is_empty();
         self.put(Key::JobRun(id), Row::JobRun(job));
+        if waits && let (Some(now), Some(run)) = (self.now, self.run(id.run).cloned()) {
+            // A live run may be past its date, which nobody would look at again.
+            let wait_until = self.wait_until(now, run.interface);
+            self.put(Key::Run(id.run), Row::Run(Run { wait_until, ..run }));
+        }
     }
 
     /// A run that has ended is live again, and with it the executions that made it. Only the newest
@@ -236,6 +242,11 @@ impl World {
         let execution = run.execution;
         let run = Run { state, waits, wait_until, ended: None, ..run };
         self.put(Key::Run(id), Row::Run(run));
+        // It may be old enough for the housekeeping to be deleting its details in this very moment.
+        let jobs = self.table.jobs_of(id).map(|(id, _)| Key::JobRun(id));
+        let attempts = self.table.attempts_of(id).map(|(id, _)| Key::Attempt(id));
+        let details: Vec<Key> = jobs.chain(attempts).collect();
+        details.into_iter().for_each(|key| self.rewrite(key));
         let run = self.run(id);
         let row = self
             .table

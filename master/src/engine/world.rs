@@ -179,6 +179,8 @@ pub struct World {
     /// The rows that this step has touched, as they were before it.
     journal: BTreeMap<Key, Option<Row>>,
     touched: Vec<Key>,
+    /// Rows that are stored again though they are as they were: somebody else may just be deleting them.
+    rewritten: Vec<Key>,
     pub(crate) agenda: VecDeque<Step>,
     pub(crate) step: u64,
     /// All changes made up to this step are stored.
@@ -221,6 +223,7 @@ impl World {
             table: Table::default(),
             journal: BTreeMap::new(),
             touched: Vec::new(),
+            rewritten: Vec::new(),
             agenda: VecDeque::new(),
             step: 0,
             stored: 0,
@@ -376,6 +379,14 @@ impl World {
             self.reindex(key, undone.as_ref());
         }
         self.agenda.clear();
+        // What was rewritten before the mark is too: once more does no harm, and it is rare.
+        let table = &self.table;
+        self.rewritten.retain(|key| table.get(*key).is_some());
+    }
+
+    /// This row is stored with the step, changed or not.
+    pub(crate) fn rewrite(&mut self, key: Key) {
+        self.rewritten.push(key);
     }
 
     /// What was changed since the mark stays.
@@ -396,7 +407,15 @@ impl World {
             let before = journal.remove(&key)?;
             (!self.table.is(key, before.as_ref())).then(|| (key, self.table.get(key)))
         });
-        let changes = changed.collect();
+        let mut changes: Vec<Change> = changed.collect();
+        let changed: BTreeSet<Key> = match self.rewritten.is_empty() {
+            true => BTreeSet::new(),
+            false => changes.iter().map(|(key, _)| *key).collect(),
+        };
+        let again = std::mem::take(&mut self.rewritten).into_iter();
+        let again = again.filter(|key| !changed.contains(key));
+        changes
+            .extend(again.map(|key| (key, self.table.get(key))).filter(|(_, row)| row.is_some()));
         self.table.written.clear();
         changes
     }
