@@ -29,6 +29,12 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (
   checksum VARCHAR(64) NOT NULL,
   applied_ms BIGINT NOT NULL
 )";
+/// Where DDL commits by itself: how many statements of a step are done.
+pub(super) const PROGRESS: &str = "CREATE TABLE IF NOT EXISTS schema_progress (
+  version BIGINT NOT NULL PRIMARY KEY,
+  statements BIGINT NOT NULL
+)";
+pub(super) const BEGUN: &str = "SELECT statements FROM schema_progress WHERE version = ?";
 /// Of the embedded database: what its servers' ids are to the others.
 pub(super) const IDENTITY: &str = "CREATE TABLE IF NOT EXISTS database_identity (
   one BIGINT NOT NULL PRIMARY KEY,

@@ -9,6 +9,7 @@ pub mod error;
 pub mod faulty;
 pub mod measure;
 pub mod migrate;
+pub mod mysql;
 pub mod sqlite;
 pub mod value;
 
@@ -103,12 +104,14 @@ impl Default for Limits {
 pub enum Db {
     /// Embedded: one file.
     Sqlite(sqlite::Sqlite),
+    /// MySQL or MariaDB.
+    Mysql(mysql::Mysql),
     /// Any other one behind a link that breaks when a test says so.
     Faulty(Box<faulty::Faulty>),
 }
 
 impl Db {
-    /// `sqlite:PATH`. Does not create tables: see [`migrate::run`].
+    /// `sqlite:PATH` or `mysql://USER:PASSWORD@HOST:PORT/DATABASE`. Does not create tables: see [`migrate::run`].
     ///
     /// # Errors
     /// The kind of database is not known; it cannot be opened.
@@ -123,10 +126,12 @@ impl Db {
             Some(("sqlite", path)) => {
                 sqlite::Sqlite::open(path.into(), clock, limits).await.map(Db::Sqlite)
             }
+            Some(("mysql", _)) => mysql::Mysql::open(url, limits).await.map(Db::Mysql),
             _ => {
                 let kind = url.split(':').next().unwrap_or_default();
                 Err(Error::Fatal(format!(
-                    "{kind:?} is no kind of database: sqlite:PATH is expected"
+                    "{kind:?} is no kind of database: sqlite:PATH or \
+                     mysql://USER:PASSWORD@HOST:PORT/DATABASE is expected"
                 )))
             }
         }
@@ -141,6 +146,7 @@ impl Db {
     ) -> Result<Vec<Row>> {
         match self {
             Db::Sqlite(db) => db.query(sql.into(), params).await,
+            Db::Mysql(db) => db.query(sql.into(), params).await,
             Db::Faulty(db) => Box::pin(db.query(sql.into(), params)).await,
         }
     }
@@ -169,6 +175,7 @@ impl Db {
     ) -> Result<Vec<Row>> {
         match self {
             Db::Sqlite(db) => db.query_locking(sql.into(), params).await,
+            Db::Mysql(db) => db.query_locking(sql.into(), params).await,
             Db::Faulty(db) => Box::pin(db.query_locking(sql.into(), params)).await,
         }
     }
@@ -180,6 +187,7 @@ impl Db {
     pub async fn commit(&self, batch: impl Into<Batch>) -> Result<()> {
         match self {
             Db::Sqlite(db) => db.commit(batch.into()).await,
+            Db::Mysql(db) => db.commit(batch.into()).await,
             Db::Faulty(db) => Box::pin(db.commit(batch.into())).await,
         }
     }
@@ -191,6 +199,7 @@ impl Db {
     pub(crate) async fn migrate(&self, steps: Vec<migrate::Step>) -> Result<u32> {
         match self {
             Db::Sqlite(db) => db.migrate(steps).await,
+            Db::Mysql(db) => db.migrate(steps).await,
             Db::Faulty(db) => Box::pin(db.migrate(steps)).await,
         }
     }
@@ -202,6 +211,7 @@ impl Db {
     pub async fn upkeep(&self) -> Result<()> {
         match self {
             Db::Sqlite(db) => db.upkeep().await,
+            Db::Mysql(_) => Ok(()),
             Db::Faulty(db) => Box::pin(db.upkeep()).await,
         }
     }
@@ -213,6 +223,7 @@ impl Db {
     pub async fn server(&self) -> Result<String> {
         match self {
             Db::Sqlite(db) => Ok(db.server()),
+            Db::Mysql(db) => db.server().await,
             Db::Faulty(db) => Box::pin(db.server()).await,
         }
     }
@@ -224,6 +235,7 @@ impl Db {
     pub async fn now_ms(&self) -> Result<Millis> {
         match self {
             Db::Sqlite(db) => Ok(db.now_ms()),
+            Db::Mysql(db) => db.now_ms().await,
             Db::Faulty(db) => Box::pin(db.now_ms()).await,
         }
     }

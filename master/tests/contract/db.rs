@@ -178,15 +178,19 @@ async fn a_locking_read_waits_for_what_was_sent_before() {
     .await;
 }
 
+/// Writers of one row at once, and how often each writes it: every one makes all others read again.
+const TASKS: i64 = 12;
+const EACH: i64 = 12;
+
 #[tokio::test]
 async fn writers_at_once_lose_nothing_and_spoil_nothing() {
     every_database(async |db| {
         put(&db, "x", 0).await;
-        let each = (0..32).map(|task| {
+        let each = (0..TASKS).map(|task| {
             let db = db.clone();
             async move {
                 let mut conflicts = 0;
-                for n in 0..20 {
+                for n in 0..EACH {
                     // A batch of one's own, among the conflicts of all others, always passes.
                     let own = rows(task * 100 + n..task * 100 + n + 1, 1, Mode::Insert);
                     let (own, ()) = futures::join!(db.commit([own]), async {
@@ -207,10 +211,10 @@ async fn writers_at_once_lose_nothing_and_spoil_nothing() {
             }
         });
         let conflicts: i32 = join_all(each).await.into_iter().sum();
-        assert_eq!(get(&db, "x").await, Some(32 * 20));
+        assert_eq!(get(&db, "x").await, Some(TASKS * EACH));
         let traces = "SELECT COUNT(*) AS n FROM sequence WHERE name LIKE 'trace %'";
         let traces = db.first(traces, params![]).await.unwrap().unwrap();
-        assert_eq!(traces.int("n").unwrap(), 32 * 20, "a conflict leaves no trace");
+        assert_eq!(traces.int("n").unwrap(), TASKS * EACH, "a conflict leaves no trace");
         assert!(conflicts > 0, "nobody ever met another: the test is too kind");
     })
     .await;

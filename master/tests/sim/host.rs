@@ -29,6 +29,9 @@ pub(crate) enum Reply {
     Watch(Result<WatchAnswer, Refused>),
 }
 
+/// A supervisor that wakes has to end what it should have ended: TERM, the grace of these worlds, KILL.
+const WAKING: Millis = 1_500;
+
 pub(crate) struct Process {
     /// When it ends by itself, and how.
     end: Millis,
@@ -200,7 +203,7 @@ impl Host {
             Some("machine frozen")
         } else if self.agent.is_none() {
             Some("supervisor dead, children alive")
-        } else if self.asleep_until > now || self.unwell + 200 >= now {
+        } else if self.asleep_until > now || self.unwell + WAKING >= now {
             Some("supervisor frozen, children not")
         } else if self.lag > 0 && self.unwell + self.timing.fence_ms + 1_200 >= now {
             Some("machine woke with a clock that had stopped")

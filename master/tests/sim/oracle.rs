@@ -72,6 +72,8 @@ pub(crate) struct Oracle {
     pub(crate) decided: BTreeMap<(DispatchId, Millis), u32>,
     pub(crate) exempt: BTreeMap<&'static str, u64>,
     pub(crate) alerts: u64,
+    /// The runs that each execution names.
+    members: BTreeMap<ExecutionId, Vec<RunId>>,
     /// How often each alert was stored.
     told: BTreeMap<Key, u32>,
     pub(crate) verdict: Option<String>,
@@ -100,6 +102,7 @@ impl Oracle {
             decided: BTreeMap::new(),
             exempt: BTreeMap::new(),
             alerts: 0,
+            members: BTreeMap::new(),
             told: BTreeMap::new(),
             verdict: None,
         }
@@ -223,6 +226,9 @@ impl Oracle {
                 }
                 (Key::JobRun(id), Row::JobRun(job)) => self.check_job(id, job),
                 (Key::Attempt(id), Row::Attempt(attempt)) => self.check_attempt(id, attempt),
+                (Key::Execution(id), Row::Execution(execution)) => {
+                    self.members.insert(id, execution.runs.clone());
+                }
                 (Key::Outbox(_), _) => *self.told.entry(*key).or_default() += 1,
                 _ => {}
             }
@@ -464,7 +470,7 @@ impl Oracle {
             // One that was resumed and has ended again at the very same date is the row that it was,
             // and so is its alert. One that ended and was resumed since the last batch is so too: then
             // its runs tell.
-            let runs = self.of_execution.get(&id);
+            let runs = self.members.get(&id);
             let of_it = |key: &Key| match *key {
                 Key::Execution(other) => other == id,
                 Key::Run(run) => runs.is_some_and(|runs| runs.contains(&run)),
