@@ -1,5 +1,6 @@
 // Forms: rows that are added and removed, fields that depend on another, searchable choices, a
 // preview that follows, and a question before typed changes are lost.
+import { drafts } from './draft.js';
 import { t } from './t.js';
 import { localTimes } from './time.js';
 
@@ -46,6 +47,8 @@ function depend(root) {
   }
 }
 document.addEventListener('change', (event) => { if (event.target.form) depend(event.target.closest('.row') ?? event.target.form); });
+// Before anything is derived from the fields.
+drafts(document.querySelector('form[data-guard]'), addRow);
 for (const form of document.querySelectorAll('form')) depend(form);
 
 // ---- a select with many entries gets a search; data-search="job" asks the server for them ----
@@ -149,6 +152,8 @@ for (const form of document.querySelectorAll('form[data-preview]')) {
     try {
       const body = new URLSearchParams(new FormData(form));
       const answer = await fetch(form.dataset.preview, { method: 'POST', body });
+      // Led to the login: saving asks for it, and brings back what is typed.
+      if (answer.redirected) { if (mine === turn) place.textContent = t('Your login has expired. Save asks for it anew; what you type is kept.'); return; }
       const html = await answer.text();
       if (mine !== turn || !answer.ok) return;
       const parsed = new DOMParser().parseFromString(html, 'text/html');

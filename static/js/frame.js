@@ -175,3 +175,5 @@ setInterval(count, EVERY_MS);
 document.addEventListener('visibilitychange', count);
 
 localTimes(document);
+// What was on its way (draft.js) has arrived, when anything but its form is shown.
+if (!document.querySelector('form[data-guard]')) { try { sessionStorage.removeItem('draft'); } catch { /* private mode */ } }

@@ -103,14 +103,16 @@ impl Saver {
         }
     }
 
+    /// Whether it might be saved; the project that it is in, or will be.
+    ///
     /// # Errors
     /// [`Refused`].
-    pub async fn interface(
+    pub async fn judge_interface(
         &self,
         id: Option<InterfaceId>,
         project: ProjectId,
         draft: &Draft<InterfaceSpec>,
-    ) -> Result<InterfaceId, Refused> {
+    ) -> Result<ProjectId, Refused> {
         let catalog = self.app.catalog().await?;
         let project = match id {
             Some(id) => interface_of(&catalog, id, &self.viewer)?.project,
@@ -121,6 +123,19 @@ impl Saver {
         let Draft { name, spec, .. } = draft;
         let check = InterfaceDraft { id, project, name, spec };
         none_wrong(check_interface(&catalog, &check))?;
+        Ok(project)
+    }
+
+    /// # Errors
+    /// [`Refused`].
+    pub async fn interface(
+        &self,
+        id: Option<InterfaceId>,
+        project: ProjectId,
+        draft: &Draft<InterfaceSpec>,
+    ) -> Result<InterfaceId, Refused> {
+        let project = self.judge_interface(id, project, draft).await?;
+        let Draft { name, spec, .. } = draft;
         let edit = self.edit();
         let put = |id| store::interface::Put { id, project, name, spec };
         match (id, draft.from) {
@@ -147,6 +162,25 @@ impl Saver {
         self.commit(store::interface::delete(id, from, what, &self.edit())).await
     }
 
+    /// Whether it might be saved; the interface that it is in.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn judge_job(
+        &self,
+        id: Option<JobId>,
+        interface: InterfaceId,
+        draft: &Draft<JobSpec>,
+    ) -> Result<Arc<Interface>, Refused> {
+        let catalog = self.app.catalog().await?;
+        let owner = interface_of(&catalog, interface, &self.viewer)?;
+        self.viewer.must(Right::Write, owner.project)?;
+        let Draft { name, spec, from } = draft;
+        none_wrong(check_job(&catalog, &JobDraft { id, interface, name, spec }))?;
+        self.still(id, *from).await?;
+        Ok(owner)
+    }
+
     /// Saving a job makes the next version of its interface.
     ///
     /// # Errors
@@ -160,12 +194,8 @@ impl Saver {
         let edit = self.edit();
         let mut new = None;
         for _ in 0..TRIES {
-            let catalog = self.app.catalog().await?;
-            let owner = interface_of(&catalog, interface, &self.viewer)?;
-            self.viewer.must(Right::Write, owner.project)?;
+            let owner = self.judge_job(id, interface, draft).await?;
             let Draft { name, spec, from } = draft;
-            none_wrong(check_job(&catalog, &JobDraft { id, interface, name, spec }))?;
-            self.still(id, *from).await?;
             let job = match (id, new) {
                 (Some(id), _) | (None, Some(id)) => id,
                 (None, None) => {

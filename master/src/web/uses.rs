@@ -1,7 +1,46 @@
 //! What uses a definition: what would be left hanging if it were deleted, in words.
 
+use super::form::Form;
+use super::interface::differences;
 use crate::engine::catalog::Catalog;
+use serde::Serialize;
 use shared::ids::*;
+
+/// Users shown of one definition; the rest is counted.
+const SHOWN_MAX: usize = 20;
+/// What nobody's runs depend on.
+const QUIET: [&str; 3] = ["description", "owner", "catalog"];
+
+/// What stands beside a form besides its errors.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Somebody has saved meanwhile: field, theirs, yours.
+    pub stale: Option<Vec<[String; 3]>>,
+    pub review: Option<Review>,
+}
+
+/// What saving would change of a definition on which others depend: shown before it is done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Review {
+    pub changes: Vec<[String; 3]>,
+    pub uses: Vec<String>,
+    pub total: usize,
+}
+
+impl Review {
+    /// None: nobody depends on it, nothing that matters changes, or it has been looked at.
+    pub fn of(before: &Form, after: &Form, mut uses: Vec<String>) -> Option<Review> {
+        let stale = before.text("version") != after.text("version");
+        if uses.is_empty() || stale || after.text("confirmed") == "1" {
+            return None;
+        }
+        let changes = differences(before, after);
+        let total = uses.len();
+        uses.truncate(SHOWN_MAX);
+        let matters = changes.iter().any(|change| !QUIET.contains(&change[0].as_str()));
+        matters.then_some(Review { changes, uses, total })
+    }
+}
 
 pub fn uses_of_interface(catalog: &Catalog, id: InterfaceId) -> Vec<String> {
     let mut uses = Vec::new();

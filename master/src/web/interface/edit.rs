@@ -3,7 +3,8 @@
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::save::{self, Draft, Refused, Saver};
-use super::super::{Page, choices, history, uses};
+use super::super::uses::{self, Beside, Review};
+use super::super::{Page, choices, history};
 use super::word;
 use crate::engine::catalog::Catalog;
 use axum::extract::Path;
@@ -97,12 +98,7 @@ fn choice_lists(
     })
 }
 
-async fn render(
-    page: &Page,
-    id: Option<i64>,
-    form: &Form,
-    stale: Option<Vec<[String; 3]>>,
-) -> Result {
+async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Result {
     let catalog = page.app.catalog().await?;
     let name = id.and_then(|id| catalog.interfaces.get(&InterfaceId(id))).map(|i| i.name.as_str());
     let children = id.map(|id| uses::uses_of_interface(&catalog, InterfaceId(id)).len());
@@ -111,7 +107,7 @@ async fn render(
         context! {
             id, name, children,
             form => form.value(&["parents"]),
-            stale => Serde(stale),
+            stale => Serde(beside.stale), review => Serde(beside.review),
             ..choice_lists(page, &catalog, form, id)?
         },
     )?;
@@ -124,14 +120,14 @@ pub(super) async fn add(page: Page) -> Result {
     let zone = page.app.config.web.zone.clone();
     let json = serde_json::json!({ "zone": zone });
     let spec: InterfaceSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
-    render(&page, None, &write("", &spec, None), None).await
+    render(&page, None, &write("", &spec, None), Beside::default()).await
 }
 
 pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
     let catalog = page.app.catalog().await?;
     let interface = save::interface_of(&catalog, InterfaceId(id), page.viewer()?)?;
     let form = write(&interface.name, &interface.spec, Some(interface.version));
-    render(&page, Some(id), &form, None).await
+    render(&page, Some(id), &form, Beside::default()).await
 }
 
 pub(super) async fn create(page: Page, form: Form) -> Result {
@@ -146,19 +142,28 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     let draft = read(&mut form);
     let mut saver = Saver::new(&page.app, page.viewer()?);
     saver.note = form.text("note").to_owned();
+    let mut review = None;
     if let Some(id) = id {
         let catalog = page.app.catalog().await?;
-        save::interface_of(&catalog, InterfaceId(id), page.viewer()?)?;
+        let now = save::interface_of(&catalog, InterfaceId(id), page.viewer()?)?;
+        let before = write(&now.name, &now.spec, Some(now.version));
+        let mut after = write(&draft.name, &draft.spec, draft.from);
+        after.set("confirmed", form.text("confirmed"));
+        review = Review::of(&before, &after, uses::uses_of_interface(&catalog, now.id));
     }
     if !form.errors.is_empty() {
-        return render(&page, id, &form, None).await;
+        return render(&page, id, &form, Beside::default()).await;
     }
     let project = page.project()?;
+    if review.is_some() && saver.judge_interface(id.map(InterfaceId), project, &draft).await.is_ok()
+    {
+        return render(&page, id, &form, Beside { review, stale: None }).await;
+    }
     match saver.interface(id.map(InterfaceId), project, &draft).await {
         Ok(id) => Ok(Redirect::to(&format!("/interface/{id}/")).into_response()),
         Err(Refused::Invalid(errors)) => {
             form.errors = errors;
-            render(&page, id, &form, None).await
+            render(&page, id, &form, Beside::default()).await
         }
         Err(Refused::Stale) => {
             let catalog = page.app.catalog().await?;
@@ -167,7 +172,8 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
             let theirs = write(&newest.name, &newest.spec, Some(newest.version));
             let differences = differences(&theirs, &form);
             form.set("version", newest.version);
-            render(&page, Some(id), &form, Some(differences)).await
+            let beside = Beside { stale: Some(differences), review: None };
+            render(&page, Some(id), &form, beside).await
         }
         Err(Refused::Error(error)) => Err(error),
     }
@@ -177,7 +183,7 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
 pub(in super::super) fn differences(theirs: &Form, yours: &Form) -> Vec<[String; 3]> {
     let flat = |form: &Form| -> BTreeMap<String, String> {
         let pairs = form.names().map(|name| (name.to_owned(), form.all(name).join("\n")));
-        let own = ["version", "note"];
+        let own = ["version", "note", "confirmed"];
         pairs
             .filter(|(name, value)| !own.contains(&name.as_str()) && !value.trim().is_empty())
             .map(|(name, value)| (name, value.trim().to_owned()))

@@ -4,6 +4,7 @@ use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::interface::{differences, word};
 use super::super::save::{self, Draft, Refused, Saver};
+use super::super::uses::{self, Beside, Review};
 use super::super::{Page, choices};
 use super::fields::{fields, read_fields, write_fields};
 use crate::engine::catalog::Catalog;
@@ -188,12 +189,7 @@ fn choice_lists(
     })
 }
 
-async fn render(
-    page: &Page,
-    id: Option<i64>,
-    form: &Form,
-    stale: Option<Vec<[String; 3]>>,
-) -> Result {
+async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Result {
     let catalog = page.app.catalog().await?;
     let mut jobs = catalog.interfaces.values().flat_map(|interface| &interface.jobs);
     let name = id.and_then(|id| jobs.find(|job| job.id.0 == id)).map(|job| job.name.as_str());
@@ -201,7 +197,8 @@ async fn render(
         "job/form.html",
         context! {
             id, name,
-            form => form.value(&["after", "needs"]), stale => Serde(stale),
+            form => form.value(&["after", "needs"]), stale => Serde(beside.stale),
+            review => Serde(beside.review),
             ..choice_lists(page, &catalog, id, form)?
         },
     )?;
@@ -222,12 +219,14 @@ pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
     if asked.copy != 0 {
         let catalog = page.app.catalog().await?;
         let (interface, job) = save::job_of(&catalog, JobId(asked.copy), page.viewer()?)?;
-        return render(&page, None, &write("", interface.id, &job.spec, None), None).await;
+        return render(&page, None, &write("", interface.id, &job.spec, None), Beside::default())
+            .await;
     }
     let first = kind::ALL.first().map(|kind| kind.name()).unwrap_or_default();
     let json = serde_json::json!({ "kind": first });
     let spec: JobSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
-    render(&page, None, &write("", InterfaceId(asked.interface), &spec, None), None).await
+    render(&page, None, &write("", InterfaceId(asked.interface), &spec, None), Beside::default())
+        .await
 }
 
 pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
@@ -235,7 +234,7 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
     let (interface, job) = save::job_of(&catalog, JobId(id), page.viewer()?)?;
     let meta = store::job::meta(&page.app.db, job.id).await?;
     let form = write(&job.name, interface.id, &job.spec, meta.map(|meta| meta.version));
-    render(&page, Some(id), &form, None).await
+    render(&page, Some(id), &form, Beside::default()).await
 }
 
 pub(super) async fn create(page: Page, form: Form) -> Result {
@@ -259,15 +258,26 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
         form.wrong("interface", "choose an interface");
     }
     if !form.errors.is_empty() {
-        return render(&page, id, &form, None).await;
+        return render(&page, id, &form, Beside::default()).await;
     }
     let mut saver = Saver::new(&page.app, page.viewer()?);
     saver.note = format!("{}: {}", draft.name, form.text("note"));
+    if let Some(id) = id.map(JobId) {
+        let (interface, now) = save::job_of(&catalog, id, page.viewer()?)?;
+        let version = store::job::meta(&page.app.db, id).await?.map(|meta| meta.version);
+        let before = write(&now.name, interface.id, &now.spec, version);
+        let mut after = write(&draft.name, interface.id, &draft.spec, draft.from);
+        after.set("confirmed", form.text("confirmed"));
+        let review = Review::of(&before, &after, uses::uses_of_job(&catalog, id));
+        if review.is_some() && saver.judge_job(Some(id), interface.id, &draft).await.is_ok() {
+            return render(&page, Some(id.0), &form, Beside { review, stale: None }).await;
+        }
+    }
     match saver.job(id.map(JobId), interface, &draft).await {
         Ok(id) => Ok(Redirect::to(&format!("/job/{id}/")).into_response()),
         Err(Refused::Invalid(errors)) => {
             form.errors = errors;
-            render(&page, id, &form, None).await
+            render(&page, id, &form, Beside::default()).await
         }
         Err(Refused::Stale) => {
             let catalog = page.app.catalog().await?;
@@ -278,7 +288,8 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
             let theirs = write(&newest.name, interface.id, &newest.spec, version);
             let differences = differences(&theirs, &form);
             form.set("version", version.unwrap_or_default());
-            render(&page, Some(id), &form, Some(differences)).await
+            let beside = Beside { stale: Some(differences), review: None };
+            render(&page, Some(id), &form, beside).await
         }
         Err(Refused::Error(error)) => Err(error),
     }
