@@ -1,7 +1,8 @@
 //! The real programs on one machine, each figure beside the physical limit of the same run.
 //!
 //! `make bench` builds everything with optimisation and runs this; what it prints goes, dated, to
-//! `docs/results/`. Times of attempts are the host's wall clock, to the millisecond.
+//! `docs/results/`. Times of attempts are the host's wall clock, to the millisecond. With words after
+//! `--`, only those parts: `processes`, `lateness`.
 
 #[path = "../tests/cluster/real.rs"]
 #[expect(
@@ -22,6 +23,8 @@ const JOBS: usize = 2_000;
 const CHAIN: usize = 200;
 /// Bare spawns are counted for so long.
 const SPAWN_MS: Millis = 3_000;
+/// Dispatches of one interface.
+const PER_INTERFACE: usize = 100;
 /// Firings are watched for so long.
 const WATCH: Duration = Duration::from_secs(70);
 /// Between the last job and the look at idle memory.
@@ -30,9 +33,15 @@ const IDLE: Duration = Duration::from_secs(20);
 fn main() {
     let clock = Clock::system();
     println!("| figure | measured | physical limit, same run | ratio |\n|---|---|---|---|");
-    process_jobs(&clock);
-    for dispatches in [100, 10_000] {
-        lateness(dispatches);
+    let asked: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let wanted = |part: &str| asked.is_empty() || asked.iter().any(|word| word == part);
+    if wanted("processes") {
+        process_jobs(&clock);
+    }
+    if wanted("lateness") {
+        for dispatches in [100, 10_000] {
+            lateness(&clock, dispatches);
+        }
     }
 }
 
@@ -110,7 +119,9 @@ fn process_jobs(clock: &Clock) {
         })
         .collect();
     real.apply(&format!("{}{}", interface("wide", &wide), interface("chain", &chain)));
+    let before = real.cpu_ms();
     run(&mut real, "wide");
+    let after = real.cpu_ms();
     let span = real.rows("SELECT MIN(created_ms), MAX(ended_ms) FROM execution", |row| {
         Ok((row.get::<_, Millis>(0)?, row.get::<_, Millis>(1)?))
     });
@@ -121,6 +132,7 @@ fn process_jobs(clock: &Clock) {
         end - begin,
         100.0 * rate / limit
     );
+    where_it_went(&before, &after);
     run(&mut real, "chain");
     let mut gaps = real.rows(
         "SELECT child.started_ms - parent.ended_ms FROM attempt child \
@@ -148,19 +160,38 @@ fn process_jobs(clock: &Clock) {
     println!("| cold start of the master, to /readyz | {ready} ms | | |");
 }
 
-/// How long after its instant a firing is decided.
-fn lateness(dispatches: usize) {
+type Cpu = [(&'static str, u64); 4];
+
+/// Processor time of one job, by who has spent it. The ticks of the kernel are coarse.
+fn where_it_went(before: &Cpu, after: &Cpu) {
+    let each = before.iter().zip(after).map(|((name, before), (_, after))| {
+        let us = 1_000 * (after - before) / JOBS as u64;
+        format!("{name} {us} µs")
+    });
+    println!("| processor time of a process job | {} | | |", each.collect::<Vec<_>>().join(", "));
+}
+
+/// How long after its instant a firing is decided: each dispatch once a minute, spread over its
+/// seconds, a hundred to an interface.
+fn lateness(clock: &Clock, dispatches: usize) {
     let real = started();
-    let lines: String = (0..dispatches)
+    let interfaces = dispatches.div_ceil(PER_INTERFACE);
+    let mut mesh: String = (0..interfaces)
         .map(|at| {
-            let second = at % 60;
-            format!(
-                "kind: dispatch\ninterface: noop\nname: d{at}\nspec: {{cron: \"{second} * * * * *\", zone: UTC, cascade: false}}\n---\n"
-            )
+            let spec = "{granularity: day, zone: UTC}";
+            format!("kind: interface\nname: i{at}\nspec: {spec}\njobs: []\n---\n")
         })
         .collect();
-    let noop = "kind: interface\nname: noop\nspec: {granularity: day, zone: UTC}\njobs: []\n---\n";
-    real.apply(&format!("{noop}{lines}"));
+    for at in 0..dispatches {
+        let (interface, second) = (at % interfaces, at % 60);
+        let spec = format!("{{cron: \"{second} * * * * *\", zone: UTC, cascade: false}}");
+        mesh +=
+            &format!("kind: dispatch\ninterface: i{interface}\nname: d{at}\nspec: {spec}\n---\n");
+    }
+    let began = clock.mono_ms();
+    real.apply(&mesh);
+    let applied = clock.mono_ms() - began;
+    println!("| `hcndc apply` of {dispatches} dispatches | {applied} ms | | |");
     std::thread::sleep(WATCH);
     let mut late = real
         .rows("SELECT decided_ms - instant_ms FROM firing WHERE decision = 'fired'", |row| {

@@ -40,6 +40,8 @@ pub struct Inner {
     pub caller: Caller,
     pub templates: Templates,
     pub hashing: Semaphore,
+    /// One set of definitions at a time.
+    pub applying: Semaphore,
     pub throttle: Throttle,
     /// When each rule fires next.
     pub upcoming: Upcoming,
@@ -92,6 +94,7 @@ impl App {
             caller,
             templates,
             hashing: Semaphore::new(HASHES_MAX),
+            applying: Semaphore::new(1),
             throttle,
             upcoming: Upcoming::default(),
             live: Hub::default(),

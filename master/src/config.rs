@@ -52,6 +52,8 @@ pub struct Web {
     pub login_failures_max: u32,
     pub login_window_s: u32,
     pub body_max_bytes: usize,
+    /// Of definitions that are applied together.
+    pub apply_max_bytes: usize,
     /// Until the head of an answer is there.
     pub timeout_s: u32,
 }
@@ -68,6 +70,7 @@ impl Default for Web {
             login_failures_max: 8,
             login_window_s: 300,
             body_max_bytes: 1024 * 1024,
+            apply_max_bytes: 32 * 1024 * 1024,
             timeout_s: 30,
         }
     }
@@ -183,6 +186,10 @@ impl Config {
         anyhow::ensure!(
             self.web.body_max_bytes >= 4096,
             "web.body_max_bytes: should be 4096 or more"
+        );
+        anyhow::ensure!(
+            self.web.apply_max_bytes >= self.web.body_max_bytes,
+            "web.apply_max_bytes: should be web.body_max_bytes or more"
         );
         if let Err(why) = shared::logs::check(&self.log.filter) {
             anyhow::bail!("log.filter: {:?}: {why}; write for example \"info\"", self.log.filter);

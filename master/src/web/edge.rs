@@ -27,8 +27,9 @@ pub(super) fn wrap(routes: Router<App>, app: App) -> Router {
         .fallback(nothing_here)
         .layer(from_fn_with_state(app.clone(), auth::identify))
         .layer(from_fn(auth::same_site))
-        .layer(DefaultBodyLimit::disable())
-        .layer(RequestBodyLimitLayer::new(web.body_max_bytes))
+        // What a handler takes as a form or as JSON; `apply` reads its own body, up to the limit of all.
+        .layer(DefaultBodyLimit::max(web.body_max_bytes))
+        .layer(RequestBodyLimitLayer::new(web.apply_max_bytes.max(web.body_max_bytes)))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, timeout))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), error::render))

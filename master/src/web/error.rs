@@ -92,6 +92,10 @@ impl Error {
         Error::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
+    pub fn too_large(detail: impl Into<String>) -> Error {
+        Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
     pub fn too_many(detail: impl Into<String>) -> Error {
         Error::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail)
     }
@@ -201,7 +205,11 @@ async fn problem_of(response: &mut Response) -> Option<Problem> {
     let (kind, detail) = match status {
         StatusCode::NOT_FOUND => ("not_found", "there is no such page"),
         StatusCode::METHOD_NOT_ALLOWED => ("method", "this address does not take that method"),
-        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request is larger than allowed"),
+        StatusCode::PAYLOAD_TOO_LARGE => (
+            "too_large",
+            "the request is larger than this master takes (web.body_max_bytes; for definitions \
+             that are applied, web.apply_max_bytes)",
+        ),
         StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => {
             ("timeout", "this took too long; try again")
         }

@@ -197,13 +197,25 @@ impl Real {
 
     /// Resident memory in KiB of master, agent and supervisor.
     pub fn memory(&self) -> Vec<(&'static str, u32)> {
+        self.pids().map(|(name, pid)| (name, resident_kib(pid))).to_vec()
+    }
+
+    /// Processor time in milliseconds, up to now: of master, agent, supervisor, and of the jobs that
+    /// have ended.
+    pub fn cpu_ms(&self) -> [(&'static str, u64); 4] {
+        let [(_, master), (_, agent), (_, supervisor)] = self.pids();
+        let (own, jobs) = cpu_ms(supervisor);
+        let of = |pid| cpu_ms(pid).0;
+        [("master", of(master)), ("agent", of(agent)), ("supervisor", own), ("jobs", jobs)]
+    }
+
+    fn pids(&self) -> [(&'static str, u32); 3] {
         let data = self.path("executor");
         let master = self.master.as_ref().map_or(0, Child::id);
         let of = |kind: &str| {
             pids_with(&[kind.as_ref(), data.as_os_str()]).first().copied().unwrap_or(0)
         };
-        let all = [("master", master), ("agent", of("agent")), ("supervisor", of("supervise"))];
-        all.map(|(name, pid)| (name, resident_kib(pid))).to_vec()
+        [("master", master), ("agent", of("agent")), ("supervisor", of("supervise"))]
     }
 
     /// Milliseconds since `began` when `/readyz` says yes.
@@ -263,6 +275,20 @@ fn resident_kib(pid: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Of a process, and of its children that it has reaped. (The kernel's clock ticks are 10 ms.)
+fn cpu_ms(pid: u32) -> (u64, u64) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks: Vec<u64> =
+        fields.split(' ').skip(11).take(4).filter_map(|text| text.parse().ok()).collect();
+    match ticks[..] {
+        [user, system, user_below, system_below] => {
+            ((user + system) * 10, (user_below + system_below) * 10)
+        }
+        _ => (0, 0),
+    }
 }
 
 pub fn text(output: &Output) -> String {

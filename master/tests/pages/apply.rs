@@ -109,3 +109,28 @@ async fn who_may_not_write_writes_nothing() {
     let (status, told) = apply(&app, &writer, false, without).await;
     assert_eq!(status, 200, "{told}");
 }
+
+#[tokio::test]
+async fn definitions_may_be_many_and_other_requests_stay_small() {
+    let app = TestApp::new().await;
+    let admin = app.admin().await;
+    let dispatch = |number: usize| {
+        let spec = json!({"cron": "0 2 * * *", "description": "n".repeat(600)});
+        json!({"source": "all.yaml:9", "kind": "dispatch", "interface": "load",
+               "name": format!("d{number}"), "spec": spec})
+    };
+    let mut all = documents();
+    all.as_array_mut().unwrap().extend((0..1_800).map(dispatch));
+    assert!(all.to_string().len() > app.app.config.web.body_max_bytes);
+    let (status, done) = apply(&app, &admin, false, all.clone()).await;
+    assert_eq!(status, 200, "{done}");
+    assert_eq!(catalog::load(&app.app.db).await.unwrap().dispatches.len(), 1_801);
+    // The same body, where nobody sends as much.
+    let answer = app.api(&admin, Method::POST, "/api/v1/interfaces", all).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["type"]), (413, &json!("too_large")));
+    // More than the key allows: nothing of it is looked at.
+    let padding = "x".repeat(app.app.config.web.apply_max_bytes);
+    let (status, told) = apply(&app, &admin, false, json!([{"source": padding}])).await;
+    assert_eq!((status, told["type"].as_str()), (413, Some("too_large")));
+    assert!(told["detail"].as_str().unwrap().contains("web.apply_max_bytes"), "{told}");
+}

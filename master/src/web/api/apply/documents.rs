@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use shared::kind::FieldError;
 
-pub const DOCUMENTS_MAX: usize = 5_000;
 pub const ITEMS_MAX: usize = 200_000;
 
 #[derive(Clone, Debug, Deserialize)]

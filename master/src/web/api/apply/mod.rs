@@ -18,10 +18,9 @@ use crate::web::Routes;
 use crate::web::auth::{Right, Viewer};
 use crate::web::error::{Error, Result};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use diff::{Action, Change};
-use documents::{Apply, DOCUMENTS_MAX, ITEMS_MAX, Item, Problem, What};
+use documents::{Apply, ITEMS_MAX, Item, Problem, What};
 use resolve::{Ids, Resolved, resolve};
 use serde::Serialize;
 use shared::ids::*;
@@ -43,15 +42,22 @@ pub struct Applied {
     pub unchanged: usize,
 }
 
-async fn apply(State(app): State<App>, viewer: Viewer, body: Bytes) -> Result<Json<Applied>> {
+async fn apply(State(app): State<App>, viewer: Viewer, request: Request) -> Result<Json<Applied>> {
+    // All definitions of a site in one piece: larger than what the pages send.
+    let body = axum::body::to_bytes(request.into_body(), app.config.web.apply_max_bytes).await;
+    let body = body.map_err(|_| {
+        let max = app.config.web.apply_max_bytes;
+        Error::too_large(format!(
+            "the definitions did not come whole, or are more than {max} bytes \
+             (web.apply_max_bytes); apply them in parts"
+        ))
+    })?;
+    // One set at a time is parsed and judged: it is many times as large as its text.
+    let _turn = app.applying.acquire().await.map_err(Error::internal)?;
     let mut json = serde_json::Deserializer::from_slice(&body);
     let asked: Apply = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         Error::invalid(vec![FieldError::new(error.path().to_string(), error.inner().to_string())])
     })?;
-    if asked.documents.len() > DOCUMENTS_MAX {
-        let detail = format!("at most {DOCUMENTS_MAX} documents can be applied at once");
-        return Err(Error::bad_request(detail));
-    }
     let items = documents::items(asked.documents).map_err(refused)?;
     if items.len() > ITEMS_MAX {
         let detail = format!("at most {ITEMS_MAX} definitions can be applied at once");
