@@ -78,6 +78,7 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
         told_to_stop().await;
         stop.send_replace(true);
     });
+    tasks::spawn("memory", crate::memory::give_back_when_quiet());
     let keeper = Keeper {
         db: app.db.clone(),
         sessions: app.sessions.clone(),

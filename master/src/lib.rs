@@ -23,3 +23,4 @@ pub mod web;
 pub mod boot;
 pub mod cli;
 pub mod client;
+pub mod memory;

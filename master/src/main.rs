@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    master::memory::few_heaps();
     let cli = Cli::parse();
     // One provider of cryptography for all of TLS, chosen before anything asks for it.
     let _ = rustls::crypto::ring::default_provider().install_default();

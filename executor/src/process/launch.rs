@@ -28,11 +28,29 @@ pub struct Launch {
 /// What all jobs of a host have in common.
 #[derive(Clone, Debug)]
 pub struct Common {
-    pub jobs: Jobs,
-    pub umask: u32,
+    jobs: Jobs,
+    umask: u32,
+    /// The executor's own: looked up once, for it does not change under a process.
+    own: Account,
 }
 
 impl Common {
+    /// # Errors
+    /// A value of the configuration cannot be.
+    pub fn new(jobs: &Jobs) -> anyhow::Result<Common> {
+        let found = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+        let own = found.map_or_else(Account::default, |user| Account::of(&user, None));
+        Ok(Common { jobs: jobs.clone(), umask: jobs.umask_bits()?, own })
+    }
+
+    pub fn umask(&self) -> u32 {
+        self.umask
+    }
+
+    pub fn files_max(&self) -> u64 {
+        self.jobs.files_max
+    }
+
     /// `own_dir` makes the directory of a job that names none.
     ///
     /// # Errors
@@ -65,11 +83,8 @@ impl Common {
     }
 
     fn account(&self, name: Option<&str>) -> Result<Account, String> {
+        let Some(name) = name else { return Ok(self.own.clone()) };
         let own = nix::unistd::geteuid();
-        let Some(name) = name else {
-            let found = nix::unistd::User::from_uid(own).ok().flatten();
-            return Ok(found.map_or_else(Account::default, |user| Account::of(&user, None)));
-        };
         if !self.jobs.users.iter().any(|allowed| allowed == name) {
             return Err(format!("user {name:?} is not allowed on this host (jobs.users)"));
         }
@@ -123,7 +138,7 @@ impl Common {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Account {
     name: String,
     home: String,

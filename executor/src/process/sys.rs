@@ -52,14 +52,30 @@ pub enum Step {
     Exec,
 }
 
-/// Memory for the child's few frames; one for each thread that spawns.
+/// Memory for the child's few frames, and what it must set right; one for each thread that spawns.
 #[derive(Debug)]
-pub struct Stack(Vec<u128>);
+pub struct Stack {
+    memory: Vec<u128>,
+    ignored: Vec<c_int>,
+}
 
 impl Default for Stack {
     fn default() -> Stack {
-        Stack(vec![0; 64 * 1024 / size_of::<u128>()])
+        Stack { memory: vec![0; 64 * 1024 / size_of::<u128>()], ignored: ignored() }
     }
+}
+
+/// Signals that this process ignores: SIGPIPE by Rust, SIGHUP by nohup. Nobody changes that later.
+fn ignored() -> Vec<c_int> {
+    let is_ignored = |signal: &c_int| {
+        // SAFETY: nothing is set; the structure is ours.
+        unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(*signal, std::ptr::null(), &raw mut now) == 0
+                && now.sa_sigaction == libc::SIG_IGN
+        }
+    };
+    (1..=64).filter(is_ignored).collect()
 }
 
 /// What parent and child both see.
@@ -74,6 +90,7 @@ struct Handed {
     files_max: u64,
     mark: u64,
     user: Option<User>,
+    ignored: Vec<c_int>,
     failed: Option<(Step, c_int)>,
 }
 
@@ -98,13 +115,14 @@ pub fn spawn(plan: &Plan, stack: &mut Stack) -> Result<i32, (Step, io::Error)> {
         files_max: plan.files_max,
         mark: plan.mark,
         user: plan.user.clone(),
+        ignored: stack.ignored.clone(),
         failed: None,
     };
     // SAFETY: the stack is ours alone and outlives the child's use of it, for CLONE_VFORK stops this
     // thread until the child has called execve or _exit; so do `handed` and all it points at. The
     // child keeps to `child`'s rule. It grows down, from an end that is aligned to 16 bytes.
     let pid = unsafe {
-        let top = stack.0.as_mut_ptr().add(stack.0.len()).cast::<c_void>();
+        let top = stack.memory.as_mut_ptr().add(stack.memory.len()).cast::<c_void>();
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         libc::clone(child, top, flags, (&raw mut handed).cast())
     };
@@ -172,11 +190,10 @@ fn prepare(handed: &Handed) -> Option<Step> {
         if libc::chdir(handed.dir) < 0 {
             return Some(Step::Dir);
         }
-        // Handlers fall back to the default by exec, what is ignored stays ignored: SIGPIPE is by
-        // Rust, SIGHUP by nohup.
+        // Handlers fall back to the default by exec, what is ignored stays ignored.
         let mut default: libc::sigaction = std::mem::zeroed();
         default.sa_sigaction = libc::SIG_DFL;
-        for signal in 1..32 {
+        for &signal in &handed.ignored {
             libc::sigaction(signal, &raw const default, std::ptr::null_mut());
         }
         let mut none: libc::sigset_t = std::mem::zeroed();

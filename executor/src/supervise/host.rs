@@ -114,7 +114,7 @@ impl Supervisor {
         let (bell, ringing) = UnixStream::pair().context("a pair of sockets")?;
         bell.set_nonblocking(true)?;
         ringing.set_nonblocking(true)?;
-        let common = Common { jobs: config.jobs.clone(), umask: config.jobs.umask_bits()? };
+        let common = Common::new(&config.jobs)?;
         let scratch = Scratch::new(&layout);
         let keep_ms = Millis::from(config.output.keep_h) * 3_600_000;
         Ok(Supervisor {
@@ -153,11 +153,13 @@ impl Supervisor {
                 tracing::info!("the supervisor ends");
                 return Ok(());
             }
-            self.wait()?;
+            let somebody_speaks = self.wait()?;
             self.hear_signals();
             self.hear_bell();
             self.reap();
-            self.hear_clients();
+            if somebody_speaks {
+                self.hear_clients();
+            }
             self.pass_time();
         }
     }
@@ -170,7 +172,8 @@ impl Supervisor {
         Now { mono: clock::boot_ms(), wall: self.clock.wall_ms() }
     }
 
-    fn wait(&self) -> anyhow::Result<()> {
+    /// Whether the socket or one of its clients is what we were woken for.
+    fn wait(&self) -> anyhow::Result<bool> {
         let now = clock::boot_ms();
         let growth = (!self.children.is_empty()).then_some(self.grow_at);
         let held = self.held.iter().map(|held| held.until).min();
@@ -181,7 +184,8 @@ impl Supervisor {
         let all = own.into_iter().chain(self.socket.interests());
         let mut fds: Vec<PollFd> = all.map(|(fd, flags)| PollFd::new(fd, flags)).collect();
         match poll(&mut fds, PollTimeout::from(wait)) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Ok(_) => Ok(fds.iter().skip(own.len()).any(|fd| fd.any() != Some(false))),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
             Err(error) => Err(error).context("waiting"),
         }
     }

@@ -121,7 +121,11 @@ fn name_problem(name: &str) -> Option<String> {
 }
 
 pub fn check_interface(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldError> {
-    let mut errors = interface_fields(catalog, draft);
+    let twin = catalog.interfaces.values().find(|other| {
+        Some(other.id) != draft.id && other.project == draft.project && other.name == draft.name
+    });
+    let mut errors = taken(twin.map(|twin| format!("interface {} has this name already", twin.id)));
+    errors.extend(interface_fields(catalog, draft));
     if errors.is_empty() {
         let catalog = mesh::with_interface(catalog, draft);
         let own = draft.id.unwrap_or_default();
@@ -135,16 +139,15 @@ pub fn check_interface(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldEr
     errors
 }
 
-/// All but cycles: who saves many at once looks for those once, in [`mesh::any_cycle`].
+fn taken(why: Option<String>) -> Vec<FieldError> {
+    why.map(|why| FieldError::new("name", why)).into_iter().collect()
+}
+
+/// All but what concerns all others. Who saves many at once looks for cycles once, in
+/// [`mesh::any_cycle`], and finds things by their names: no two of them can have the same.
 pub fn interface_fields(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldError> {
     let (mut errors, spec) = (Errors::default(), draft.spec);
     errors.name(draft.name);
-    let twin = catalog.interfaces.values().find(|other| {
-        Some(other.id) != draft.id && other.project == draft.project && other.name == draft.name
-    });
-    if let Some(twin) = twin {
-        errors.add("name", format!("interface {} has this name already", twin.id));
-    }
     errors.chars("description", &spec.description, DESCRIPTION_CHARS_MAX);
     errors.chars("catalog", &spec.catalog, 200);
     errors.chars("owner", &spec.owner, 100);
@@ -257,7 +260,13 @@ fn word(granularity: Granularity) -> &'static str {
 }
 
 pub fn check_job(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
-    let (mut errors, spec) = (job_fields(catalog, draft), draft.spec);
+    let spec = draft.spec;
+    let interface = catalog.interfaces.get(&draft.interface);
+    let mut jobs = interface.into_iter().flat_map(|interface| &interface.jobs);
+    let twin = jobs.find(|job| Some(job.id) != draft.id && job.name == draft.name);
+    let said = |id| format!("job {id} of this interface has this name already");
+    let mut errors = taken(twin.map(|twin| said(twin.id)));
+    errors.extend(job_fields(catalog, draft));
     if errors.is_empty() {
         let catalog = mesh::with_job(catalog, draft);
         if let Some(cycle) = mesh::cycle(&catalog, &[Node::Job(draft.id.unwrap_or_default())]) {
@@ -274,7 +283,7 @@ pub fn check_job(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
     errors
 }
 
-/// All but cycles, as [`interface_fields`].
+/// As [`interface_fields`].
 pub fn job_fields(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
     let (mut errors, spec) = (Errors::default(), draft.spec);
     errors.name(draft.name);
@@ -282,10 +291,6 @@ pub fn job_fields(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
         errors.add("interface", format!("there is no interface {}", draft.interface));
         return errors.0;
     };
-    let twin = |job: &&super::catalog::Job| Some(job.id) != draft.id && job.name == draft.name;
-    if let Some(twin) = interface.jobs.iter().find(twin) {
-        errors.add("name", format!("job {} of this interface has this name already", twin.id));
-    }
     errors.chars("description", &spec.description, DESCRIPTION_CHARS_MAX);
     errors.chars("catalog", &spec.catalog, 200);
     errors.chars("owner", &spec.owner, 100);
@@ -397,14 +402,18 @@ fn check_policy(errors: &mut Errors, policy: &Policy) {
 }
 
 pub fn check_dispatch(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldError> {
-    let (mut errors, spec) = (Errors::default(), draft.spec);
-    errors.name(draft.name);
     let twin = catalog.dispatches.values().find(|other| {
         Some(other.id) != draft.id && other.project == draft.project && other.name == draft.name
     });
-    if let Some(twin) = twin {
-        errors.add("name", format!("dispatch {} has this name already", twin.id));
-    }
+    let mut errors = taken(twin.map(|twin| format!("dispatch {} has this name already", twin.id)));
+    errors.extend(dispatch_fields(catalog, draft));
+    errors
+}
+
+/// As [`interface_fields`].
+pub fn dispatch_fields(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldError> {
+    let (mut errors, spec) = (Errors::default(), draft.spec);
+    errors.name(draft.name);
     errors.chars("description", &spec.description, DESCRIPTION_CHARS_MAX);
     let interface = catalog.interfaces.get(&spec.interface);
     if interface.is_none_or(|interface| interface.project != draft.project) {

@@ -432,7 +432,7 @@ fn judge(next: &Catalog, items: &Identified) -> Vec<Problem> {
             What::Dispatch => next.dispatches.get(&DispatchId(*id)).map(|it| {
                 let (id, project) = (Some(it.id), it.project);
                 let draft = validate::DispatchDraft { id, project, name: &it.name, spec: &it.spec };
-                validate::check_dispatch(next, &draft)
+                validate::dispatch_fields(next, &draft)
             }),
         };
         problems.extend(errors.unwrap_or_default().iter().map(|error| item.problem(error)));
