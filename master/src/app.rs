@@ -7,13 +7,12 @@ use crate::engine::catalog::Catalog;
 use crate::leader::dial::Caller;
 use crate::leader::status::LeaderStatus;
 use crate::logs::Logs;
-use crate::session::Sessions;
+use crate::session::{Failures, Sessions, Throttle};
 use crate::store;
 use crate::web::dispatch::Upcoming;
 use crate::web::events::Hub;
 use crate::web::frame::Templates;
 use crate::web::graph;
-use crate::web::login::Throttle;
 use shared::clock::Clock;
 use shared::ids::Millis;
 use std::ops::Deref;
@@ -81,7 +80,10 @@ impl App {
     pub fn new(parts: Parts) -> anyhow::Result<App> {
         let Parts { config, clock, db, sessions, bus, leader, logs, caller } = parts;
         let templates = Templates::load(&config)?;
-        let throttle = Throttle::new(&config.web);
+        let throttle = sessions.throttle(Failures {
+            failures_max: config.web.login_failures_max as usize,
+            window_ms: Millis::from(config.web.login_window_s) * 1_000,
+        });
         let started_ms = clock.wall_ms();
         Ok(App(Arc::new(Inner {
             config,

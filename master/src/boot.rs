@@ -4,7 +4,7 @@
 //! port), and is one line that says what to do. Called by `cli`.
 
 use crate::app::{App, Parts};
-use crate::bus::Bus;
+use crate::bus::{Bus, redis::Wire};
 use crate::cli::authority;
 use crate::config::Config;
 use crate::db::{Db, migrate};
@@ -14,7 +14,8 @@ use crate::leader::drive::Ports;
 use crate::leader::housekeeping::{Housekeeping, Keeper, PLAN};
 use crate::leader::ops::Pace;
 use crate::leader::status::LeaderStatus;
-use crate::lease::{Lease, local};
+use crate::lease::{Lease, local, mongo::Mongo};
+use crate::link::redis::Redis;
 use crate::logs::{Logs, on_host::OnHost};
 use crate::session::{Limits, Sessions};
 use crate::store::edit::Edit;
@@ -70,7 +71,7 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
     let db = open(&config, &clock).await?;
     let caller = Caller::over_tls(&credentials(&config, &db, clock.wall_ms()).await?)?;
     let (status, leader) = watch::channel(LeaderStatus::default());
-    let app = assemble(config, &clock, db, (caller, leader))?;
+    let app = assemble(config, &clock, db, (caller, leader)).await?;
     greet(&app, &first, address).await?;
 
     let (stop, stopping) = watch::channel(false);
@@ -93,7 +94,7 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
             cluster: app.config.cluster.clone(),
             url: url.clone(),
         },
-        lease: Lease::Local(local::Local::new(lock, clock)),
+        lease: lease(&app.config, &lock, clock).await?,
         clock: app.clock.clone(),
         caller: app.caller.clone(),
         pace: Pace { timing: app.config.timing.wire(), ..Pace::default() },
@@ -106,6 +107,7 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
     let (led, served) = tokio::join!(leading, serving);
     housekeeping.stop().await;
     tracing::info!("stopped");
+    drop(lock);
     led.and(served)
 }
 
@@ -130,7 +132,7 @@ async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Db> {
     Ok(db)
 }
 
-fn assemble(
+async fn assemble(
     config: Config,
     clock: &Clock,
     db: Db,
@@ -141,15 +143,35 @@ fn assemble(
         idle_ms: seconds(config.web.session_idle_s),
         age_ms: seconds(config.web.session_max_s),
     };
+    let cluster = &config.cluster;
+    let sessions = match config.session.url.as_str() {
+        "" => Sessions::memory(clock.clone(), limits),
+        url => {
+            let redis = Redis::open("session.url", url, cluster).await?;
+            Sessions::redis(redis, clock.clone(), limits)
+        }
+    };
+    let bus = match config.bus.url.as_str() {
+        "" => Bus::memory(),
+        url => Bus::Redis(Wire::over(Redis::open("bus.url", url, cluster).await?)?),
+    };
     App::new(Parts {
         clock: clock.clone(),
-        sessions: Sessions::memory(clock.clone(), limits),
-        bus: Bus::memory(),
+        sessions,
+        bus,
         logs: Logs::OnHost(OnHost::new(db.clone(), caller.clone(), clock.clone())),
         config,
         db,
         leader,
         caller,
+    })
+}
+
+/// The data directory stays locked whatever the lease is: it is one process's.
+async fn lease(config: &Config, lock: &Arc<local::DirLock>, clock: Clock) -> anyhow::Result<Lease> {
+    Ok(match config.lease.url.as_str() {
+        "" => Lease::Local(local::Local::new(Arc::clone(lock), clock)),
+        url => Lease::Mongo(Mongo::open("lease.url", url, &config.cluster).await?),
     })
 }
 

@@ -3,6 +3,8 @@
 //! Unknown keys are refused with their line. A key that is here stands in `config/master.toml` with
 //! its default and one comment, and the other way round (a `tidy` test compares them).
 
+use crate::lease::mongo;
+use crate::link::redis;
 use serde::{Deserialize, Serialize};
 use shared::ids::Millis;
 use shared::wire::Timing;
@@ -18,6 +20,9 @@ pub struct Config {
     pub data: PathBuf,
     pub web: Web,
     pub database: Database,
+    pub session: Outside,
+    pub bus: Outside,
+    pub lease: Outside,
     pub timing: Timings,
     pub log: Log,
 }
@@ -29,6 +34,9 @@ impl Default for Config {
             data: "var/master".into(),
             web: Web::default(),
             database: Database::default(),
+            session: Outside::default(),
+            bus: Outside::default(),
+            lease: Outside::default(),
             timing: Timings::default(),
             log: Log::default(),
         }
@@ -95,6 +103,14 @@ impl Default for Database {
     fn default() -> Database {
         Database { url: String::new() }
     }
+}
+
+/// A server that several masters share; one master needs none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outside {
+    /// Empty: in this process.
+    pub url: String,
 }
 
 /// The numbers that master and hosts must agree on (`docs/ARCHITECTURE.md`, The protocol).
@@ -174,6 +190,17 @@ impl Config {
             "web.url: {:?} should begin with http:// or https://",
             self.web.url
         );
+        for (key, Outside { url }, check) in [
+            ("session.url", &self.session, redis::check as fn(&str) -> Result<(), String>),
+            ("bus.url", &self.bus, redis::check),
+            ("lease.url", &self.lease, mongo::check),
+        ] {
+            if !url.is_empty()
+                && let Err(why) = check(url)
+            {
+                anyhow::bail!("{key}: {why}");
+            }
+        }
         for (key, value) in [
             ("web.session_idle_s", self.web.session_idle_s),
             ("web.session_max_s", self.web.session_max_s),
@@ -222,6 +249,13 @@ mod tests {
         let mut config = Config::default();
         config.log.filter = "master=nonsense".into();
         assert!(config.check().unwrap_err().to_string().contains("log.filter"));
+        let mut config = Config::default();
+        config.lease.url = "mongodb+srv://me:geheim@h".into();
+        let told = config.check().unwrap_err().to_string();
+        assert!(told.contains("lease.url") && !told.contains("geheim"), "{told}");
+        let mut config = Config::default();
+        config.session.url = "memcached://h".into();
+        assert!(config.check().unwrap_err().to_string().contains("session.url"));
         let mut config = Config::default();
         config.timing.fence_ms = 30_000;
         assert!(config.check().unwrap_err().to_string().contains("timing"));

@@ -1,14 +1,15 @@
 //! The master: pages and API, definitions and schedules, the engine, the leader.
 //!
 //! Floors, each importing only what is below it: [`engine`] (pure decisions); `db`, `lease`,
-//! `session`, `bus` (ports); `store` (rows in and out); `leader` (lead, fire, drive, commit);
-//! `web` and `app` (pages, API, start).
+//! `session`, `bus` (ports; `link` is what their adapters share); `store` (rows in and out);
+//! `leader` (lead, fire, drive, commit); `web` and `app` (pages, API, start).
 
 pub mod engine;
 
 pub mod bus;
 pub mod db;
 pub mod lease;
+pub mod link;
 pub mod session;
 
 pub mod store;

@@ -1,6 +1,8 @@
 //! A nudge that something changed: a port. It carries no truth, only a topic: who hears it reads
 //! the database, and who misses it finds out at the next look. Embedded, it stays in this process.
 
+pub mod redis;
+
 use tokio::sync::broadcast;
 
 /// Nudges that a slow listener may lag behind: it then hears [`Topic::Lagged`].
@@ -18,9 +20,28 @@ pub enum Topic {
     Lagged,
 }
 
+impl Topic {
+    const ALL: &[(Topic, &str)] = &[
+        (Topic::Definition, "definition"),
+        (Topic::Command, "command"),
+        (Topic::Run, "run"),
+        (Topic::Lagged, "lagged"),
+    ];
+
+    /// As it is sent to other processes.
+    fn word(self) -> &'static str {
+        Topic::ALL.iter().find(|(topic, _)| *topic == self).map_or("lagged", |(_, word)| word)
+    }
+
+    fn from_word(word: &str) -> Option<Topic> {
+        Topic::ALL.iter().find(|(_, known)| *known == word).map(|(topic, _)| *topic)
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Bus {
     Memory(broadcast::Sender<Topic>),
+    Redis(redis::Wire),
 }
 
 impl Bus {
@@ -29,14 +50,18 @@ impl Bus {
     }
 
     pub fn nudge(&self, topic: Topic) {
-        let Bus::Memory(sender) = self;
-        // Nobody listening is no matter.
-        let _ = sender.send(topic);
+        match self {
+            // Nobody listening is no matter.
+            Bus::Memory(sender) => _ = sender.send(topic),
+            Bus::Redis(wire) => wire.nudge(topic),
+        }
     }
 
     pub fn listen(&self) -> Ear {
-        let Bus::Memory(sender) = self;
-        Ear(sender.subscribe())
+        Ear(match self {
+            Bus::Memory(sender) => sender.subscribe(),
+            Bus::Redis(wire) => wire.listen(),
+        })
     }
 }
 

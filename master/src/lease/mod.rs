@@ -4,6 +4,7 @@
 //! keeps masters from claiming that row from each other all day. Called by the leader's shell.
 
 pub mod local;
+pub mod mongo;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub struct Away(pub String);
 pub enum Lease {
     /// Embedded: whoever has the data directory.
     Local(local::Local),
+    Mongo(mongo::Mongo),
 }
 
 impl Lease {
@@ -25,10 +27,10 @@ impl Lease {
     ///
     /// # Errors
     /// Nobody answers.
-    #[expect(clippy::unused_async, reason = "the lease of several masters is asked over a network")]
     pub async fn try_hold(&self, holder: &str, ttl: Duration) -> Result<bool, Away> {
         match self {
             Lease::Local(lease) => Ok(lease.try_hold(holder, ttl)),
+            Lease::Mongo(lease) => lease.try_hold(holder, ttl).await,
         }
     }
 
@@ -36,11 +38,13 @@ impl Lease {
     ///
     /// # Errors
     /// Nobody answers.
-    #[expect(clippy::unused_async, reason = "the lease of several masters is asked over a network")]
     pub async fn release(&self, holder: &str) -> Result<(), Away> {
         match self {
-            Lease::Local(lease) => lease.release(holder),
+            Lease::Local(lease) => {
+                lease.release(holder);
+                Ok(())
+            }
+            Lease::Mongo(lease) => lease.release(holder).await,
         }
-        Ok(())
     }
 }

@@ -66,10 +66,10 @@ async fn password(page: Page, mut form: Form) -> Result {
     let keys = [format!("password of {}", viewer.id)];
     let now = app.clock.wall_ms();
     let (old, new) = (form.raw("old").to_owned(), form.raw("new").to_owned());
-    if app.throttle.begin(&keys, now).is_err() {
+    if app.throttle.begin(&keys, now).await?.is_some() {
         form.wrong("old", "too many wrong passwords: try again in some minutes");
     } else if check_password(&app, &viewer.name, old).await? == Some(viewer.id) {
-        app.throttle.succeeded(&keys, now);
+        app.throttle.succeeded(&keys, now).await?;
     } else {
         form.wrong("old", "this is not your password");
     }

@@ -6,7 +6,7 @@
 
 use super::frame::Page;
 use crate::app::App;
-use crate::db;
+use crate::{db, session};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -135,6 +135,21 @@ impl From<db::Error> for Error {
                 Error::unavailable("the database is busy or away; try again in a moment")
             }
             db::Error::Bad { .. } | db::Error::Fatal(_) => Error::internal(error),
+        }
+    }
+}
+
+impl From<session::Error> for Error {
+    fn from(error: session::Error) -> Error {
+        match error {
+            session::Error::Away(_) => {
+                tracing::warn!("{error}");
+                Error::unavailable(
+                    "the store of sessions is away: nobody can be recognised until it is back; try \
+                     again in a moment",
+                )
+            }
+            session::Error::Random(_) => Error::internal(error),
         }
     }
 }

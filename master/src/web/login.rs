@@ -4,7 +4,6 @@ use super::auth::{Address, Means, Right};
 use super::error::{Error, RequestId, Result};
 use super::{Page, Routes};
 use crate::app::App;
-use crate::config;
 use crate::store;
 use crate::store::edit::Edit;
 use argon2::Argon2;
@@ -16,12 +15,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Json};
 use minijinja::context;
 use serde::Deserialize;
-use shared::ids::{Millis, ProjectId, UserId};
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use shared::ids::{ProjectId, UserId};
 
-/// Names and addresses whose failures are remembered.
-const REMEMBERED_MAX: usize = 50_000;
 const PASSWORD_CHARS_MIN: usize = 10;
 const PASSWORD_CHARS_MAX: usize = 200;
 
@@ -72,7 +67,7 @@ async fn login(
     let keys = [name_key(&name), format!("address {}", address.0)];
     let now = app.clock.wall_ms();
     // Counted before the password is looked at: a thousand at the same moment are a thousand.
-    if let Err(wait) = app.throttle.begin(&keys, now) {
+    if let Some(wait) = app.throttle.begin(&keys, now).await? {
         let seconds = wait / 1000 + 1;
         let error = format!("too many failed logins; try again in {seconds} s");
         return refused(&page, &login, StatusCode::TOO_MANY_REQUESTS, &error);
@@ -81,7 +76,9 @@ async fn login(
         Ok(user) => user,
         Err(error) => {
             // Nobody has guessed wrong: the database was away.
-            app.throttle.forget(&keys, now);
+            if let Err(error) = app.throttle.forget(&keys, now).await {
+                tracing::warn!("a failed login stays counted: {error}");
+            }
             return Err(error);
         }
     };
@@ -90,7 +87,7 @@ async fn login(
         let error = "this name and password do not belong together";
         return refused(&page, &login, StatusCode::UNAUTHORIZED, error);
     };
-    app.throttle.succeeded(&keys, now);
+    app.throttle.succeeded(&keys, now).await?;
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let address = address.0.to_string();
     let id = app.sessions.create(user, &address, agent.unwrap_or_default()).await?;
@@ -184,78 +181,6 @@ pub(super) async fn check_password(
     Ok(user.filter(|_| good))
 }
 
-/// Failed logins by name and by address, in this process.
-#[derive(Debug)]
-pub struct Throttle {
-    failures_max: usize,
-    window_ms: Millis,
-    failures: Mutex<HashMap<String, Vec<Millis>>>,
-}
-
-impl Throttle {
-    pub fn new(web: &config::Web) -> Throttle {
-        Throttle {
-            failures_max: web.login_failures_max as usize,
-            window_ms: Millis::from(web.login_window_s) * 1000,
-            failures: Mutex::default(),
-        }
-    }
-
-    /// Counts a try as failed until it has succeeded.
-    ///
-    /// # Errors
-    /// How long one of these still has to wait; nothing was counted.
-    pub fn begin(&self, keys: &[String], now: Millis) -> Result<(), Millis> {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut waits = Vec::new();
-        for key in keys {
-            let Some(times) = failures.get_mut(key) else { continue };
-            times.retain(|at| now - at < self.window_ms);
-            if times.len() >= self.failures_max
-                && let Some(first) = times.first()
-            {
-                waits.push(first + self.window_ms - now);
-            }
-        }
-        if let Some(wait) = waits.into_iter().max() {
-            return Err(wait);
-        }
-        if failures.len() >= REMEMBERED_MAX {
-            let window = self.window_ms;
-            failures.retain(|_, times| times.last().is_some_and(|at| now - at < window));
-        }
-        for key in keys {
-            if failures.len() < REMEMBERED_MAX || failures.contains_key(key) {
-                failures.entry(key.clone()).or_default().push(now);
-            }
-        }
-        Ok(())
-    }
-
-    /// A try that was begun at `at` counts no more.
-    fn forget(&self, keys: &[String], at: Millis) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in keys {
-            let Some(times) = failures.get_mut(key) else { continue };
-            if let Some(own) = times.iter().position(|time| *time == at) {
-                times.remove(own);
-            }
-            if times.is_empty() {
-                failures.remove(key);
-            }
-        }
-    }
-
-    /// The name is forgiven, the address is not: it may be trying other names.
-    pub fn succeeded(&self, keys: &[String], at: Millis) {
-        self.forget(keys, at);
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = keys.first() {
-            failures.remove(name);
-        }
-    }
-}
-
 /// Of a fixed size, however long a name is sent.
 fn name_key(name: &str) -> String {
     let digest = super::auth::digest(name);
@@ -281,23 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_make_wait_until_the_window_has_passed() {
-        let web = config::Web { login_failures_max: 2, login_window_s: 10, ..Default::default() };
-        let throttle = Throttle::new(&web);
-        let keys = ["name a".to_owned(), "address b".to_owned()];
-        assert_eq!(throttle.begin(&keys, 0), Ok(()));
-        assert_eq!(throttle.begin(&keys, 1_000), Ok(()));
-        assert_eq!(throttle.begin(&keys, 1_000), Err(9_000), "however many come at once");
-        assert_eq!(throttle.begin(&keys, 2_000), Err(8_000));
-        assert_eq!(throttle.begin(&keys, 20_500), Ok(()));
-        throttle.succeeded(&keys, 20_500);
-        assert_eq!(throttle.begin(&keys, 20_600), Ok(()), "a success is no failure");
-        assert_eq!(throttle.begin(&keys, 20_700), Ok(()));
-        assert!(throttle.begin(&keys, 20_800).is_err());
-        throttle.succeeded(&keys, 20_600);
-        let other = ["name c".to_owned(), keys[1].clone()];
-        assert_eq!(throttle.begin(&other, 20_900), Ok(()));
-        assert!(throttle.begin(&other, 20_950).is_err(), "the address is not forgiven");
+    fn a_long_name_is_no_long_key() {
         assert_eq!(name_key(&"x".repeat(1_000_000)).len(), name_key("x").len());
     }
 }

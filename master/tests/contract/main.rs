@@ -11,10 +11,13 @@ mod db_mysql;
 mod db_sqlite;
 mod leader;
 mod lease;
+mod lease_mongo;
 mod logs;
 mod made;
 mod rows;
+mod server;
 mod session;
+mod session_redis;
 mod store;
 
 use master::db::{Db, Limits, migrate};

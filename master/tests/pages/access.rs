@@ -3,6 +3,8 @@
 use crate::app::{Client, NOW, PASSWORD, TestApp};
 use axum::body::Body;
 use axum::http::{Request, header};
+use master::link::redis::Redis;
+use master::session::Sessions;
 use master::store::edit::Edit;
 use master::store::token;
 use master::web;
@@ -107,6 +109,26 @@ async fn a_session_expires() {
     app.get(&admin, "/").await.is(200);
     app.clock.advance(3_600_000);
     app.get(&admin, "/").await.is(303);
+}
+
+/// Who is logged in cannot be asked: that is no "log in again", and no fault of the program.
+#[tokio::test]
+async fn a_session_store_that_is_away_is_unavailable() {
+    // Nobody has port 1.
+    let redis = Redis::open("session.url", "redis://127.0.0.1:1", "test").await.unwrap();
+    let app = TestApp::with_sessions(|clock, limits| Sessions::redis(redis, clock, limits)).await;
+    let user = app.user("robot", "view").await;
+    let somebody = Client::with_cookie("hcndc=0123456789; lang=en");
+    app.get(&somebody, "/").await.is(503).has("the store of sessions is away");
+    app.get(&somebody, "/api/v1/executions").await.is(503);
+    let form = [("name", "robot"), ("password", PASSWORD)];
+    app.post(&Client::nobody(), "/login/", &form).await.is(503);
+    // Programs with a token do not need it, and neither do those who only want to see the form.
+    let edit = Edit::of_system(NOW);
+    let made = ("ci", &digest("secret")[..]);
+    token::create(&app.app.db, user, made, NOW + 1000, &edit).await.unwrap();
+    app.get(&Client::with_token("secret"), "/api/v1/executions").await.is(200);
+    app.get(&Client::nobody(), "/login/").await.is(200);
 }
 
 #[tokio::test]

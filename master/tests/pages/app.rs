@@ -96,6 +96,18 @@ impl TestApp {
 
     /// With executors in this process.
     pub async fn with_hosts(hosts: Arc<dyn Inside>) -> TestApp {
+        TestApp::made(hosts, Sessions::memory).await
+    }
+
+    /// With sessions that live elsewhere.
+    pub async fn with_sessions(sessions: impl FnOnce(Clock, Limits) -> Sessions) -> TestApp {
+        TestApp::made(Arc::new(NoHosts), sessions).await
+    }
+
+    async fn made(
+        hosts: Arc<dyn Inside>,
+        sessions: impl FnOnce(Clock, Limits) -> Sessions,
+    ) -> TestApp {
         // What a request logs is shown beside its failed test.
         let _ = tracing_subscriber::fmt().with_test_writer().with_ansi(false).try_init();
         let data = tempfile::tempdir().unwrap();
@@ -113,7 +125,7 @@ impl TestApp {
             config,
             clock: clock.clone(),
             db,
-            sessions: Sessions::memory(clock.clone(), limits),
+            sessions: sessions(clock.clone(), limits),
             bus: Bus::memory(),
             leader,
             logs,

@@ -6,9 +6,10 @@ use crate::{code, files, none, rust};
 const FLOORS: &[(&str, &[&str])] = &[
     ("master/src/engine/", &["engine"]),
     ("master/src/db/", &["db"]),
-    ("master/src/lease/", &["lease", "db"]),
-    ("master/src/session/", &["session"]),
-    ("master/src/bus/", &["bus"]),
+    ("master/src/link/", &["link"]),
+    ("master/src/lease/", &["lease", "db", "link"]),
+    ("master/src/session/", &["session", "link"]),
+    ("master/src/bus/", &["bus", "link"]),
     ("master/src/store/", &["store", "db", "engine"]),
     ("master/src/logs/", &["logs", "db", "store", "engine", "leader"]),
     (
