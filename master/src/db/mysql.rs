@@ -13,7 +13,7 @@ use super::migrate::{self, Step};
 use super::{Batch, Limits, Row, Value, params};
 use fault::fault;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, TxOpts};
+use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, Transaction, TxOpts};
 use shared::ids::Millis;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -86,6 +86,14 @@ fn shown(opts: &Opts) -> String {
     format!("mysql://{}:{}/{name}", opts.ip_or_hostname(), opts.tcp_port())
 }
 
+/// It could be entered at the start: what keeps us out now may pass.
+fn in_reach(error: &mysql_async::Error) -> Error {
+    match fault(error) {
+        Error::Fatal(why) => Error::Retry(why),
+        other => other,
+    }
+}
+
 impl Mysql {
     /// Connects once, so that what is wrong is said at the start.
     ///
@@ -137,10 +145,7 @@ impl Mysql {
 
     async fn connection(&self) -> Result<Conn> {
         match timeout(CONNECT_MAX, self.0.pool.get_conn()).await {
-            Ok(connected) => connected.map_err(|error| match fault(&error) {
-                Error::Fatal(why) => Error::Retry(why),
-                other => other,
-            }),
+            Ok(connected) => connected.map_err(|error| in_reach(&error)),
             Err(_) => Err(Error::Retry("no connection in time".into())),
         }
     }
@@ -181,9 +186,7 @@ impl Mysql {
     ) -> Result<Vec<Row>> {
         self.within(async {
             let _after_commits = self.0.order.write().await;
-            let mut connection = self.connection().await?;
-            let mut transaction =
-                connection.start_transaction(TxOpts::default()).await.map_err(|e| fault(&e))?;
+            let mut transaction = self.transaction().await?;
             let sql = format!("{sql} FOR UPDATE");
             let rows = self.select(&mut transaction, &sql, params).await?;
             transaction.rollback().await.map_err(|error| fault(&error))?;
@@ -210,31 +213,43 @@ impl Mysql {
         }
     }
 
+    /// The driver's own transaction: one that is dropped, wherever it was, is undone before its
+    /// connection is used again.
     async fn commit_once(&self, batch: &Batch) -> std::result::Result<(), fault::Undone> {
         let write = async {
-            let mut connection = self.connection().await?;
-            connection.query_drop("START TRANSACTION").await.map_err(|error| fault(&error))?;
-            match bulk::write_all(&mut connection, batch, self.0.flavor.server()).await {
-                Ok(()) => Ok(connection),
+            let mut transaction = self.transaction().await?;
+            match bulk::write_all(&mut transaction, batch, self.0.flavor.server()).await {
+                Ok(()) => Ok(transaction),
                 Err(error) => {
-                    let undone = connection.query_drop("ROLLBACK").await;
-                    let named = fault::name_columns(&mut connection, error).await;
-                    if undone.is_err() {
-                        let _ = connection.disconnect().await; // the server undoes it
-                    }
-                    Err(named)
+                    let _ = transaction.rollback().await; // if not by this, with its connection
+                    Err(self.name_columns(error).await)
                 }
             }
         };
         let limit = self.0.limits.commit_timeout;
-        let mut connection = match timeout(limit, write).await {
+        let transaction = match timeout(limit, write).await {
             Ok(written) => written?,
             Err(_) => return Err(Error::Retry("no answer in time".into()).into()),
         };
-        match timeout(limit, connection.query_drop("COMMIT")).await {
+        match timeout(limit, transaction.commit()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(fault::at_commit(&error)),
             Err(_) => Err(Error::UnknownOutcome("no answer in time".into()).into()),
+        }
+    }
+
+    async fn transaction(&self) -> Result<Transaction<'static>> {
+        let begun = self.0.pool.start_transaction(TxOpts::default());
+        match timeout(CONNECT_MAX, begun).await {
+            Ok(begun) => begun.map_err(|error| in_reach(&error)),
+            Err(_) => Err(Error::Retry("no connection in time".into())),
+        }
+    }
+
+    async fn name_columns(&self, error: Error) -> Error {
+        match self.connection().await {
+            Ok(mut connection) => fault::name_columns(&mut connection, error).await,
+            Err(_) => error,
         }
     }
 

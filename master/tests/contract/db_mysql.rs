@@ -106,15 +106,19 @@ async fn connections_that_the_server_has_closed_are_made_anew() {
     .await;
 }
 
+/// But those whose names are like `but`.
+async fn own_tables(db: &Db, but: &str) -> Vec<String> {
+    let text = "SELECT table_name AS name FROM information_schema.tables \
+                WHERE table_schema = DATABASE() AND table_name NOT LIKE ?";
+    let rows = db.query(text, params![but]).await.unwrap();
+    rows.iter().map(|row| row.text("name").unwrap().to_owned()).collect()
+}
+
 #[tokio::test]
 async fn two_masters_that_start_at_once_make_one_schema() {
     on_server(async |db, _| {
-        let drop_all = "SELECT table_name AS name FROM information_schema.tables \
-                        WHERE table_schema = DATABASE()";
-        let tables = db.query(drop_all, params![]).await.unwrap();
-        for table in &tables {
-            let drop = format!("DROP TABLE {}", table.text("name").unwrap());
-            db.commit([sql(drop, params![])]).await.unwrap();
+        for table in own_tables(&db, "").await {
+            db.commit([sql(format!("DROP TABLE {table}"), params![])]).await.unwrap();
         }
         let all = (0..4).map(|_| migrate::run(&db));
         let done: Vec<u32> =
@@ -129,17 +133,9 @@ async fn two_masters_that_start_at_once_make_one_schema() {
 async fn a_migration_that_was_killed_goes_on_where_it_stopped() {
     on_server(async |db, _| {
         // As if it had been killed after the seventh statement, before that was recorded.
-        let tables = db
-            .query(
-                "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = \
-                 DATABASE() AND table_name NOT LIKE 'schema%'",
-                params![],
-            )
-            .await
-            .unwrap();
+        let tables = own_tables(&db, "schema%").await;
         for table in &tables {
-            let drop = format!("DROP TABLE {}", table.text("name").unwrap());
-            db.commit([sql(drop, params![])]).await.unwrap();
+            db.commit([sql(format!("DROP TABLE {table}"), params![])]).await.unwrap();
         }
         let steps = migrate::steps();
         for statement in steps[0].statements().take(7) {
@@ -153,14 +149,7 @@ async fn a_migration_that_was_killed_goes_on_where_it_stopped() {
         .await
         .unwrap();
         assert_eq!(migrate::run(&db).await.unwrap() as usize, steps.len());
-        let again = db
-            .query(
-                "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = \
-                 DATABASE() AND table_name NOT LIKE 'schema%'",
-                params![],
-            )
-            .await
-            .unwrap();
+        let again = own_tables(&db, "schema%").await;
         assert_eq!(again.len(), tables.len());
     })
     .await;
@@ -182,6 +171,62 @@ async fn a_client_killed_at_a_commit_has_stored_what_it_confirmed() {
         let (a, b) = (count("a").await, count("b").await);
         assert_eq!(a, b, "half a batch");
         assert!(a == confirmed || a == confirmed + 1, "confirmed {confirmed}, there are {a}");
+    })
+    .await;
+}
+
+/// By then the first statement of a batch is done.
+const MIDDLE: Duration = Duration::from_millis(150);
+
+#[tokio::test]
+async fn a_batch_whose_maker_goes_away_leaves_nothing_behind() {
+    on_server(async |_, url| {
+        let limits = Limits { commit_timeout: MIDDLE * 3, ..Limits::default() };
+        let db = Db::open_with(&url, Clock::system(), limits).await.unwrap();
+        let mut other = mysql_async::Conn::from_url(&url).await.unwrap();
+        other.query_drop("INSERT INTO sequence (name, next) VALUES ('held', 0)").await.unwrap();
+        let mut looker = mysql_async::Conn::from_url(&url).await.unwrap();
+        let dirty = "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED";
+        looker.query_drop(dirty).await.unwrap();
+        other.query_drop("START TRANSACTION").await.unwrap();
+        other.query_drop("UPDATE sequence SET next = 1 WHERE name = 'held'").await.unwrap();
+        let batch = |n: i64| {
+            let insert = "INSERT INTO sequence (name, next) VALUES (?, 1)";
+            let held = "UPDATE sequence SET next = 2 WHERE name = 'held'";
+            [sql(insert, params![format!("half {n}")]), sql(held, params![])]
+        };
+        for n in 0..6 {
+            // Its second statement waits for a lock that is not given back: out of time, or dropped.
+            let sent = async {
+                match n % 2 {
+                    0 => assert!(matches!(db.commit(batch(n)).await, Err(Error::Retry(_)))),
+                    _ => drop(
+                        tokio::time::timeout(MIDDLE * 2, db.commit(batch(n))).await.unwrap_err(),
+                    ),
+                }
+            };
+            let begun = async {
+                tokio::time::sleep(MIDDLE).await;
+                let dirty = format!("SELECT next FROM sequence WHERE name = 'half {n}'");
+                let seen: Option<i64> = looker.query_first(dirty).await.unwrap();
+                assert_eq!(seen, Some(1), "it was not in the middle: the test is too kind");
+            };
+            futures::join!(sent, begun);
+        }
+        other.query_drop("ROLLBACK").await.unwrap();
+        // Every connection is used again, several times.
+        for round in 0..10 {
+            let each = (0..24).map(|n| {
+                let text = "INSERT INTO sequence (name, next) VALUES (?, 1)";
+                db.commit([sql(text, params![format!("after {round} {n}")])])
+            });
+            futures::future::try_join_all(each).await.unwrap();
+            let one = db.query("SELECT 41 + 1 AS answer", params![]).await.unwrap();
+            assert_eq!(one[0].int("answer").unwrap(), 42, "an answer to another question");
+        }
+        let half = "SELECT name FROM sequence WHERE name LIKE 'half %'";
+        let half = db.query(half, params![]).await.unwrap();
+        assert!(half.is_empty(), "{} of 6 batches are half written", half.len());
     })
     .await;
 }

@@ -5,7 +5,7 @@ use super::values::{bind, head, to_driver};
 use crate::db::error::{Error, Result};
 use crate::db::{Mode, Value, Write};
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Params};
+use mysql_async::{Params, Transaction};
 use std::collections::HashSet;
 
 /// MySQL takes 65,535 parameters; more than this many at once gain nothing.
@@ -38,7 +38,11 @@ fn shape(write: &Write) -> Option<(&'static str, usize, &Vec<Vec<Value>>)> {
 }
 
 /// All writes of a batch, in order; the first error ends it. What was done is the caller's to undo.
-pub(super) async fn write_all(connection: &mut Conn, batch: &[Write], server: &str) -> Result<()> {
+pub(super) async fn write_all(
+    connection: &mut Transaction<'_>,
+    batch: &[Write],
+    server: &str,
+) -> Result<()> {
     for (at, write) in batch.iter().enumerate() {
         let done = match write {
             Write::Sql { sql, params, must_match } => {
@@ -58,7 +62,7 @@ pub(super) async fn write_all(connection: &mut Conn, batch: &[Write], server: &s
 }
 
 async fn write_sql(
-    connection: &mut Conn,
+    connection: &mut Transaction<'_>,
     (sql, server): (&str, &str),
     params: Vec<Value>,
     must_match: Option<u64>,
@@ -72,7 +76,7 @@ async fn write_sql(
     }
 }
 
-async fn write_rows(connection: &mut Conn, write: &Write) -> Result<()> {
+async fn write_rows(connection: &mut Transaction<'_>, write: &Write) -> Result<()> {
     let Some((table, width, rows)) = shape(write) else { return Ok(()) };
     let mut done = 0;
     while done < rows.len() {
@@ -103,7 +107,7 @@ fn bytes_of(value: &Value) -> usize {
 }
 
 async fn write_chunk(
-    connection: &mut Conn,
+    connection: &mut Transaction<'_>,
     write: &Write,
     table: &str,
     chunk: &[Vec<Value>],
@@ -137,7 +141,7 @@ async fn write_chunk(
 
 /// Which row of a statement of many it was: one by one. What that writes is undone with the batch.
 async fn blame(
-    connection: &mut Conn,
+    connection: &mut Transaction<'_>,
     write: &Write,
     (table, chunk, before): (&str, &[Vec<Value>], usize),
     error: Error,
