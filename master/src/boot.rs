@@ -170,7 +170,14 @@ async fn assemble(
 /// The data directory stays locked whatever the lease is: it is one process's.
 async fn lease(config: &Config, lock: &Arc<local::DirLock>, clock: Clock) -> anyhow::Result<Lease> {
     Ok(match config.lease.url.as_str() {
-        "" => Lease::Local(local::Local::new(Arc::clone(lock), clock)),
+        "" => {
+            if config.database_url().starts_with("mysql:") {
+                tracing::warn!(
+                    "lease.url is empty: another master on this database would take the lead from this one again and again"
+                );
+            }
+            Lease::Local(local::Local::new(Arc::clone(lock), clock))
+        }
         url => Lease::Mongo(Mongo::open("lease.url", url, &config.cluster).await?),
     })
 }

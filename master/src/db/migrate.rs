@@ -3,7 +3,7 @@
 //! The rule: a file that has been released is never edited (its checksum is stored); a change is a new
 //! file and one line in [`steps`]. A database of a newer program is refused. Called at start.
 
-use super::{Db, Error, Result};
+use super::{Db, Error, Result, Row};
 use sha2::{Digest, Sha256};
 
 /// One file of `ddl/`.
@@ -65,6 +65,11 @@ impl Step {
 /// The database is of a newer program, a released step was edited, or a statement failed.
 pub async fn run(db: &Db) -> Result<u32> {
     db.migrate(steps()).await
+}
+
+/// What [`APPLIED`] has answered: (version, checksum).
+pub(super) fn applied(rows: &[Row]) -> Result<Vec<(i64, String)>> {
+    rows.iter().map(|row| Ok((row.int("version")?, row.text("checksum")?.to_owned()))).collect()
 }
 
 /// What is left to do, given (version, checksum) of what was done.

@@ -5,6 +5,7 @@
 //! function or date written by hand; what differs (bulk upserts, bulk deletes, locks) is built here from
 //! [`Write`]. Called by `store/` and by those who hand a batch of the store's writes to [`Db::commit`].
 
+mod bulk;
 pub mod error;
 pub mod faulty;
 pub mod measure;

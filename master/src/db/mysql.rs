@@ -8,6 +8,7 @@ mod bulk;
 mod fault;
 mod values;
 
+use super::bulk::check;
 use super::error::{Error, Result};
 use super::migrate::{self, Step};
 use super::{Batch, Limits, Row, Value, params};
@@ -199,7 +200,7 @@ impl Mysql {
         if batch.is_empty() {
             return Ok(());
         }
-        bulk::check(&batch)?;
+        check(&batch)?;
         let _before_locking_reads = self.0.order.read().await;
         let mut tries = 0;
         loop {
@@ -274,10 +275,7 @@ impl Mysql {
             connection.query_drop(table).await.map_err(|error| fault(&error))?;
         }
         let applied = self.select(connection, migrate::APPLIED, vec![]).await?;
-        let applied = applied
-            .iter()
-            .map(|row| Ok((row.int("version")?, row.text("checksum")?.to_owned())))
-            .collect::<Result<Vec<_>>>()?;
+        let applied = migrate::applied(&applied)?;
         let mut count = 0;
         for step in migrate::missing(&applied, steps)? {
             self.run_step(connection, &step).await?;

@@ -8,6 +8,7 @@ mod bulk;
 mod reader;
 mod writer;
 
+use super::bulk::check;
 use super::error::{Error, Result};
 use super::migrate::{self, Step};
 use super::{Batch, Limits, Row, Value, Write};
@@ -117,7 +118,7 @@ impl Sqlite {
         if batch.is_empty() {
             return Ok(());
         }
-        bulk::check(&batch)?;
+        check(&batch)?;
         for write in &mut batch {
             if let Write::Sql { params, .. } = write {
                 *params = self.named(std::mem::take(params));

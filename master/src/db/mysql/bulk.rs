@@ -1,41 +1,16 @@
 //! Statements of many rows, as MySQL and MariaDB say them.
 
 use super::fault::fault;
-use super::values::{bind, head, to_driver};
+use super::values::{bind, to_driver};
+use crate::db::bulk::{PARAMS_MAX, SIZES, at_write, head, shape};
 use crate::db::error::{Error, Result};
 use crate::db::{Mode, Value, Write};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Params, Transaction};
 use std::collections::HashSet;
 
-/// MySQL takes 65,535 parameters; more than this many at once gain nothing.
-const PARAMS_MAX: usize = 8_000;
-/// Rows per statement, greatest first: few sizes, so that the prepared ones are used again.
-const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 /// Bytes of the values of one statement: far below the smallest `max_allowed_packet` in use.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Rows must be as long as their columns: a slip in the program, found before anything is sent.
-pub(super) fn check(batch: &[Write]) -> Result<()> {
-    for (at, write) in batch.iter().enumerate() {
-        let Some((table, width, rows)) = shape(write) else { continue };
-        if width == 0 || width > PARAMS_MAX || rows.iter().any(|row| row.len() != width) {
-            let why = format!("a row of {table} does not have its {width} columns");
-            return Err(Error::Bad { write: at, row: 0, why });
-        }
-    }
-    Ok(())
-}
-
-fn shape(write: &Write) -> Option<(&'static str, usize, &Vec<Vec<Value>>)> {
-    match write {
-        Write::Sql { .. } => None,
-        Write::Rows { table, columns, rows, .. } | Write::Exist { table, columns, rows } => {
-            Some((table, columns.len(), rows))
-        }
-        Write::Delete { table, key, rows } => Some((table, key.len(), rows)),
-    }
-}
 
 /// All writes of a batch, in order; the first error ends it. What was done is the caller's to undo.
 pub(super) async fn write_all(
@@ -50,13 +25,7 @@ pub(super) async fn write_all(
             }
             _ => write_rows(connection, write).await,
         };
-        done.map_err(|error| match error {
-            Error::Duplicate { table, columns, row, .. } => {
-                Error::Duplicate { table, columns, write: at, row }
-            }
-            Error::Bad { why, row, .. } => Error::Bad { write: at, row, why },
-            other => other,
-        })?;
+        done.map_err(|error| at_write(error, at))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Values on their way to the server and back.
 
 use super::fault::fault;
+use crate::db::bulk::head;
 use crate::db::error::{Error, Result};
 use crate::db::{Row, Value};
 use mysql_async::consts::ColumnType;
@@ -74,11 +75,6 @@ pub(super) async fn rows(
         rows.push(Row::new(names.clone(), values.collect::<Result<_>>()?));
     }
     Ok(rows)
-}
-
-/// A statement of many rows is long, and its beginning says which one it is.
-pub(super) fn head(sql: &str) -> String {
-    sql.chars().take(200).collect()
 }
 
 fn from_driver(value: mysql_async::Value, column: &Column) -> Result<Value> {

@@ -1,44 +1,17 @@
 //! Statements of many rows: upserts, inserts and deletes as SQLite says them.
 
 use super::fault;
+use crate::db::bulk::{PARAMS_MAX, SIZES, at_write, head};
 use crate::db::error::{Error, Result};
 use crate::db::{Mode, Value, Write};
 use rusqlite::{Connection, params_from_iter};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-/// SQLite takes 32,766 parameters; more than this many at once gain nothing.
-const PARAMS_MAX: usize = 8_000;
-/// Rows per statement, greatest first: few sizes, so that the prepared ones are used again.
-const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
-
-/// Rows must be as long as their columns: a slip in the program, found before anything is sent.
-pub(super) fn check(batch: &[Write]) -> Result<()> {
-    for (at, write) in batch.iter().enumerate() {
-        let (table, width, rows) = match write {
-            Write::Sql { .. } => continue,
-            Write::Rows { table, columns, rows, .. } => (table, columns.len(), rows),
-            Write::Delete { table, key, rows } => (table, key.len(), rows),
-            Write::Exist { table, columns, rows } => (table, columns.len(), rows),
-        };
-        if width == 0 || width > PARAMS_MAX || rows.iter().any(|row| row.len() != width) {
-            let why = format!("a row of {table} does not have its {width} columns");
-            return Err(Error::Bad { write: at, row: 0, why });
-        }
-    }
-    Ok(())
-}
-
 /// All writes of a batch, in order; the first error ends it. What was done is the caller's to undo.
 pub(super) fn write_all(connection: &Connection, batch: &[Write]) -> Result<()> {
     for (at, write) in batch.iter().enumerate() {
-        write_one(connection, write).map_err(|error| match error {
-            Error::Duplicate { table, columns, row, .. } => {
-                Error::Duplicate { table, columns, write: at, row }
-            }
-            Error::Bad { why, row, .. } => Error::Bad { write: at, row, why },
-            other => other,
-        })?;
+        write_one(connection, write).map_err(|error| at_write(error, at))?;
     }
     Ok(())
 }
@@ -103,11 +76,6 @@ fn execute<'a>(
             other => other,
         }),
     }
-}
-
-/// A statement of many rows is long, and its beginning says which one it is.
-fn head(sql: &str) -> String {
-    sql.chars().take(200).collect()
 }
 
 fn in_chunks(

@@ -140,10 +140,7 @@ impl Writer {
         let to_fault = |error: rusqlite::Error| fault(&error);
         self.connection.execute_batch(migrate::TABLE).map_err(to_fault)?;
         let applied = select(&self.connection, migrate::APPLIED, &[], self.rows_max)?;
-        let applied = applied
-            .iter()
-            .map(|row| Ok((row.int("version")?, row.text("checksum")?.to_owned())))
-            .collect::<Result<Vec<_>>>()?;
+        let applied = migrate::applied(&applied)?;
         let mut count = 0;
         for step in migrate::missing(&applied, steps)? {
             for statement in step.statements() {
