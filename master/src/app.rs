@@ -106,6 +106,11 @@ impl App {
         })))
     }
 
+    /// The definitions as they were read last; nothing is asked for.
+    pub fn known_catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// All current definitions. Read anew only when the revision has changed: a page costs one
     /// small query for them.
     ///
@@ -113,7 +118,7 @@ impl App {
     /// The database's.
     pub async fn catalog(&self) -> crate::db::Result<Arc<Catalog>> {
         let revision = store::catalog::revision(&self.db).await?;
-        let known = Arc::clone(&self.catalog.lock().unwrap_or_else(PoisonError::into_inner));
+        let known = self.known_catalog();
         if known.revision == revision {
             return Ok(known);
         }

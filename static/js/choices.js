@@ -5,6 +5,8 @@ export function remember(name, value) {
 }
 
 export function choices() {
+  // Lists are narrowed to it, and what is new goes there: back to the first page of the list.
+  for (const one of document.querySelectorAll('[data-project]')) one.addEventListener('click', () => { remember('project', one.dataset.project); location.href = location.pathname; });
   document.getElementById('lang')?.addEventListener('click', (event) => {
     remember('lang', event.currentTarget.dataset.to);
     location.reload();

@@ -42,6 +42,8 @@ pub struct Viewer {
     pub title: String,
     /// By project; 0 holds in every project.
     pub rights: BTreeMap<ProjectId, Rights>,
+    /// The project that lists are narrowed to, if one was chosen.
+    pub scope: Option<ProjectId>,
     pub means: Means,
     /// For the audit.
     pub address: String,
@@ -68,6 +70,12 @@ impl Viewer {
                 right.word()
             ))),
         }
+    }
+
+    /// Whether lists show it: a link leads to all that the viewer sees, lists to what was chosen.
+    pub fn lists(&self, project: ProjectId) -> bool {
+        let chosen = self.scope.is_none_or(|scope| project == scope || project.0 == 0);
+        chosen && self.sees(project)
     }
 
     /// Things of project 0 are shared by all: who sees something sees them.
@@ -171,14 +179,20 @@ async fn viewer_of(
     if account.disabled {
         return Ok(None);
     }
-    Ok(Some(Viewer {
+    let mut viewer = Viewer {
         id: account.id,
         name: account.name,
         title: account.title,
         rights: account.rights,
+        scope: None,
         means,
         address: address.to_string(),
-    }))
+    };
+    if let Means::Session(_) = viewer.means {
+        let chosen = cookie(headers, "project").and_then(|id| id.parse().ok()).map(ProjectId);
+        viewer.scope = chosen.filter(|id| id.0 != 0 && viewer.sees(*id));
+    }
+    Ok(Some(viewer))
 }
 
 /// A token; what a browser may send by itself (`Basic`) is none.

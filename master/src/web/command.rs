@@ -258,6 +258,7 @@ mod tests {
 
     fn viewer() -> Viewer {
         Viewer {
+            scope: None,
             id: UserId(1),
             name: "a".into(),
             title: String::new(),

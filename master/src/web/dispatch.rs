@@ -91,7 +91,7 @@ async fn rows(page: &Page, catalog: &Catalog, filter: &Filter) -> Result<Vec<Row
     let paused = store::dispatch::paused(&app.db).await?;
     let now = app.clock.wall_ms();
     let mut rows = Vec::new();
-    for dispatch in catalog.dispatches.values().filter(|d| viewer.sees(d.project)) {
+    for dispatch in catalog.dispatches.values().filter(|d| viewer.lists(d.project)) {
         let spec = &dispatch.spec;
         let id = dispatch.id;
         let interface_name = interface_name(catalog, spec.interface);

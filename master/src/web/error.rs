@@ -5,10 +5,11 @@
 //! `/api/`, as `application/problem+json` (RFC 9457).
 
 use super::frame::Page;
+use super::i18n::Lang;
 use crate::app::App;
 use crate::{db, session};
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
@@ -251,6 +252,7 @@ async fn face(app: &App, mut asker: axum::http::request::Parts, problem: Problem
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let path = asker.uri.path();
     if path.starts_with("/api/") || path.starts_with("/static/") || path == "/events" {
+        let problem = for_script(app, &asker.headers, problem);
         let body = serde_json::to_string(&problem).unwrap_or_default();
         let kind = (header::CONTENT_TYPE, "application/problem+json");
         return (status, [kind], body).into_response();
@@ -275,6 +277,18 @@ async fn face(app: &App, mut asker: axum::http::request::Parts, problem: Problem
             (status, problem.detail).into_response()
         }
     }
+}
+
+/// A script of our pages shows what it is told: in the language of its page. Programs are told English.
+fn for_script(app: &App, asker: &HeaderMap, mut problem: Problem) -> Problem {
+    if super::auth::cookie(asker, "lang").as_deref() == Some(Lang::Zh.word()) {
+        let texts = &app.templates.catalogue;
+        problem.detail = texts.text(Lang::Zh, &problem.detail);
+        for error in &mut problem.errors {
+            error.message = texts.text(Lang::Zh, &error.message);
+        }
+    }
+    problem
 }
 
 /// A text inside of a query.

@@ -135,8 +135,11 @@ fn field<T: std::str::FromStr>(
     parsed
 }
 
-/// `None` when all of them are.
+/// Of lists and counters: `None` when all of them are.
 pub(super) fn seen_projects(viewer: &Viewer) -> Option<Vec<ProjectId>> {
+    if let Some(chosen) = viewer.scope {
+        return Some(vec![chosen]);
+    }
     match viewer.may(Right::View, ProjectId(0)) {
         true => None,
         false => Some(viewer.rights.keys().copied().filter(|id| viewer.sees(*id)).collect()),
@@ -263,7 +266,7 @@ async fn list_page(page: Page, Query(asked): Query<Asked>) -> Result {
 /// or have this id; the first of them where they are many.
 fn runnable(app: &App, viewer: &Viewer, catalog: &Catalog, sought: &str) -> Vec<Value> {
     let may = |interface: &&std::sync::Arc<Interface>| {
-        viewer.sees(interface.project) && viewer.may(Right::Execute, interface.project)
+        viewer.lists(interface.project) && viewer.may(Right::Execute, interface.project)
     };
     let all = || catalog.interfaces.values().filter(may);
     let own = all().find(|interface| interface.id.to_string() == sought);

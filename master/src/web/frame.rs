@@ -93,13 +93,25 @@ impl Page {
         self.viewer.as_ref().ok_or_else(Error::login)
     }
 
-    /// Where new definitions go: the first project that there is, until one can be chosen.
+    /// Where new definitions go: the project that was chosen, or else the first that there is.
     ///
     /// # Errors
     /// As [`Page::viewer`].
     pub fn project(&self) -> Result<ProjectId, Error> {
-        let own = self.viewer()?.rights.keys().copied().find(|id| id.0 != 0);
+        let viewer = self.viewer()?;
+        if let Some(chosen) = viewer.scope {
+            return Ok(chosen);
+        }
+        let own = viewer.rights.keys().copied().find(|id| id.0 != 0);
         Ok(own.unwrap_or(ProjectId(1)))
+    }
+
+    /// Those that the viewer sees, by id: the choice in the frame.
+    fn projects(&self) -> Vec<(i64, String)> {
+        let Some(viewer) = &self.viewer else { return Vec::new() };
+        let known = self.app.known_catalog();
+        let seen = known.projects.iter().filter(|(id, _)| viewer.sees(**id));
+        seen.map(|(id, project)| (id.0, project.name.clone())).collect()
     }
 
     /// A key of the catalogue in the viewer's language.
@@ -126,6 +138,8 @@ impl Page {
                 context! { name => viewer.name.as_str(), title => viewer.title.as_str() }
             }),
             rights => rights,
+            projects => self.projects(),
+            scope => viewer.and_then(|viewer| viewer.scope).map(|scope| scope.0),
             nav => Serde(NAV),
             zone => self.app.config.web.zone.as_str(),
             now_ms => self.app.clock.wall_ms(),

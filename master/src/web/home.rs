@@ -58,7 +58,7 @@ fn lines(seen: Vec<Seen>, catalog: &Catalog, viewer: &Viewer) -> Vec<Line> {
         catalog.interfaces.get(&id).map_or_else(|| format!("#{id}"), |found| found.name.clone())
     };
     seen.into_iter()
-        .filter(|seen| viewer.sees(seen.project))
+        .filter(|seen| viewer.lists(seen.project))
         .map(|seen| {
             let waits: Vec<crate::engine::rows::Target> =
                 serde_json::from_str(&seen.waits).unwrap_or_default();
@@ -123,7 +123,7 @@ fn soon(app: &App, catalog: &Catalog, viewer: &Viewer, paused: &[DispatchId]) ->
     let mut soon: Vec<Soon> = catalog
         .dispatches
         .values()
-        .filter(|d| viewer.sees(d.project) && !paused.contains(&d.id))
+        .filter(|d| viewer.lists(d.project) && !paused.contains(&d.id))
         .filter_map(|found| {
             let interface = catalog.interfaces.get(&found.spec.interface);
             Some(Soon {
@@ -169,7 +169,7 @@ async fn home(page: Page) -> Result {
             hosts => Serde(host::views(app, viewer, &catalog).await?),
             soon => Serde(soon(app, &catalog, viewer, &paused)),
             leader => Serde(leader),
-            interfaces => catalog.interfaces.values().filter(|it| viewer.sees(it.project)).count(),
+            interfaces => catalog.interfaces.values().filter(|it| viewer.lists(it.project)).count(),
         },
     )
 }

@@ -92,7 +92,7 @@ pub(super) async fn views(
     }
     let now = app.clock.wall_ms();
     let lost = app.config.timing.lost_ms;
-    let seen = catalog.hosts.values().filter(|host| viewer.sees(host.project));
+    let seen = catalog.hosts.values().filter(|host| viewer.lists(host.project));
     Ok(seen
         .map(|host| {
             let status = statuses.remove(&host.id.0);

@@ -111,7 +111,7 @@ fn rows(page: &Page, catalog: &Catalog, filter: &Filter) -> Result<Vec<Row>, Err
         let spec = &interface.spec;
         let id = interface.id.to_string();
         let texts = [&interface.name, &id, &spec.description, &spec.owner, &spec.catalog];
-        viewer.sees(interface.project)
+        viewer.lists(interface.project)
             && list::matches(&filter.q, &texts.map(String::as_str))
             && (filter.catalog.is_empty() || filter.catalog == spec.catalog)
             && (filter.granularity.is_empty() || filter.granularity == word(&spec.granularity))
@@ -196,7 +196,7 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
     let catalogs: BTreeSet<&str> = catalog
         .interfaces
         .values()
-        .filter(|interface| viewer.sees(interface.project))
+        .filter(|interface| viewer.lists(interface.project))
         .map(|interface| interface.spec.catalog.as_str())
         .filter(|name| !name.is_empty())
         .collect();

@@ -92,7 +92,7 @@ fn command(job: &Job) -> String {
 fn rows(page: &Page, catalog: &Catalog, filter: &Filter) -> Result<Vec<Row>, Error> {
     let viewer = page.viewer()?;
     let mut rows = Vec::new();
-    for interface in catalog.interfaces.values().filter(|i| viewer.sees(i.project)) {
+    for interface in catalog.interfaces.values().filter(|i| viewer.lists(i.project)) {
         if !filter.interface.is_empty() && filter.interface != interface.id.to_string() {
             continue;
         }
@@ -155,7 +155,7 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
         row.last = last.into_iter().next();
     }
     let viewer = page.viewer()?;
-    let seen = || catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
+    let seen = || catalog.interfaces.values().filter(|interface| viewer.lists(interface.project));
     let chosen = [filter.interface.clone()];
     let interfaces =
         choices::interfaces(&catalog, viewer, &chosen, |interface| interface.name.clone());

@@ -48,6 +48,34 @@ test('what is wrong is told beside its field, in words that help, and nothing ty
   await page.picture('form-bad-cron');
   page.check();
   await page.close_all();
+  const chinese = await open(world, { lang: 'zh' });
+  chinese.expects(/status of 422/);
+  for (const [field, value] of [['#f-name', '', ], ['#f-zone', 'Mars/Olympus'], ['#f-wait_timeout_s', 'soon'], ['#f-params', 'no equals sign'], ['#f-params', '1x=2'], ['#f-priority', 'high'], ['#f-priority', '9999999']]) {
+    await chinese.goto(`${world.base}/interface/add/`);
+    await chinese.evaluate(() => { for (const one of document.querySelectorAll('[maxlength], [required]')) { one.removeAttribute('maxlength'); one.required = false; } });
+    await chinese.fill('#f-name', 'will_not_be');
+    await chinese.fill(field, value);
+    await chinese.click('.form-foot button[type=submit]');
+    await chinese.waitForSelector('.field.bad .wrong');
+    for (const told of await wrongs(chinese)) assert.match(told, /[\u4e00-\u9fff]{2}/, `${field} = ${value}`);
+  }
+  await chinese.goto(`${world.base}/dispatch/add/`);
+  await chinese.fill('#f-name', 'bad_cron');
+  for (const cron of ['61 * * * *', '* * *', '0 0 31 2 *', 'every day']) {
+    await chinese.fill('#f-cron', cron);
+    await chinese.click('.form-foot button[type=submit]');
+    await chinese.waitForSelector('.field.bad .wrong');
+    for (const told of await wrongs(chinese)) assert.match(told, /[\u4e00-\u9fff]{2}/, cron);
+  }
+  await chinese.goto(`${world.base}/execute/flow/`);
+  await chinese.click('#run-now');
+  await chinese.fill('#rn-period', 'yesterday');
+  await chinese.click('.run-form [type=submit]');
+  await chinese.waitForSelector('.run-form .field.bad .wrong:visible');
+  assert.match(await chinese.textContent('.run-form .field.bad .wrong:visible'), /[\u4e00-\u9fff]{2}/);
+  await chinese.picture('form-wrong-zh');
+  chinese.check();
+  await chinese.close_all();
 });
 
 test('names may be Chinese; markup is text wherever it is shown', async () => {

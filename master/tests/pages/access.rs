@@ -200,3 +200,35 @@ async fn one_changes_ones_password_and_makes_tokens() {
     app.post(&here, "/account/token/revoke/", &[("id", "1")]).await.is(303);
     app.get(&robot, "/").await.is(401);
 }
+
+#[tokio::test]
+async fn a_chosen_project_narrows_lists_and_takes_what_is_new() {
+    let app = TestApp::new().await;
+    let admin = app.admin().await;
+    let second = "INSERT INTO project (id, name, title, params, created_ms, row_version) \
+                  VALUES (2, 'second', 'Second', '{}', 0, 1)";
+    app.app.db.commit(vec![master::db::sql(second, vec![])]).await.unwrap();
+    let add = async |client: &Client, name: &str| {
+        let form = [("name", name), ("granularity", "day"), ("zone", "UTC")];
+        app.post(client, "/interface/add/", &form).await.is(303).location().to_owned()
+    };
+    let [first, other] = ["1", "2"].map(|id| admin.with("project", id));
+    let here = add(&first, "of_the_first").await;
+    let there = add(&other, "of_the_second").await;
+    app.get(&admin, "/interface/").await.is(200).has("of_the_first").has("of_the_second");
+    let narrowed = app.get(&first, "/interface/").await;
+    narrowed.is(200).has("of_the_first").has_not("of_the_second").has("data-project=\"2\"");
+    app.get(&other, "/interface/").await.is(200).has_not("of_the_first").has("of_the_second");
+    // A link leads to all that one may see.
+    app.get(&first, &there).await.is(200).has("of_the_second");
+    app.get(&other, &here).await.is(200).has("of_the_first");
+    // What one may not see cannot be chosen.
+    let outsider = app.client("outsider", "write").await;
+    let only = "UPDATE user_right SET project_id = 1 WHERE user_id = \
+                (SELECT id FROM user_account WHERE name = 'outsider')";
+    app.app.db.commit(vec![master::db::sql(only, vec![])]).await.unwrap();
+    let outsider = outsider.with("project", "2");
+    app.get(&outsider, "/interface/").await.is(200).has("of_the_first").has_not("of_the_second");
+    add(&outsider, "also_of_the_first").await;
+    app.get(&first, "/interface/").await.is(200).has("also_of_the_first");
+}

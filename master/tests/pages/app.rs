@@ -234,6 +234,11 @@ impl Client {
         Client { cookie: self.cookie.replace("lang=en", "lang=zh"), ..self.clone() }
     }
 
+    /// With one more cookie.
+    pub fn with(&self, name: &str, value: &str) -> Client {
+        Client { cookie: format!("{}; {name}={value}", self.cookie), ..self.clone() }
+    }
+
     pub fn with_token(token: &str) -> Client {
         Client { bearer: format!("Bearer {token}"), ..Client::default() }
     }

@@ -78,3 +78,61 @@ fn a_reason_inside_of_a_reason_is_chinese_too() {
     assert_eq!(chinese, "第 1 次（共 3 次）：无法启动：no such file");
     assert_eq!(found.reason(Lang::En, &reason.to_string()), reason.to_string());
 }
+
+/// What is said beside fields is put together in code: each such text has its key.
+#[test]
+fn what_forms_are_refused_for_has_its_chinese() {
+    let names = regex::Regex::new(r"\{[^{}]*\}").unwrap();
+    let bare = |text: &str| names.replace_all(text, "{}").into_owned();
+    let keys: BTreeSet<String> = catalogue().keys().map(|key| bare(key)).collect();
+    let call = regex::Regex::new(
+        r#"(?s)(?:FieldError::new\(|wrong\(|#\[error\(|Err\()[^;"]*?(?:"[a-z_.]*",\s*)?(?:format!\(\s*)?"((?:[^"\\]|\\.)*)""#,
+    )
+    .unwrap();
+    // Braces that are text; and what only joins others.
+    let excused = [
+        "has no closing brace",
+        "the page of an error",
+        "not ready: ",
+        "is no shift",
+        "there is no parameter",
+        "{path}: {message}",
+    ];
+    let broken = regex::Regex::new(r"\\\n\s*").unwrap();
+    // What is logged is for those who run it, in English.
+    let logged = regex::Regex::new(r"tracing::\w+!\([^;]*;").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for folder in [
+        "master/src/engine",
+        "master/src/engine/validate",
+        "master/src/web",
+        "shared/src/kind",
+        "shared/src/period",
+    ] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if !name.ends_with(".rs") || name == "tests.rs" {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let code = logged.replace_all(code, "");
+            for found in call.captures_iter(&code) {
+                let said = broken.replace_all(&found[1], "").replace("\\\"", "\"");
+                let sentence = said.contains(' ') && said.len() > 12;
+                if !sentence || excused.iter().any(|part| said.contains(part)) {
+                    continue;
+                }
+                seen += 1;
+                if !keys.contains(&bare(&said)) {
+                    missing.push(format!("{name}: {said}"));
+                }
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} texts were found");
+    assert!(missing.is_empty(), "missing in templates/i18n/zh.json: {missing:#?}");
+}
