@@ -238,7 +238,7 @@ async fn look(app: &App) -> crate::db::Result<()> {
         let moved = stream.after < batch;
         let mut messages = Vec::new();
         if moved || stream.counters.is_null() {
-            let projects = execution::seen_projects(&stream.viewer);
+            let projects = execution::list::seen_projects(&stream.viewer);
             let counters = match counted.get(&projects) {
                 Some(counters) => counters.clone(),
                 None => {
@@ -251,7 +251,7 @@ async fn look(app: &App) -> crate::db::Result<()> {
                 messages.push(("counters", Arc::new(counters)));
             }
             if let Some(newest) = stream.watch.newest {
-                let projects = execution::seen_projects(&stream.viewer);
+                let projects = execution::list::seen_projects(&stream.viewer);
                 let count = store::execution::newer(&app.db, projects.as_deref(), newest).await?;
                 messages.push(("newer", Arc::new(json!({ "count": count }))));
             }
@@ -345,7 +345,7 @@ async fn items(app: &App, behind: &[&Stream]) -> crate::db::Result<BTreeMap<Exec
     let ids: Vec<ExecutionId> = ids.into_iter().collect();
     let mut rows = store::execution::many(&app.db, &ids).await?;
     rows.retain(|row| row.state.is_live() || row.batch > after);
-    let items = execution::items(app, &rows).await?;
+    let items = execution::list::items(app, &rows).await?;
     Ok(rows.iter().map(|row| row.id).zip(items).collect())
 }
 

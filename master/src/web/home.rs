@@ -3,7 +3,7 @@
 
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
-use super::execution::seen_projects;
+use super::execution::list::seen_projects;
 use super::{Page, Routes, host, list};
 use crate::app::App;
 use crate::engine::catalog::Catalog;
