@@ -183,6 +183,8 @@ test('every page in both languages and themes, on a desk and on a phone: nothing
       if (path.includes('graph')) await page.waitForSelector('canvas.mesh-canvas');
       const spills = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1);
       assert.ok(!spills, `${path} is wider than the screen (${look})`);
+      const cut = await page.evaluate(() => [...document.querySelectorAll('.table-box')].some(box => box.scrollWidth > box.clientWidth + 1));
+      assert.ok(!cut || how.phone, `${path} has a table with columns cut off (${look})`);
       const name = path.replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'home';
       await page.picture(`definitions-${name}-${look}`);
     }
