@@ -3,8 +3,10 @@
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use executor::config::Config;
+use executor::process::own;
 use executor::run::Options;
 use executor::spool::Layout;
+use executor::supervise::Called;
 use executor::supervise::talk::{self, Ask, Told};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -31,12 +33,25 @@ enum Command {
         #[arg(long, default_value_t = 10, value_name = "SECONDS")]
         grace: u32,
     },
-    /// The process that owns the jobs. SIGTERM: end as soon as nothing runs.
-    Supervise(#[command(flatten)] Given),
+    /// The process that owns the jobs. SIGTERM: end as soon as nothing runs. SIGHUP: become the
+    /// program that is installed now, with its configuration; all jobs go on.
+    Supervise {
+        #[command(flatten)]
+        given: Given,
+        /// The descriptor with the state of the program that this process was before.
+        #[arg(long, hide = true)]
+        resume: Option<i32>,
+        /// Only say whether that state could be gone on with.
+        #[arg(long, hide = true, requires = "resume")]
+        rehearse: bool,
+    },
     /// The process that talks to the master; it may be restarted at any time.
     Agent(#[command(flatten)] Given),
     /// How the supervisor of this data directory is.
     Status(#[command(flatten)] Given),
+    /// Put the program that is installed now, and its configuration, in the place of the supervisor
+    /// and the agent that run. All jobs go on. If it cannot take over, nothing changes.
+    Upgrade(#[command(flatten)] Given),
     /// End all jobs of this data directory and the supervisor. How they ended is `unknown` then.
     StopJobs {
         #[command(flatten)]
@@ -105,7 +120,8 @@ impl Given {
 
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
-    match obey(command) {
+    // Asked while the file still is where it was started from.
+    match own::program().and_then(|_| obey(command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A closed standard error is no reason to panic on the way out.
@@ -120,8 +136,10 @@ fn main() -> ExitCode {
 
 fn obey(command: Command) -> anyhow::Result<()> {
     let given = match &command {
-        Command::Run { given, .. } | Command::StopJobs { given, .. } => given,
-        Command::Supervise(given) | Command::Agent(given) | Command::Status(given) => given,
+        Command::Run { given, .. }
+        | Command::Supervise { given, .. }
+        | Command::StopJobs { given, .. } => given,
+        Command::Agent(given) | Command::Status(given) | Command::Upgrade(given) => given,
     };
     let config = given.config()?;
     shared::logs::start(&config.log);
@@ -135,9 +153,14 @@ fn obey(command: Command) -> anyhow::Result<()> {
                 Options { args: given.args(), stop_jobs: *stop_jobs, grace_ms },
             )
         }
-        Command::Supervise(_) => {
+        Command::Supervise { resume, rehearse, .. } => {
             let cluster = given.cluster(&config)?;
-            executor::supervise::supervise(&config, &cluster)
+            let args = std::iter::once("supervise".into()).chain(given.args()).collect();
+            let called = Called { config, cluster, args, resume: *resume };
+            match rehearse {
+                true => executor::supervise::rehearse(called),
+                false => executor::supervise::supervise(called),
+            }
         }
         Command::Agent(_) => executor::agent::run(&config),
         Command::Status(_) => {
@@ -149,6 +172,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
             println!("incarnation {}, version {}", status.incarnation, status.version);
             Ok(())
         }
+        Command::Upgrade(_) => upgrade(&config),
         Command::StopJobs { grace, .. } => {
             ask(&config, Ask::StopJobs { grace_ms: i64::from(*grace) * 1000 })?;
             let layout = Layout { root: config.data };
@@ -158,6 +182,23 @@ fn obey(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+fn upgrade(config: &Config) -> anyhow::Result<()> {
+    match ask(config, Ask::Upgrade)? {
+        Told::Upgrade(Ok(status)) => println!(
+            "supervisor {} is version {} now: {} attempts go on",
+            status.pid, status.version, status.running
+        ),
+        Told::Upgrade(Err(why)) => anyhow::bail!("the supervisor goes on as it was: {why}"),
+        other => anyhow::bail!("an unexpected answer: {other:?}"),
+    }
+    let layout = Layout { root: config.data.clone() };
+    match executor::run::restart_agent(&layout)? {
+        true => println!("`run` starts the agent again"),
+        false => println!("no `run` looks after the agent: start it again yourself"),
+    }
+    Ok(())
 }
 
 fn ask(config: &Config, ask: Ask) -> anyhow::Result<Told> {

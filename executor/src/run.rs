@@ -40,6 +40,18 @@ pub struct Options {
     pub grace_ms: Millis,
 }
 
+/// Ends the agent if there is a `run` that starts it again; says whether there is.
+///
+/// # Errors
+/// It is another user's.
+pub fn restart_agent(layout: &Layout) -> anyhow::Result<bool> {
+    let (run, agent) = (layout.holder("run"), layout.holder("agent"));
+    if let (Some(_), Some(agent)) = (run, agent) {
+        kill(Pid::from_raw(agent), Signal::SIGTERM).context("telling the agent to end")?;
+    }
+    Ok(run.is_some())
+}
+
 #[derive(Debug)]
 struct Run {
     options: Options,

@@ -16,6 +16,7 @@ pub const POINTS: &[&str] = &[
     "after-report-before-commit",
     "between-batch-and-alert",
     "during-take-over",
+    "during-re-execution",
 ];
 
 /// Dies here if a test has asked for it.

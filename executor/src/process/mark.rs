@@ -7,17 +7,18 @@
 
 use super::sys;
 use anyhow::Context;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The variable that carries it too.
 pub const VARIABLE: &str = "HCNDC_MARK";
 
 /// Of a data directory: 31 random bits, never 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostMark(u32);
 
 /// Of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Mark {
     host: u32,
     pub serial: u32,

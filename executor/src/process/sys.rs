@@ -11,7 +11,7 @@
 use libc::{c_char, c_int, c_void};
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// All that a child needs, made ready before it is there.
 #[derive(Debug)]
@@ -100,7 +100,6 @@ struct Handed {
 /// # Errors
 /// What failed, and the operating system's word for it; then no process is left.
 pub fn spawn(plan: &Plan, stack: &mut Stack) -> Result<i32, (Step, io::Error)> {
-    use std::os::fd::AsRawFd;
     let pointers = |texts: &[CString]| {
         texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
     };
@@ -233,6 +232,21 @@ unsafe fn become_user(user: &User) -> bool {
     }
 }
 
+/// A descriptor that this process had before its `exec`, by its number; it closes itself at the next.
+///
+/// # Errors
+/// There is none of that number.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: a system call on a plain number; the descriptor is open then, and its number was
+    // handed to us by the program that we were: nobody else in this process knows it.
+    unsafe {
+        match libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) {
+            0 => Ok(OwnedFd::from_raw_fd(number)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
 /// How a child has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -290,7 +304,6 @@ pub fn locks_limit(pid: i32) -> Option<u64> {
 /// Sends the signal if `still` says, once the process is held fast, that it is the one meant: its
 /// pid cannot pass to another one between look and shot.
 pub fn signal_if(pid: i32, signal: c_int, still: impl FnOnce() -> bool) -> io::Result<()> {
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     // SAFETY: system calls on plain numbers; the new descriptor is ours alone.
     let held = unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);

@@ -109,7 +109,10 @@ impl Journal {
     /// It cannot be opened.
     pub fn resume(dir: &Path) -> anyhow::Result<Journal> {
         let last = numbers(dir)?.last().copied().unwrap_or(1);
-        Journal::open(dir, last)
+        let journal = Journal::open(dir, last)?;
+        // What was appended just before may wait for its flush.
+        journal.shared.dirty.store(true, Ordering::Release);
+        Ok(journal)
     }
 
     fn open(dir: &Path, number: u64) -> anyhow::Result<Journal> {

@@ -6,6 +6,7 @@ use nix::fcntl::{Flock, FlockArg};
 use shared::ids::AttemptId;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -119,11 +120,28 @@ impl Lock {
         bail!("somebody holds {}: stop it, or use another data directory", path.display())
     }
 
+    /// The same lock after a re-execution: it was never let go.
+    ///
+    /// # Errors
+    /// The descriptor is none that holds it.
+    pub fn inherited(fd: OwnedFd) -> anyhow::Result<Lock> {
+        match Flock::lock(File::from(fd), FlockArg::LockExclusiveNonblock) {
+            Ok(file) => Ok(Lock { file }),
+            Err((_, error)) => Err(error).context("the lock that was handed over"),
+        }
+    }
+
     fn signed(mut self) -> anyhow::Result<Lock> {
         self.file.set_len(0).context("cannot write the lock file")?;
         self.file.rewind()?;
         writeln!(self.file, "{}", std::process::id()).context("cannot write the lock file")?;
         Ok(self)
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -3,6 +3,7 @@
 //! `.marks` says when how much was written, `.hole` what the quota has cut out. The supervisor
 //! writes ([`Marker`]), the agent reads ([`read`]); bytes are never changed, offsets never move.
 
+use serde::{Deserialize, Serialize};
 use shared::ids::Millis;
 use shared::wire::{LogPart, LogQuery, Mark, Stream};
 use std::fs::{File, OpenOptions};
@@ -20,7 +21,7 @@ const MARK_BYTES: usize = 24;
 const HOLE_BYTES: usize = 32;
 
 /// What is cut out of both files: from, until. Equal numbers mean nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holes {
     pub out: (u64, u64),
     pub err: (u64, u64),
@@ -68,6 +69,15 @@ pub fn create(base: &Path) -> io::Result<(File, File)> {
     Ok((first, open(Stream::Err)?))
 }
 
+/// Both files of an attempt that runs, to look at their lengths and to cut holes.
+///
+/// # Errors
+/// As the operating system says.
+pub fn reopen(base: &Path) -> io::Result<(File, File)> {
+    let open = |stream| OpenOptions::new().append(true).open(stream_file(base, stream));
+    Ok((open(Stream::Out)?, open(Stream::Err)?))
+}
+
 /// All files of an attempt.
 pub fn remove(base: &Path) {
     for ending in ["out", "err", "marks", "hole"] {
@@ -77,9 +87,10 @@ pub fn remove(base: &Path) {
 }
 
 /// Appends marks while the files grow. Opened with the first byte that is written.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Marker {
     base: PathBuf,
+    #[serde(skip)]
     file: Option<File>,
     last: (u64, u64),
 }
@@ -87,11 +98,6 @@ pub struct Marker {
 impl Marker {
     pub fn new(base: PathBuf) -> Marker {
         Marker { base, file: None, last: (0, 0) }
-    }
-
-    /// One that goes on where an earlier one stopped.
-    pub fn resumed(base: PathBuf, last: (u64, u64)) -> Marker {
-        Marker { base, file: None, last }
     }
 
     pub fn base(&self) -> &Path {

@@ -5,6 +5,7 @@ use super::host::Supervisor;
 use super::socket::ClientId;
 use super::talk::{Ask, Framed, Status, Told};
 use crate::process;
+use serde::{Deserialize, Serialize};
 use shared::ids::Millis;
 use shared::wire::{OrderCall, Refusal, Refused, WatchCall};
 
@@ -14,7 +15,7 @@ const HELD_MAX: usize = 64;
 const DISK_EVERY_MS: Millis = 500;
 
 /// A question for news that waits.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Held {
     client: ClientId,
     id: u64,
@@ -46,6 +47,10 @@ impl Supervisor {
                 self.retiring = false;
                 self.disk_at = 0;
                 Told::Done
+            }
+            Ask::Upgrade => {
+                self.want_upgrade(Some((client, id)));
+                return None;
             }
             Ask::StopJobs { grace_ms } => {
                 self.stop_jobs(grace_ms);
@@ -120,7 +125,7 @@ impl Supervisor {
         }
     }
 
-    fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         Status {
             pid: std::process::id(),
             incarnation: self.core.incarnation(),

@@ -9,7 +9,8 @@ use super::spawner::Newborn;
 use crate::process::mark::{HostMark, Mark};
 use crate::process::sys::{Ended, Reaped};
 use crate::process::table;
-use crate::spool::output::{Holes, Marker};
+use crate::spool::output::{self, Holes, Marker};
+use serde::{Deserialize, Serialize};
 use shared::ids::AttemptId;
 use shared::wire::Exit;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -17,7 +18,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 /// The process of one attempt.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Child {
     pub attempt: AttemptId,
     pub mark: Mark,
@@ -25,6 +26,7 @@ pub struct Child {
     pub pid: Option<i32>,
     /// The same pid, for good: the number of its session.
     pub leader: Option<i32>,
+    #[serde(skip)]
     pub files: Option<(File, File)>,
     pub marker: Marker,
     pub group: Option<PathBuf>,
@@ -39,7 +41,8 @@ pub struct Child {
     pub end: Option<(Exit, Usage)>,
 }
 
-#[derive(Debug)]
+/// Serialised it is what a re-execution hands over, when all are born.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Children {
     host: HostMark,
     next_serial: u32,
@@ -48,7 +51,9 @@ pub struct Children {
     /// The first process of an attempt leads its session; so as long as the attempt is here.
     sessions: HashMap<i32, Mark>,
     /// Being started just now; their exit may be seen before their birth.
+    #[serde(skip)]
     unborn: usize,
+    #[serde(skip)]
     early: HashMap<i32, Reaped>,
     /// Adopted, and whose they are.
     adopted: HashMap<i32, Option<Mark>>,
@@ -112,6 +117,28 @@ impl Children {
         if self.unborn == 0 {
             self.early.clear();
         }
+    }
+
+    /// Nobody is just being started.
+    pub fn all_born(&self) -> bool {
+        self.unborn == 0
+    }
+
+    /// After a re-execution. What of the output cannot be opened is not measured any more; the job
+    /// itself writes on.
+    pub fn reopen(&mut self) {
+        for child in self.live.values_mut() {
+            match output::reopen(child.marker.base()) {
+                Ok(files) => child.files = Some(files),
+                Err(error) => tracing::warn!("{}: its output: {error}", child.attempt),
+            }
+        }
+    }
+
+    /// Reaped, and not yet concluded.
+    pub fn ended(&self) -> Vec<AttemptId> {
+        let ended = self.live.values().filter(|child| child.end.is_some());
+        ended.map(|child| child.attempt).collect()
     }
 
     /// Whose process that was, if it was a job's.
@@ -192,7 +219,8 @@ impl Child {
     /// Bytes written to out and err.
     pub fn lengths(&self) -> (u64, u64) {
         let length = |file: &File| file.metadata().map_or(0, |found| found.len());
-        self.files.as_ref().map_or((0, 0), |(out, err)| (length(out), length(err)))
+        let files = self.files.as_ref();
+        files.map_or_else(|| self.marker.last(), |(out, err)| (length(out), length(err)))
     }
 
     pub fn has_failed(&self) -> bool {

@@ -8,6 +8,7 @@
 use super::children::{Child, Children};
 use crate::process::table::{self, Process};
 use crate::process::{cgroup, sys};
+use serde::{Deserialize, Serialize};
 use shared::ids::{AttemptId, Millis};
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +19,7 @@ const KILL_EVERY_MS: Millis = 20;
 /// What is not gone after so long is told, and tried less often.
 const STUBBORN_MS: Millis = 10_000;
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Ending {
     kill_at: Millis,
     next: Millis,
@@ -28,7 +29,7 @@ struct Ending {
 }
 
 /// Attempts that are being ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Endings(HashMap<AttemptId, Ending>);
 
 impl Endings {

@@ -4,30 +4,28 @@
 //! journal, then what it is for. Started by `hcndc-executor supervise`.
 
 use super::answers::Held;
-use super::attempts::{Attempts, Do, Entry, Now, Setup, Usage};
+use super::attempts::{Attempts, Do, Entry, Now, Usage};
 use super::children::{Child, Children, exit_of};
 use super::ending::Endings;
 use super::keeper::Keeper;
 use super::record::Recorder;
+use super::reexec::Upgrade;
 use super::socket::Socket;
 use super::spawner::{Birth, Born, Spawner};
-use super::{growth, signals, strays};
+use super::{growth, signals};
 use crate::clock;
 use crate::config::Config;
-use crate::process::cgroup::{self, Groups};
-use crate::process::launch::Common;
-use crate::process::mark::HostMark;
+use crate::process::cgroup;
 use crate::process::sys::{self, Reaped};
 use crate::spool::output::{Holes, Marker};
 use crate::spool::scratch::{Ours, Scratch};
-use crate::spool::{Layout, Lock, journal};
+use crate::spool::{Layout, Lock};
 use anyhow::Context;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
 use shared::clock::Clock;
-use shared::ids::{AttemptId, Incarnation, Millis};
+use shared::ids::{AttemptId, Millis};
 use shared::wire::{Refusal, Start};
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -52,99 +50,22 @@ pub(super) struct Supervisor {
     pub(super) stopping: bool,
     /// When the disk was last looked at.
     pub(super) disk_at: Millis,
-    clock: Clock,
-    spawner: Spawner,
-    scratch: Scratch,
-    keeper: Keeper,
-    signals: SignalFd,
-    bell: UnixStream,
+    pub(super) clock: Clock,
+    pub(super) spawner: Spawner,
+    pub(super) scratch: Scratch,
+    pub(super) keeper: Keeper,
+    pub(super) signals: SignalFd,
+    pub(super) bell: UnixStream,
     /// Reaped, and not yet known whether something of them is left.
-    exited: Vec<AttemptId>,
-    grow_at: Millis,
-    tick_at: Millis,
-    _lock: Lock,
-}
-
-/// Runs until it is told to end.
-///
-/// # Errors
-/// It cannot begin: somebody else is the supervisor, the disk, the configuration.
-pub fn supervise(config: &Config, cluster: &str) -> anyhow::Result<()> {
-    let layout = Layout::make(&config.data)?;
-    let lock = layout.lock("supervisor")?;
-    let signals = signals::take()?;
-    nix::sys::prctl::set_child_subreaper(true).context("becoming the subreaper of the jobs")?;
-    raise_files_max();
-    let mut supervisor = Supervisor::begin(config, cluster, (layout, lock, signals))?;
-    tracing::info!(
-        "supervisor {} of {}, incarnation {}",
-        std::process::id(),
-        config.data.display(),
-        supervisor.core.incarnation()
-    );
-    supervisor.run()
+    pub(super) exited: Vec<AttemptId>,
+    pub(super) grow_at: Millis,
+    pub(super) tick_at: Millis,
+    pub(super) lock: Lock,
+    pub(super) upgrade: Upgrade,
 }
 
 impl Supervisor {
-    fn begin(
-        config: &Config,
-        cluster: &str,
-        (layout, lock, signals): (Layout, Lock, SignalFd),
-    ) -> anyhow::Result<Supervisor> {
-        let host = HostMark::of(&layout.root)?;
-        let groups = Groups::find(&config.jobs.cgroup)?;
-        let told_to_stop = || signals::told_to_end(&signals);
-        let grace_ms = config.timing.stray_grace_ms;
-        let strays = strays::end_all(host, groups.as_ref(), grace_ms, told_to_stop)?;
-        if strays > 0 {
-            tracing::warn!("{strays} processes of an earlier life are gone");
-        }
-        let found = journal::read(&layout.journal())?;
-        if found.damaged > 0 {
-            tracing::warn!("{} damaged records in the journal are left out", found.damaged);
-        }
-        let clock = Clock::system();
-        let now = Now { mono: clock::boot_ms(), wall: clock.wall_ms() };
-        let setup =
-            Setup { cluster: cluster.into(), timing: config.timing.timing(), sabotage: None };
-        let incarnation = Incarnation(getrandom_u128()?);
-        let (known, alive) = (found.entries.iter().cloned(), BTreeSet::new());
-        let core = Attempts::boot(setup, known, (incarnation, &alive), now);
-        let journal = journal::Journal::begin(&layout.journal(), &found, core.snapshot())?;
-        let (bell, ringing) = UnixStream::pair().context("a pair of sockets")?;
-        bell.set_nonblocking(true)?;
-        ringing.set_nonblocking(true)?;
-        let common = Common::new(&config.jobs)?;
-        let scratch = Scratch::new(&layout);
-        let keep_ms = Millis::from(config.output.keep_h) * 3_600_000;
-        Ok(Supervisor {
-            spawner: Spawner::start((&layout, &scratch), &common, groups.as_ref(), &ringing)?,
-            scratch,
-            keeper: Keeper::start(&layout, keep_ms, &ringing)?,
-            socket: Socket::bind(&layout.socket())
-                .with_context(|| format!("cannot listen on {}", layout.socket().display()))?,
-            config: config.clone(),
-            layout,
-            core,
-            children: Children::new(host)?,
-            endings: Endings::default(),
-            held: Vec::new(),
-            recorder: Recorder::new(journal),
-            since_ms: now.wall,
-            retiring: false,
-            stopping: false,
-            disk_at: 0,
-            clock,
-            signals,
-            bell,
-            exited: Vec::new(),
-            grow_at: now.mono,
-            tick_at: now.mono,
-            _lock: lock,
-        })
-    }
-
-    fn run(&mut self) -> anyhow::Result<()> {
+    pub(super) fn run(&mut self) -> anyhow::Result<()> {
         loop {
             self.obey();
             self.answer_held();
@@ -153,6 +74,7 @@ impl Supervisor {
                 tracing::info!("the supervisor ends");
                 return Ok(());
             }
+            self.upgrade_if_wanted();
             let somebody_speaks = self.wait()?;
             self.hear_signals();
             self.hear_bell();
@@ -178,10 +100,13 @@ impl Supervisor {
         let growth = (!self.children.is_empty()).then_some(self.grow_at);
         let held = self.held.iter().map(|held| held.until).min();
         let others = [self.core.wake(), self.endings.next(), self.recorder.next(now), held, growth];
-        let next = others.into_iter().flatten().chain([self.tick_at]).min().unwrap_or(now);
+        let own = [Some(self.tick_at), self.upgrade.until];
+        let next = others.into_iter().chain(own).flatten().min().unwrap_or(now);
         let wait = u16::try_from((next - now).max(0)).unwrap_or(u16::MAX);
         let own = [self.signals.as_fd(), self.bell.as_fd()].map(|fd| (fd, PollFlags::POLLIN));
-        let all = own.into_iter().chain(self.socket.interests());
+        // Before an upgrade nothing new is taken up.
+        let heard = self.upgrade.until.is_none();
+        let all = own.into_iter().chain(self.socket.interests().filter(|_| heard));
         let mut fds: Vec<PollFd> = all.map(|(fd, flags)| PollFd::new(fd, flags)).collect();
         match poll(&mut fds, PollTimeout::from(wait)) {
             Ok(_) => Ok(fds.iter().skip(own.len()).any(|fd| fd.any() != Some(false))),
@@ -194,6 +119,9 @@ impl Supervisor {
 
     fn hear_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.read_signal() {
+            if signals::is_upgrade(signal.ssi_signo) {
+                self.want_upgrade(None);
+            }
             if signals::is_end(signal.ssi_signo) && !self.retiring {
                 self.retiring = true;
                 // From the next order on.
@@ -376,19 +304,4 @@ impl Supervisor {
             None => self.core.gone(now, attempt, Usage::default()),
         }
     }
-}
-
-/// Two open files per attempt that runs.
-fn raise_files_max() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Failing that, fewer attempts can run at a time, and those beyond are refused with the reason.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
-fn getrandom_u128() -> anyhow::Result<u128> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).context("random numbers")?;
-    Ok(u128::from_be_bytes(bytes))
 }

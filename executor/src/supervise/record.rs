@@ -3,6 +3,7 @@
 
 use super::attempts::{Attempts, Entry};
 use crate::spool::journal::Journal;
+use serde::{Deserialize, Serialize};
 use shared::ids::{AttemptId, Millis};
 
 /// Records copied into a new file in one turn of the loop.
@@ -19,9 +20,29 @@ pub struct Recorder {
     broken: Option<Millis>,
 }
 
+/// Whether a journal can be gone on with as it is; else all that counts is written anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whole {
+    Yes,
+    No,
+}
+
 impl Recorder {
     pub fn new(journal: Journal) -> Recorder {
         Recorder { journal, copying: None, broken: None }
+    }
+
+    /// Goes on with a journal in which something may be missing, or not yet be in its newest file.
+    pub fn resumed(journal: Journal, whole: Whole, now: Millis) -> Recorder {
+        Recorder { journal, copying: None, broken: (whole == Whole::No).then_some(now) }
+    }
+
+    /// Whether the newest file and those before it say all, and nothing is being copied.
+    pub fn whole(&self) -> Whole {
+        match self.broken.is_none() && self.copying.is_none() {
+            true => Whole::Yes,
+            false => Whole::No,
+        }
     }
 
     /// Whether it stands in the journal now.

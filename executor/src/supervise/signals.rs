@@ -4,7 +4,8 @@ use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// SIGHUP is taken so that a terminal that goes does not take us with it.
+/// SIGHUP means: become the program that is installed now. (A terminal that goes sends it too, and
+/// does not take us with it.)
 ///
 /// # Errors
 /// As the operating system says.
@@ -22,6 +23,10 @@ pub fn take() -> anyhow::Result<SignalFd> {
 /// Whether a wish to end has come.
 pub fn told_to_end(signals: &SignalFd) -> bool {
     std::iter::from_fn(|| signals.read_signal().ok().flatten()).any(|s| is_end(s.ssi_signo))
+}
+
+pub fn is_upgrade(signal: u32) -> bool {
+    signal == (Signal::SIGHUP as i32).cast_unsigned()
 }
 
 pub fn is_end(signal: u32) -> bool {

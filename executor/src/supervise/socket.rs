@@ -1,10 +1,12 @@
 //! `supervisor.sock`: few clients of our own machine and user, answered without ever waiting for one.
 
 use super::talk::{self, Ask, Framed, Told};
+use crate::process::sys;
 use nix::poll::PollFlags;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -28,6 +30,22 @@ pub struct Socket {
 #[derive(Debug)]
 struct Client {
     stream: UnixStream,
+    received: Vec<u8>,
+    pending: Vec<u8>,
+}
+
+/// See [`Socket::save`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Saved {
+    listener: RawFd,
+    clients: Vec<SavedClient>,
+    next: ClientId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedClient {
+    id: ClientId,
+    stream: RawFd,
     received: Vec<u8>,
     pending: Vec<u8>,
 }
@@ -62,6 +80,36 @@ impl Socket {
     pub fn of(listener: UnixListener) -> io::Result<Socket> {
         listener.set_nonblocking(true)?;
         Ok(Socket { listener, clients: BTreeMap::new(), next: 1 })
+    }
+
+    /// What a re-execution hands over: numbers of descriptors, and what is under way on them.
+    pub fn save(&self) -> Saved {
+        let client = |(&id, client): (&ClientId, &Client)| SavedClient {
+            id,
+            stream: client.stream.as_raw_fd(),
+            received: client.received.clone(),
+            pending: client.pending.clone(),
+        };
+        let clients = self.clients.iter().map(client).collect();
+        Saved { listener: self.listener.as_raw_fd(), clients, next: self.next }
+    }
+
+    /// The descriptors that [`Socket::save`] names.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let clients = self.clients.values().map(|client| client.stream.as_fd());
+        std::iter::once(self.listener.as_fd()).chain(clients)
+    }
+
+    /// # Errors
+    /// A descriptor is not there.
+    pub fn restore(saved: Saved) -> io::Result<Socket> {
+        let mut socket = Socket::of(sys::inherited(saved.listener)?.into())?;
+        socket.next = saved.next;
+        for SavedClient { id, stream, received, pending } in saved.clients {
+            let stream = UnixStream::from(sys::inherited(stream)?);
+            socket.clients.insert(id, Client { stream, received, pending });
+        }
+        Ok(socket)
     }
 
     /// What to wait for: the listener first, then each client.

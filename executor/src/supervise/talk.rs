@@ -16,6 +16,8 @@ use std::time::Duration;
 /// In bytes: above what a frame of the outer wire can hold, with its wrapping.
 pub const MESSAGE_MAX: usize = 1024 * 1024;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// The new program is rehearsed first, and what is being started is waited for.
+const UPGRADE_MAX: Duration = Duration::from_secs(30);
 
 /// One question; its answer carries the same id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub enum Ask {
     IsRunning(AttemptId),
     /// Take back a wish to end: somebody needs the supervisor again.
     Stay,
+    /// Become the program that is installed now; answered when that is done, or has failed.
+    Upgrade,
     /// End all jobs, then yourself. Their ends are not recorded: they are `unknown` afterwards.
     StopJobs {
         grace_ms: Millis,
@@ -45,6 +49,8 @@ pub enum Told {
     Watch(Result<Box<WatchAnswer>, Refused>),
     Status(Status),
     IsRunning(bool),
+    /// As it is after the upgrade, or why it goes on as it was.
+    Upgrade(Result<Status, String>),
     Done,
 }
 
@@ -103,10 +109,11 @@ pub fn take_frame(buffer: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
 /// One question, asked and waited for: `run` and people have no more.
 ///
 /// # Errors
-/// Nobody listens there, or no answer comes within five seconds.
+/// Nobody listens there, or no answer comes within five seconds (thirty for an upgrade).
 pub fn call(socket: &Path, body: Ask) -> io::Result<Told> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(ANSWER_MAX))?;
+    let max = if matches!(body, Ask::Upgrade) { UPGRADE_MAX } else { ANSWER_MAX };
+    stream.set_read_timeout(Some(max))?;
     stream.write_all(&encode(&Framed { id: 0, body })?)?;
     let mut received = Vec::new();
     let mut buffer = [0; 4096];

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod rig;
+mod site;
 
 mod agent;
 mod jobs;
 mod life;
 mod output;
 mod stop;
+mod upgrade;

@@ -26,6 +26,8 @@ pub struct Rig {
     pub answer: Option<Answer>,
     pub known: BTreeMap<AttemptId, Report>,
     pub config: String,
+    /// What is started, and what an upgrade takes up.
+    pub program: PathBuf,
     clock: Clock,
     number: u32,
 }
@@ -53,6 +55,7 @@ impl Rig {
             answer: None,
             known: BTreeMap::new(),
             config: config.into(),
+            program: env!("CARGO_BIN_EXE_hcndc-executor").into(),
             clock: Clock::system(),
             number: 0,
         }
@@ -71,6 +74,36 @@ impl Rig {
         all.map(str::to_owned).to_vec()
     }
 
+    /// Puts a fresh copy of the program where this rig starts it from, as an upgrade does.
+    pub fn install(&mut self) {
+        let original = env!("CARGO_BIN_EXE_hcndc-executor");
+        self.replace(|path| _ = std::fs::copy(original, path).unwrap());
+    }
+
+    /// Puts there what `make` makes.
+    pub fn replace(&mut self, make: impl FnOnce(&Path)) {
+        self.program = self.path("hcndc-executor");
+        let beside = self.path("hcndc-executor.new");
+        make(&beside);
+        std::fs::rename(&beside, &self.program).unwrap();
+    }
+
+    /// A script in its place.
+    pub fn replace_by_script(&mut self, text: &str) {
+        self.replace(|path| {
+            std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(path, mode).unwrap();
+        });
+    }
+
+    pub fn upgrade(&self) -> Result<Status, String> {
+        match talk::call(&self.layout.socket(), Ask::Upgrade) {
+            Ok(Told::Upgrade(result)) => result,
+            other => panic!("{other:?}\n{}", self.log()),
+        }
+    }
+
     /// Starts the supervisor, and waits until it answers.
     pub fn launch(&mut self, env: &[(&str, &OsStr)]) {
         self.process = Some(self.spawn("supervise", env));
@@ -83,7 +116,7 @@ impl Rig {
             .append(true)
             .open(self.path(&format!("{command}.log")))
             .unwrap();
-        let mut process = program(env!("CARGO_BIN_EXE_hcndc-executor"));
+        let mut process = program(&self.program);
         process.arg(command).args(self.args()).envs(env.iter().copied());
         process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
@@ -280,7 +313,7 @@ impl Drop for Rig {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where these tests start programs")]
-pub fn program(path: &str) -> std::process::Command {
+pub fn program(path: &Path) -> std::process::Command {
     std::process::Command::new(path)
 }
 
