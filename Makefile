@@ -6,7 +6,7 @@ SEEDS ?= 2000
 export PORT ?= 8630
 export DATA ?= var
 
-.PHONY: help run check lint test test-engines sim soak bench services stop-services needs vendor clean-run
+.PHONY: help run check lint test test-engines sim soak bench boot services stop-services needs vendor clean-run
 
 help:            ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +40,9 @@ soak:            ## Real processes killed again and again: ROUNDS=20 of the clus
 
 bench:           ## Figures beside the physical limit of the same run, with optimisation; leaves a result file
 	@.ci/bench
+
+boot:            ## The units of config/systemd under a systemd of its own as pid 1 (root); leaves a result file
+	@.ci/boot
 
 services:        ## MariaDB, Redis and MongoDB for the tests, on loopback in .services: source .services/env
 	@.ci/services start

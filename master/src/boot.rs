@@ -122,7 +122,11 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
     })
 }
 
-async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Db> {
+/// The database, brought up to date.
+///
+/// # Errors
+/// It cannot be reached, or is newer than this program.
+pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Db> {
     let url = config.database_url();
     let db = Db::open(&url, clock.clone()).await.context("database.url")?;
     let steps = migrate::run(&db).await.context("bringing the database up to date")?;

@@ -2,6 +2,7 @@
 
 use crate::boot;
 use crate::config::Config;
+use crate::store::leader;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use shared::clock::Clock;
@@ -35,6 +36,12 @@ enum Command {
         /// Where ca.pem, cert.pem and key.pem go.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Say that the database was restored from a backup. What hosts began since then is unknown to
+    /// it: nothing is placed until each host has told what it runs, or was retired by hand.
+    Restore {
+        #[command(flatten)]
+        given: Given,
     },
 }
 
@@ -88,6 +95,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<()> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     match cli.command {
         Some(Command::IssueHost { given, name, out }) => issue_host(&given.config()?, &name, &out),
+        Some(Command::Restore { given }) => restore(&given.config()?).await,
         None => {
             let Serve { given, port, admin_password_file, client_file } = cli.serve;
             let mut config = given.config()?;
@@ -103,6 +111,23 @@ pub async fn main(cli: Cli) -> anyhow::Result<()> {
             boot::serve(config, boot::First { admin_password_file, client_file }).await
         }
     }
+}
+
+async fn restore(config: &Config) -> anyhow::Result<()> {
+    use std::io::Write;
+    let db = boot::open(config, &Clock::system()).await?;
+    // Nobody's name: whoever leads is deposed, and whoever claims next has one of its own.
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).context("no random bytes from the system")?;
+    let holder = i64::from_le_bytes(random);
+    db.commit(leader::restored(&config.cluster, holder)).await.context("telling the database")?;
+    let hosts = leader::in_doubt(&db).await.context("reading the hosts in doubt")?;
+    let _ = writeln!(
+        std::io::stdout(),
+        "{hosts} hosts are in doubt until they have told what they run; one that will never come \
+         back is retired on the page of exec hosts"
+    );
+    Ok(())
 }
 
 fn issue_host(config: &Config, name: &str, out: &Path) -> anyhow::Result<()> {

@@ -123,9 +123,23 @@ fn doubt_all() -> Write {
     )
 }
 
-/// A restore that an operator has declared: every host is in doubt, whatever the server says.
-pub fn declare_doubt() -> Write {
-    doubt_all()
+/// A restore that an operator has declared: every host is in doubt, whatever the server says. Who
+/// leads now is deposed, for its memory is of what has been taken back.
+pub fn restored(cluster: &str, holder: i64) -> [Write; 2] {
+    let depose = sql(
+        "UPDATE leader SET epoch = epoch + 1, holder = ?, batch = 0 WHERE cluster = ?",
+        params![holder, cluster],
+    );
+    [doubt_all(), depose]
+}
+
+/// How many hosts are in doubt.
+///
+/// # Errors
+/// The database's.
+pub async fn in_doubt(db: &Db) -> db::Result<i64> {
+    let row = db.first("SELECT COUNT(*) AS n FROM host_doubt", params![]).await?;
+    row.map_or(Ok(0), |row| row.int("n"))
 }
 
 /// The first write of every batch: stores batch `batch + 1`, or nobody leads by this name any more.

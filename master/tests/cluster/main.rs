@@ -11,6 +11,10 @@
 #[expect(dead_code, reason = "the bench uses more of it")]
 mod real;
 
+mod disk;
+mod faults;
+mod proxy;
+
 use real::Real;
 use std::collections::BTreeMap;
 
@@ -67,12 +71,17 @@ fn crash_at(real: &Real, point: &str) -> Vec<(&'static str, String)> {
 }
 
 #[track_caller]
-fn run_both(real: &mut Real) {
-    real.must(&["run", "first", "--period", "2026-11-20", "--cascade"]);
+fn ended(real: &mut Real) {
     real.until("the execution has ended", |real| {
         let states = real.executions();
         !states.is_empty() && states.iter().all(|state| state != "running")
     });
+}
+
+#[track_caller]
+fn run_both(real: &mut Real) {
+    real.must(&["run", "first", "--period", "2026-11-20", "--cascade"]);
+    ended(real);
 }
 
 /// The master dies at this point while the mesh runs, and is started again.
@@ -91,10 +100,7 @@ fn master_dies_at(point: &str) {
     let status = real.master.as_mut().expect("it was started").wait().unwrap();
     assert!(!status.success(), "it died: {status}");
     real.start_master(&[]);
-    real.until("the execution has ended", |real| {
-        let states = real.executions();
-        !states.is_empty() && states.iter().all(|state| state != "running")
-    });
+    ended(&mut real);
     assert_eq!(real.executions(), ["succeeded"], "{}", real.logs());
     judge(&real);
 }
@@ -181,10 +187,7 @@ fn everything_is_killed_in_turn_while_jobs_run() {
     real.start_master(&[]);
     real.until("another job has begun", |real| real.journal().len() > 3);
     assert!(real.kill_of_executor("supervise") > 0, "no supervisor was there to be killed");
-    real.until("the execution has ended", |real| {
-        let states = real.executions();
-        !states.is_empty() && states.iter().all(|state| state != "running")
-    });
+    ended(&mut real);
     assert_eq!(real.executions(), ["succeeded"], "{}", real.logs());
     judge(&real);
 }

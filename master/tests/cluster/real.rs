@@ -4,7 +4,7 @@
 #[path = "port.rs"]
 mod port;
 
-use port::free_port;
+pub use port::free_port;
 use rusqlite::{Connection, OpenFlags};
 use shared::clock::Clock;
 use shared::ids::Millis;
@@ -24,7 +24,24 @@ pub struct Real {
     host_port: u16,
     pub master: Option<Child>,
     pub executor: Option<Child>,
+    /// Executors beside `h1`.
+    more: Vec<More>,
+    /// `[timing]` of both configurations; empty: the defaults.
+    timing: &'static str,
+    /// More of the configuration of executors.
+    pub executor_more: &'static str,
+    /// Where masters dial `h1`, if not where it listens.
+    pub through: Option<u16>,
 }
+
+struct More {
+    name: &'static str,
+    port: u16,
+    child: Child,
+}
+
+/// So that a host is lost within a test: FENCE 1.5 s, LOST 3 s.
+pub const QUICK: &str = "[timing]\nwatch_ms = 500\nfence_ms = 1500\nlost_ms = 3000\n";
 
 /// Something to die at, in the environment of a process.
 pub type Env<'a> = &'a [(&'a str, String)];
@@ -44,18 +61,39 @@ impl Real {
             host_port: free_port(),
             master: None,
             executor: None,
+            more: Vec::new(),
+            timing: "",
+            executor_more: "",
+            through: None,
         };
-        let (data, out) = (real.path("master"), real.path("host-pki"));
-        let made = real
+        real.issue("h1", "host-pki");
+        real
+    }
+
+    /// As [`Real::new`], with [`QUICK`] timing.
+    pub fn quick() -> Real {
+        let mut real = Real::new();
+        real.timing = QUICK;
+        real
+    }
+
+    fn issue(&self, name: &str, folder: &str) {
+        let made = self
             .command("hcndc-master", &[])
-            .args(["issue-host", "--name", "h1", "--data"])
-            .arg(data)
+            .args(["issue-host", "--name", name, "--data"])
+            .arg(self.path("master"))
             .arg("--out")
-            .arg(out)
+            .arg(self.path(folder))
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", text(&made));
-        real
+    }
+
+    /// A configuration file with the timing, and what it is besides.
+    fn config(&self, name: &str, more: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, format!("{}{more}", self.timing)).unwrap();
+        path
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -80,6 +118,8 @@ impl Real {
     pub fn start_master(&mut self, env: Env) {
         let child = self
             .command("hcndc-master", env)
+            .arg("--config")
+            .arg(self.config("master.toml", ""))
             .args(["--data", &self.path("master").display().to_string()])
             .args(["--port", &self.port.to_string()])
             .arg("--client-file")
@@ -101,17 +141,31 @@ impl Real {
     }
 
     pub fn start_executor(&mut self, env: Env) {
-        let child = self
-            .command("hcndc-executor", env)
-            .args(["run", "--data", &self.path("executor").display().to_string()])
-            .args(["--listen", &format!("127.0.0.1:{}", self.host_port)])
+        self.executor = Some(self.executor_of("executor", "host-pki", self.host_port, env));
+    }
+
+    /// Another executor, with a certificate of its own.
+    pub fn add_host(&mut self, name: &'static str) {
+        let pki = format!("pki-{name}");
+        self.issue(name, &pki);
+        let port = free_port();
+        let child = self.executor_of(name, &pki, port, &[]);
+        self.more.push(More { name, port, child });
+    }
+
+    fn executor_of(&self, data: &str, pki: &str, port: u16, env: Env) -> Child {
+        self.command("hcndc-executor", env)
+            .arg("run")
+            .arg("--config")
+            .arg(self.config("executor.toml", self.executor_more))
+            .args(["--data", &self.path(data).display().to_string()])
+            .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--pki")
-            .arg(self.path("host-pki"))
+            .arg(self.path(pki))
             .stdout(self.log("executor.log"))
             .stderr(self.log("executor.log"))
             .spawn()
-            .unwrap();
-        self.executor = Some(child);
+            .unwrap()
     }
 
     /// The command line.
@@ -131,9 +185,15 @@ impl Real {
     pub fn apply(&self, yaml: &str) {
         let folder = self.path("definitions");
         std::fs::create_dir_all(&folder).unwrap();
-        let address = format!("127.0.0.1:{}", self.host_port);
-        let host = format!("kind: host\nname: h1\nspec: {{address: \"{address}\", slots: 64}}\n");
-        std::fs::write(folder.join("0_host.yaml"), host).unwrap();
+        let first = [("h1", self.through.unwrap_or(self.host_port))];
+        let all = first.into_iter().chain(self.more.iter().map(|more| (more.name, more.port)));
+        let hosts: Vec<String> = all
+            .map(|(name, port)| {
+                let spec = format!("{{address: \"127.0.0.1:{port}\", slots: 64}}");
+                format!("kind: host\nname: {name}\nspec: {spec}\n")
+            })
+            .collect();
+        std::fs::write(folder.join("0_host.yaml"), hosts.join("---\n")).unwrap();
         std::fs::write(folder.join("1_mesh.yaml"), yaml).unwrap();
         self.must(&["apply", "-f", &folder.display().to_string()]);
     }
@@ -185,14 +245,51 @@ impl Real {
         child.wait().unwrap();
     }
 
+    /// SIGTERM to the master, and waits for its end.
+    pub fn stop_master(&mut self) {
+        self.signal_master("-TERM");
+        let mut child = self.master.take().expect("the master was started");
+        let status = child.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    /// What `hcndc-master restore` says.
+    pub fn restore(&self) -> String {
+        let mut command = self.command("hcndc-master", &[]);
+        let told = command.arg("restore").arg("--data").arg(self.path("master")).output().unwrap();
+        assert!(told.status.success(), "{}", text(&told));
+        text(&told)
+    }
+
     /// SIGKILL to every process of the executor of this kind: `agent` or `supervise`.
     pub fn kill_of_executor(&self, kind: &str) -> usize {
+        kill_of(&self.path("executor"), kind)
+    }
+
+    /// Sends a signal to agent and supervisor of `h1` and to all that its jobs have started, as if the
+    /// machine itself were stopped; how many there were.
+    pub fn signal_host(&self, name: &str) -> usize {
         let data = self.path("executor");
-        let mut killed = 0;
-        for pid in pids_with(&[kind.as_ref(), data.as_os_str()]) {
-            killed += usize::from(signal(pid, "-9"));
+        let mut pids = pids_with(&[data.as_os_str()]);
+        let mut seen = 0;
+        // Children of children: until there is nobody new.
+        while seen < pids.len() {
+            let below = children_of(pids[seen]);
+            pids.extend(below.into_iter().filter(|pid| !pids.contains(pid)).collect::<Vec<_>>());
+            seen += 1;
         }
-        killed
+        pids.into_iter().filter(|pid| signal(*pid, name)).count()
+    }
+
+    /// A signal to the master.
+    pub fn signal_master(&self, name: &str) {
+        let pid = self.master.as_ref().expect("the master was started").id();
+        assert!(signal(pid, name), "the master is there");
+    }
+
+    /// Where `h1` listens.
+    pub fn host_port(&self) -> u16 {
+        self.host_port
     }
 
     /// Resident memory in KiB of master, agent and supervisor.
@@ -254,6 +351,17 @@ fn signal(pid: u32, signal: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+fn kill_of(data: &Path, kind: &str) -> usize {
+    let pids = pids_with(&[kind.as_ref(), data.as_os_str()]);
+    pids.into_iter().filter(|pid| signal(*pid, "-9")).count()
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
 /// Processes whose command line has all of these.
 fn pids_with(words: &[&OsStr]) -> Vec<u32> {
     use std::os::unix::ffi::OsStrExt;
@@ -299,12 +407,19 @@ pub fn text(output: &Output) -> String {
 impl Drop for Real {
     /// Nothing that was started outlives the test.
     fn drop(&mut self) {
-        for child in [&mut self.executor, &mut self.master].into_iter().flatten() {
+        // What a test has stopped cannot be told to end.
+        self.signal_host("-CONT");
+        let more = self.more.iter_mut().map(|more| &mut more.child);
+        let own = [&mut self.executor, &mut self.master].into_iter().flatten();
+        for child in own.chain(more) {
             let _ = child.kill();
             let _ = child.wait();
         }
-        for kind in ["agent", "supervise"] {
-            self.kill_of_executor(kind);
+        let names = self.more.iter().map(|more| more.name).chain(["executor"]);
+        for data in names.map(|name| self.path(name)) {
+            for kind in ["agent", "supervise"] {
+                kill_of(&data, kind);
+            }
         }
     }
 }

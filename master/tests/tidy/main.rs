@@ -9,6 +9,7 @@ mod docs;
 mod floors;
 mod sizes;
 mod sources;
+mod units;
 
 use std::path::{Path, PathBuf};
 
