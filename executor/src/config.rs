@@ -32,6 +32,8 @@ pub struct Config {
 pub struct Jobs {
     /// Users that a job may run as; the executor must be root for that.
     pub users: Vec<String>,
+    /// User of jobs whose project names none; empty means the executor's own, who can read its key.
+    pub user: String,
     /// `PATH` of jobs.
     pub path: String,
     /// `LANG` of jobs.
@@ -94,6 +96,7 @@ impl Default for Jobs {
     fn default() -> Jobs {
         Jobs {
             users: Vec::new(),
+            user: String::new(),
             path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
             lang: "C.UTF-8".into(),
             tz: String::new(),
@@ -137,6 +140,22 @@ impl Config {
             .with_context(|| format!("in the configuration {}", path.display()))
     }
 
+    /// Where jobs run as other users they have no business in the file.
+    ///
+    /// # Errors
+    /// Others than its owner and its group may read or change it.
+    pub fn keep_from_jobs(&self, path: &Path) -> anyhow::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode());
+        ensure!(
+            !self.jobs.names_users() || mode & 0o007 == 0,
+            "{0} is open to all users (mode {1:o}), jobs included: chmod o-rwx {0}",
+            path.display(),
+            mode & 0o777
+        );
+        Ok(())
+    }
+
     /// Makes paths absolute and refuses values that cannot be.
     ///
     /// # Errors
@@ -177,6 +196,11 @@ impl Config {
 }
 
 impl Jobs {
+    /// Whether a job may run as somebody who is not the executor.
+    pub fn names_users(&self) -> bool {
+        !(self.users.is_empty() && self.user.is_empty())
+    }
+
     /// # Errors
     /// It is not an octal number up to 777.
     pub fn umask_bits(&self) -> anyhow::Result<u32> {

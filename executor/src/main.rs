@@ -85,7 +85,11 @@ struct Given {
 impl Given {
     fn config(&self) -> anyhow::Result<Config> {
         let mut config = match &self.config {
-            Some(path) => shared::config::read::<Config>(path)?,
+            Some(path) => {
+                let read = shared::config::read::<Config>(path)?;
+                read.keep_from_jobs(path)?;
+                read
+            }
             None => Config::default(),
         };
         let given = self.clone();

@@ -16,6 +16,7 @@ use shared::ids::Millis;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
@@ -164,7 +165,7 @@ impl Run {
         let path = self.layout.root.join("supervisor.log");
         let long = path.metadata().is_ok_and(|found| found.len() > LOG_MAX);
         let mut options = OpenOptions::new();
-        let log = options.create(true).append(true).open(&path);
+        let log = options.create(true).append(true).mode(0o600).open(&path);
         let log = log.with_context(|| format!("cannot write {}", path.display()))?;
         if long {
             log.set_len(0).with_context(|| format!("cannot shorten {}", path.display()))?;

@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -146,12 +147,20 @@ impl Credentials {
     /// `ca.pem`, `cert.pem` and `key.pem` of a directory, as [`crate::pki`] writes them.
     ///
     /// # Errors
-    /// One is missing or damaged; the message names it.
+    /// One is missing or damaged, or the key is open to all; the message names it.
     pub fn read(dir: &Path) -> anyhow::Result<Credentials> {
         let text = |name: &str| {
             let path = dir.join(name);
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
         };
+        let key = dir.join("key.pem");
+        let mode = std::fs::metadata(&key).map_or(0, |found| found.permissions().mode());
+        anyhow::ensure!(
+            mode & 0o007 == 0,
+            "{0} is open to all users (mode {1:o}): chmod 600 {0}",
+            key.display(),
+            mode & 0o777
+        );
         Credentials::from_pem(&text("ca.pem")?, &text("cert.pem")?, &text("key.pem")?)
             .with_context(|| format!("the certificate in {}", dir.display()))
     }

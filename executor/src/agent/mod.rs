@@ -8,6 +8,7 @@ pub mod link;
 pub mod server;
 
 use crate::config::Config;
+use crate::spool::layout::write_private;
 use crate::spool::output;
 use crate::spool::{Layout, Lock};
 use anyhow::Context;
@@ -41,8 +42,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("cannot listen on {} (listen)", config.listen))?;
         let address = listener.local_addr().context("the address that was bound")?;
-        std::fs::write(layout.root.join("agent.address"), address.to_string())
-            .context("writing agent.address")?;
+        let file = layout.root.join("agent.address");
+        write_private(&file, &address.to_string()).context("writing agent.address")?;
         let own = own_hello(credentials.identity());
         tracing::info!("agent {} of cluster {} on {address}", own.agent, own.cluster);
         let behind = Host::new(config)?;

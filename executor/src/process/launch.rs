@@ -3,6 +3,7 @@
 //! What is missing is found out here, in words for people, before a process is there. Called by the
 //! threads that spawn.
 
+use super::account::{Account, Accounts};
 use super::mark::{self, Mark};
 use super::sys::{Step, User};
 use crate::config::Jobs;
@@ -30,17 +31,15 @@ pub struct Launch {
 pub struct Common {
     jobs: Jobs,
     umask: u32,
-    /// The executor's own: looked up once, for it does not change under a process.
-    own: Account,
+    accounts: Accounts,
 }
 
 impl Common {
     /// # Errors
     /// A value of the configuration cannot be.
     pub fn new(jobs: &Jobs) -> anyhow::Result<Common> {
-        let found = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-        let own = found.map_or_else(Account::default, |user| Account::of(&user, None));
-        Ok(Common { jobs: jobs.clone(), umask: jobs.umask_bits()?, own })
+        let accounts = Accounts::new(jobs)?;
+        Ok(Common { jobs: jobs.clone(), umask: jobs.umask_bits()?, accounts })
     }
 
     pub fn umask(&self) -> u32 {
@@ -61,7 +60,7 @@ impl Common {
         own_dir: impl FnOnce() -> io::Result<PathBuf>,
         mark: Mark,
     ) -> Result<Launch, String> {
-        let account = self.account(work.user.as_deref())?;
+        let account = self.accounts.find(work.user.as_deref())?;
         let dir = directory(work, own_dir, account.user.as_ref())?;
         let env = self.environment(work, &account, mark)?;
         let Some(first) = work.argv.first().filter(|first| !first.is_empty()) else {
@@ -80,31 +79,6 @@ impl Common {
             dir: c("the directory".into(), &dir.to_string_lossy())?,
             user: account.user,
         })
-    }
-
-    fn account(&self, name: Option<&str>) -> Result<Account, String> {
-        let Some(name) = name else { return Ok(self.own.clone()) };
-        let own = nix::unistd::geteuid();
-        if !self.jobs.users.iter().any(|allowed| allowed == name) {
-            return Err(format!("user {name:?} is not allowed on this host (jobs.users)"));
-        }
-        let found = nix::unistd::User::from_name(name).ok().flatten();
-        let user = found.ok_or_else(|| format!("there is no user {name:?} on this host"))?;
-        if user.uid == own {
-            return Ok(Account::of(&user, None));
-        }
-        if !own.is_root() {
-            return Err(format!("the executor is not root: it cannot run a job as {name:?}"));
-        }
-        let c_name = CString::new(name).map_err(|_| "the user's name holds a zero byte")?;
-        let groups = nix::unistd::getgrouplist(&c_name, user.gid)
-            .map_err(|error| format!("groups of user {name:?}: {error}"))?;
-        let ids = User {
-            uid: user.uid.as_raw(),
-            gid: user.gid.as_raw(),
-            groups: groups.iter().map(|group| group.as_raw()).collect(),
-        };
-        Ok(Account::of(&user, Some(ids)))
     }
 
     /// Small and fixed, then the work's own; our mark last.
@@ -135,21 +109,6 @@ impl Common {
         }
         env.insert(mark::VARIABLE.into(), mark.text());
         Ok(env)
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Account {
-    name: String,
-    home: String,
-    /// Only if it is another one than ours.
-    user: Option<User>,
-}
-
-impl Account {
-    fn of(user: &nix::unistd::User, other: Option<User>) -> Account {
-        let home = user.dir.to_string_lossy().into_owned();
-        Account { name: user.name.clone(), home, user: other }
     }
 }
 

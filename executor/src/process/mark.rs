@@ -6,6 +6,7 @@
 //! machine do not end each other's jobs, and the attempt by a number of this life.
 
 use super::sys;
+use crate::spool::layout;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -35,7 +36,7 @@ impl HostMark {
         if !path.exists() {
             let number = (getrandom::u32().context("random numbers")? >> 1).max(1);
             let part = path.with_extension("part");
-            std::fs::write(&part, format!("{number:08x}\n")).with_context(what)?;
+            layout::write_private(&part, &format!("{number:08x}\n")).with_context(what)?;
             std::fs::rename(&part, &path).with_context(what)?;
         }
         let text = std::fs::read_to_string(&path).with_context(what)?;

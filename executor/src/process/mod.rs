@@ -1,9 +1,10 @@
 //! The only place that starts programs, looks at processes and ends them.
 //!
-//! [`launch`] makes a plan out of a job's work, [`sys`] carries it out (the one place with `unsafe`),
+//! [`launch`] makes a plan out of a job's work, [`account`] says as whom, [`sys`] carries it out (the one place with `unsafe`),
 //! [`table`] reads what lives, [`mark`] says whose it is, [`cgroup`] helps where it can, [`own`]
 //! starts our own program.
 
+pub mod account;
 pub mod cgroup;
 pub mod launch;
 pub mod mark;

@@ -7,7 +7,7 @@ use shared::ids::AttemptId;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -81,11 +81,31 @@ impl Layout {
     }
 }
 
+/// Of that mode afterwards, whoever made it.
+///
 /// # Errors
-/// It cannot be made.
+/// It cannot be made, or is somebody else's.
 pub fn private_dir(path: &Path, mode: u32) -> anyhow::Result<()> {
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
-    made.with_context(|| format!("cannot make the directory {}", path.display()))
+    made.with_context(|| format!("cannot make the directory {}", path.display()))?;
+    let set = || {
+        let found = std::fs::metadata(path)?.permissions();
+        match found.mode() & 0o777 == mode {
+            true => Ok(()),
+            false => std::fs::set_permissions(path, PermissionsExt::from_mode(mode)),
+        }
+    };
+    set().with_context(|| format!("cannot set the mode {mode:o} of {}", path.display()))
+}
+
+/// A small file that nobody else reads.
+///
+/// # Errors
+/// As the operating system says.
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 /// Held as long as the process lives; its pid stands in the file.

@@ -11,3 +11,4 @@ mod life;
 mod output;
 mod stop;
 mod upgrade;
+mod users;

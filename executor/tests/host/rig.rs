@@ -68,6 +68,8 @@ impl Rig {
     pub fn args(&self) -> Vec<String> {
         let config = self.path("executor.toml");
         std::fs::write(&config, &self.config).unwrap();
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&config, closed).unwrap();
         let text = |path: &Path| path.display().to_string();
         let data = text(&self.layout.root);
         let all = ["--cluster", "test", "--config", &text(&config), "--data", &data];
