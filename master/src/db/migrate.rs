@@ -19,6 +19,7 @@ pub fn steps() -> Vec<Step> {
     vec![
         Step { version: 1, name: "001_init", text: include_str!("../../../ddl/001_init.sql") },
         Step { version: 2, name: "002_events", text: include_str!("../../../ddl/002_events.sql") },
+        Step { version: 3, name: "003_run_as", text: include_str!("../../../ddl/003_run_as.sql") },
     ]
 }
 

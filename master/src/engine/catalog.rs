@@ -53,6 +53,8 @@ pub struct Project {
     pub name: String,
     /// The weakest of the parameters: project < interface < job < run.
     pub params: BTreeMap<String, String>,
+    /// User of the hosts that its jobs run as; empty: as each host's own rule says.
+    pub run_as: String,
 }
 
 /// All current definitions, at one revision.

@@ -52,7 +52,10 @@ pub fn work(catalog: &Catalog, run: &Run, attempt: AttemptId) -> Result<Work, Fi
     let job = interface.jobs.iter().find(|job| job.id == attempt.job);
     let job = job.ok_or_else(|| missing("such job"))?;
     let context = context(catalog, interface, job, run, attempt);
-    kind::work(&job.spec.kind, &job.spec.fields, &context)
+    let mut work = kind::work(&job.spec.kind, &job.spec.fields, &context)?;
+    let project = catalog.projects.get(&interface.project);
+    work.user = project.map(|it| it.run_as.clone()).filter(|user| !user.is_empty());
+    Ok(work)
 }
 
 pub fn context(
@@ -162,7 +165,7 @@ mod tests {
     #[test]
     fn the_nearer_definition_wins_and_the_run_wins_over_all() {
         let params = map(json!({"a": "project", "b": "project", "d": "project"}));
-        let project = Arc::new(Project { name: "default".into(), params });
+        let project = Arc::new(Project { name: "default".into(), params, run_as: "etl".into() });
         let catalog = Catalog {
             projects: [(ProjectId(1), project)].into(),
             interfaces: [(InterfaceId(3), interface(2))].into(),
@@ -173,6 +176,7 @@ mod tests {
         let made = work(&catalog, &run(2), attempt).unwrap();
         assert_eq!(made.argv, ["echo", "interface job run project 20261120", "2"]);
         assert_eq!(made.env["HCNDC_PROJECT"], "default");
+        assert_eq!(made.user.as_deref(), Some("etl"));
         assert_eq!(made.env["HCNDC_PARAM_c"], "run");
         // A run keeps the version it was made from.
         assert_eq!(work(&catalog, &run(1), attempt).unwrap().argv[2], "1");

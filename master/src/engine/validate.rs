@@ -472,6 +472,22 @@ pub fn check_host(catalog: &Catalog, draft: &HostDraft) -> Vec<FieldError> {
     errors.0
 }
 
+/// A user of the hosts. Whether a host has it, and allows it, is the host's to say.
+pub fn check_run_as(name: &str) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    let first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let fits = name.starts_with(first) && name.chars().all(plain) && name.len() <= 32;
+    if !name.is_empty() && !fits {
+        errors.add(
+            "run_as",
+            "a user of a host is letters, digits, _ - and ., begins with no digit, and has at most \
+             32 characters; empty means as each host's own rule says",
+        );
+    }
+    errors.0
+}
+
 fn is_address(address: &str) -> bool {
     let Some((host, port)) = address.rsplit_once(':') else { return false };
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';

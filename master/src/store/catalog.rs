@@ -194,10 +194,11 @@ async fn hosts(db: &Db, known: &Catalog) -> db::Result<BTreeMap<HostId, Arc<Host
 
 async fn projects(db: &Db) -> db::Result<BTreeMap<ProjectId, Arc<Project>>> {
     let mut all = BTreeMap::new();
-    for row in db.query("SELECT id, name, params FROM project", params![]).await? {
+    for row in db.query("SELECT id, name, params, run_as FROM project", params![]).await? {
         let id = ProjectId(row.int("id")?);
         let params = row.json("params").map_err(|error| of("project", id.0, &error))?;
-        all.insert(id, Arc::new(Project { name: row.text("name")?.to_owned(), params }));
+        let (name, run_as) = (row.text("name")?.to_owned(), row.text("run_as")?.to_owned());
+        all.insert(id, Arc::new(Project { name, params, run_as }));
     }
     Ok(all)
 }

@@ -42,6 +42,7 @@ pub const NAV: &[Nav] = &[
     nav("Define", "Jobs", "/job/", "layui-icon-component", "j"),
     nav("Schedule", "Dispatches", "/dispatch/", "layui-icon-date", "d"),
     nav("Base", "Exec hosts", "/base/exec/host/", "layui-icon-engine", "s"),
+    nav("Base", "Projects", "/base/project/", "layui-icon-group", "p"),
 ];
 
 const fn nav(

@@ -31,6 +31,7 @@ pub mod events;
 pub mod execution;
 pub mod graph;
 pub mod log;
+pub mod project;
 
 mod edge;
 
@@ -55,6 +56,7 @@ pub fn routes() -> Routes {
         .merge(job::routes())
         .merge(dispatch::routes())
         .merge(host::routes())
+        .merge(project::routes())
         .merge(execution::routes())
         .merge(log::routes())
         .merge(command::routes())

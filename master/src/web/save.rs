@@ -367,6 +367,22 @@ impl Saver {
     }
 }
 
+/// As which user of the hosts a project's jobs run is a matter of the machines: nobody decides it
+/// for a project alone.
+impl Saver {
+    /// # Errors
+    /// [`Refused`].
+    pub async fn run_as(&self, id: ProjectId, from: i64, name: &str) -> Result<(), Refused> {
+        self.viewer.must(Right::Admin, ProjectId(0))?;
+        let catalog = self.app.catalog().await?;
+        if !catalog.projects.contains_key(&id) {
+            return Err(Error::not_found(format!("project {id}")).into());
+        }
+        none_wrong(check_run_as(name))?;
+        self.commit(store::project::set_run_as(id, from, name, &self.edit())).await
+    }
+}
+
 fn is_there(catalog: &Catalog, project: ProjectId) -> Result<(), Refused> {
     match catalog.projects.contains_key(&project) {
         true => Ok(()),

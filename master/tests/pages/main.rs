@@ -12,5 +12,6 @@ mod definitions;
 mod execution;
 mod executions;
 mod many;
+mod projects;
 mod scripts;
 mod texts;

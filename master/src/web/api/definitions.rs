@@ -45,6 +45,7 @@ pub(in super::super) fn routes() -> Routes {
         .put("/api/v1/hosts/{id}", Right::Write, put_host)
         .delete("/api/v1/hosts/{id}", Right::Write, delete_host)
         .get("/api/v1/projects", Right::View, projects)
+        .put("/api/v1/projects/{id}", Right::Admin, put_project)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -122,6 +123,10 @@ struct Body<S> {
 /// # Errors
 /// What is not understood, by its path.
 fn read<S: DeserializeOwned>(body: Value) -> Result<Body<S>, Error> {
+    understood(body)
+}
+
+fn understood<T: DeserializeOwned>(body: Value) -> Result<T, Error> {
     serde_path_to_error::deserialize(body).map_err(|error| {
         let path = error.path().to_string();
         Error::invalid(vec![FieldError::new(path, error.into_inner().to_string())])
@@ -392,4 +397,25 @@ async fn projects(State(app): State<App>, viewer: Viewer) -> Result {
     let all = store::project::list(&app.db).await?;
     let items: Vec<_> = all.into_iter().filter(|project| viewer.sees(project.id)).collect();
     Ok(Json(json!({ "items": items, "next": null })).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectBody {
+    /// The version that the change was made from.
+    version: i64,
+    run_as: String,
+}
+
+async fn put_project(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<i64>,
+    Json(body): Json<Value>,
+) -> Result {
+    let ProjectBody { version, run_as } = understood(body)?;
+    Saver::new(&app, &viewer).run_as(ProjectId(id), version, &run_as).await?;
+    let all = store::project::list(&app.db).await?;
+    let found = all.into_iter().find(|project| project.id.0 == id);
+    Ok(Json(found.ok_or_else(|| Error::not_found(format!("project {id}")))?).into_response())
 }

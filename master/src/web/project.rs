@@ -1,0 +1,81 @@
+//! Projects: whom things belong to, and as which user of the hosts their jobs run.
+
+use super::auth::Right;
+use super::error::{Error, Result};
+use super::form::Form;
+use super::save::{Refused, Saver};
+use super::{Page, Routes};
+use crate::store;
+use crate::store::project::Project;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
+use minijinja::context;
+use minijinja::value::Serde;
+use shared::ids::ProjectId;
+
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .get("/base/project/", Right::View, list)
+        .get("/base/project/{id}/edit/", Right::Admin, show)
+        .post("/base/project/{id}/edit/", Right::Admin, save)
+}
+
+async fn list(page: Page) -> Result {
+    let viewer = page.viewer()?;
+    let all = store::project::list(&page.app.db).await?;
+    let seen: Vec<Project> = all.into_iter().filter(|one| viewer.sees(one.id)).collect();
+    let may_edit = viewer.may(Right::Admin, ProjectId(0));
+    let html = page.render("project/list.html", context! { listed => Serde(seen), may_edit })?;
+    Ok(html.into_response())
+}
+
+/// One that is there, if the viewer may decide about it.
+async fn one(page: &Page, id: i64) -> Result<Project, Error> {
+    page.viewer()?.must(Right::Admin, ProjectId(0))?;
+    let all = store::project::list(&page.app.db).await?;
+    let found = all.into_iter().find(|project| project.id.0 == id);
+    found.ok_or_else(|| Error::not_found(format!("project {id}")))
+}
+
+fn write(project: &Project) -> Form {
+    let mut form = Form::default();
+    form.set("version", project.version);
+    form.set("run_as", &project.run_as);
+    form
+}
+
+fn render(page: &Page, project: &Project, form: &Form, stale: Option<[String; 3]>) -> Result {
+    let stale = stale.map(|row| vec![row]);
+    let context =
+        context! { name => project.name.as_str(), form => form.value(&[]), stale => Serde(stale) };
+    let html = page.render("project/form.html", context)?;
+    let status =
+        if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok((status, html).into_response())
+}
+
+async fn show(page: Page, Path(id): Path<i64>) -> Result {
+    let project = one(&page, id).await?;
+    render(&page, &project, &write(&project), None)
+}
+
+async fn save(page: Page, Path(id): Path<i64>, mut form: Form) -> Result {
+    let project = one(&page, id).await?;
+    let from = form.text("version").parse().unwrap_or_default();
+    let run_as = form.text("run_as").to_owned();
+    let saver = Saver::new(&page.app, page.viewer()?);
+    match saver.run_as(project.id, from, &run_as).await {
+        Ok(()) => Ok(Redirect::to("/base/project/").into_response()),
+        Err(Refused::Invalid(errors)) => {
+            form.errors = errors;
+            render(&page, &project, &form, None)
+        }
+        Err(Refused::Stale) => {
+            form.set("version", project.version);
+            let row = ["run_as".to_owned(), project.run_as.clone(), run_as];
+            render(&page, &project, &form, Some(row))
+        }
+        Err(Refused::Error(error)) => Err(error),
+    }
+}
