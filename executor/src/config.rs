@@ -23,6 +23,7 @@ pub struct Config {
     pub log: String,
     pub jobs: Jobs,
     pub output: Output,
+    pub logs: Logs,
     pub timing: Times,
 }
 
@@ -63,6 +64,16 @@ pub struct Output {
     pub disk_low_bytes: u64,
 }
 
+/// Where output is shipped to.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logs {
+    /// A MongoDB that the masters read too; empty: output stays on this host.
+    pub url: String,
+    /// What the store has goes here so many hours after its attempt has ended.
+    pub keep_h: u32,
+}
+
 /// All in milliseconds. `fence_ms + grace of kills < lost_ms` must hold, and the master's numbers
 /// must be the same.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -87,6 +98,7 @@ impl Default for Config {
             log: "info".into(),
             jobs: Jobs::default(),
             output: Output::default(),
+            logs: Logs::default(),
             timing: Times::default(),
         }
     }
@@ -111,6 +123,12 @@ impl Default for Jobs {
 impl Default for Output {
     fn default() -> Output {
         Output { max_bytes: 1 << 30, keep_h: 168, disk_low_bytes: 1 << 30 }
+    }
+}
+
+impl Default for Logs {
+    fn default() -> Logs {
+        Logs { url: String::new(), keep_h: 24 }
     }
 }
 
@@ -191,7 +209,17 @@ impl Config {
             "output.keep_h: output must be kept as long as attempts are remembered (timing.memory_ms)"
         );
         self.jobs.umask_bits()?;
+        if self.ships()
+            && let Err(why) = shared::mongo::check(&self.logs.url)
+        {
+            anyhow::bail!("logs.url: {why}");
+        }
         Ok(self)
+    }
+
+    /// Output is shipped to a store.
+    pub fn ships(&self) -> bool {
+        !self.logs.url.is_empty()
     }
 }
 
@@ -227,6 +255,7 @@ mod tests {
             ("[jobs]\numask = '9'", "jobs.umask"),
             ("[timing]\nfence_ms = 30000", "fence_ms"),
             ("[output]\nkeep_h = 1", "output.keep_h"),
+            ("[logs]\nurl = 'redis://h'", "logs.url"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();

@@ -16,7 +16,7 @@ use crate::leader::ops::Pace;
 use crate::leader::status::LeaderStatus;
 use crate::lease::{Lease, local, mongo::Mongo};
 use crate::link::redis::Redis;
-use crate::logs::{Logs, on_host::OnHost};
+use crate::logs::{Logs, archive::Archive, archived::Archived, on_host::OnHost};
 use crate::session::{Limits, Sessions};
 use crate::store::edit::Edit;
 use crate::store::{token, upkeep, user};
@@ -83,6 +83,7 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
     let keeper = Keeper {
         db: app.db.clone(),
         sessions: app.sessions.clone(),
+        logs: app.logs.clone(),
         clock: clock.clone(),
         leader: app.leader.clone(),
     };
@@ -159,16 +160,15 @@ async fn assemble(
         "" => Bus::memory(),
         url => Bus::Redis(Wire::over(Redis::open("bus.url", url, cluster).await?)?),
     };
-    App::new(Parts {
-        clock: clock.clone(),
-        sessions,
-        bus,
-        logs: Logs::OnHost(OnHost::new(db.clone(), caller.clone(), clock.clone())),
-        config,
-        db,
-        leader,
-        caller,
-    })
+    let hosts = OnHost::new(db.clone(), caller.clone(), clock.clone());
+    let logs = match config.logs.url.as_str() {
+        "" => Logs::OnHost(hosts),
+        url => {
+            let archive = Archive::open(url, cluster).await?;
+            Logs::Archived(Archived::new(hosts, archive, clock.clone()))
+        }
+    };
+    App::new(Parts { clock: clock.clone(), sessions, bus, logs, config, db, leader, caller })
 }
 
 /// The data directory stays locked whatever the lease is: it is one process's.

@@ -3,10 +3,10 @@
 //! Unknown keys are refused with their line. A key that is here stands in `config/master.toml` with
 //! its default and one comment, and the other way round (a `tidy` test compares them).
 
-use crate::lease::mongo;
 use crate::link::redis;
 use serde::{Deserialize, Serialize};
 use shared::ids::Millis;
+use shared::mongo;
 use shared::wire::Timing;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub struct Config {
     pub session: Outside,
     pub bus: Outside,
     pub lease: Outside,
+    pub logs: Outside,
     pub timing: Timings,
     pub log: Log,
 }
@@ -37,6 +38,7 @@ impl Default for Config {
             session: Outside::default(),
             bus: Outside::default(),
             lease: Outside::default(),
+            logs: Outside::default(),
             timing: Timings::default(),
             log: Log::default(),
         }
@@ -194,6 +196,7 @@ impl Config {
             ("session.url", &self.session, redis::check as fn(&str) -> Result<(), String>),
             ("bus.url", &self.bus, redis::check),
             ("lease.url", &self.lease, mongo::check),
+            ("logs.url", &self.logs, mongo::check),
         ] {
             if !url.is_empty()
                 && let Err(why) = check(url)

@@ -3,17 +3,30 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use master::db::{Db, migrate, params, sql};
+use master::leader::dial::{Caller, Dial, Inside};
 use master::leader::housekeeping::{Chore, Housekeeping, Keeper, PLAN};
 use master::leader::status::LeaderStatus;
+use master::logs::{Logs, on_host::OnHost};
 use master::session::{Limits, Sessions};
 use master::store::upkeep::{self, Certificate};
 use shared::clock::Clock;
 use shared::ids::UserId;
+use shared::rpc::ExecutorClient;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 const DAY: i64 = 24 * 3_600_000;
 const NOW: i64 = 1_795_230_000_000;
+
+/// No host is there.
+struct Nobody;
+
+impl Inside for Nobody {
+    fn connect(&self, address: &str) -> anyhow::Result<(String, ExecutorClient)> {
+        anyhow::bail!("nobody answers at {address}")
+    }
+}
 
 async fn keeper(leads: bool) -> (Keeper, watch::Sender<LeaderStatus>, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
@@ -25,7 +38,9 @@ async fn keeper(leads: bool) -> (Keeper, watch::Sender<LeaderStatus>, tempfile::
     let sessions = Sessions::memory(clock.clone(), limits);
     let status = LeaderStatus { leads, ..LeaderStatus::default() };
     let (sender, leader) = watch::channel(status);
-    (Keeper { db, sessions, clock, leader }, sender, dir)
+    let caller = Caller::new(Dial::Inside(Arc::new(Nobody)), "test", "m1");
+    let logs = Logs::OnHost(OnHost::new(db.clone(), caller, clock.clone()));
+    (Keeper { db, sessions, logs, clock, leader }, sender, dir)
 }
 
 async fn count(db: &Db, table: &str) -> i64 {

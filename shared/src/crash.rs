@@ -17,6 +17,7 @@ pub const POINTS: &[&str] = &[
     "between-batch-and-alert",
     "during-take-over",
     "during-re-execution",
+    "during-shipping",
 ];
 
 /// Dies here if a test has asked for it.

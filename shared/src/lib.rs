@@ -1,9 +1,10 @@
 //! The contract between master and executor: what things are called, what is sent, what a job is.
 //!
 //! Neither side imports the other; both import this. Reading order: [`ids`], [`period`], [`spec`],
-//! [`wire`], [`kind`], [`rpc`]; below them what both sides need of the world: [`clock`], [`tasks`],
+//! [`wire`], [`chunk`], [`kind`], [`rpc`]; below them what both sides need of the world: [`clock`], [`tasks`],
 //! [`config`], [`logs`].
 
+pub mod chunk;
 pub mod ids;
 pub mod period;
 pub mod spec;
@@ -17,9 +18,11 @@ pub mod rpc;
 pub mod seal;
 pub mod tls;
 
+pub mod address;
 pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod logs;
+pub mod mongo;
 pub mod sabotage;
 pub mod tasks;

@@ -254,7 +254,7 @@ pub struct Mark {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogPart {
     pub from: u64,
-    #[serde(with = "serde_bytes_vec")]
+    #[serde(with = "bytes")]
     pub bytes: Vec<u8>,
     /// Bytes written so far; more may come unless `ended`.
     pub len: u64,
@@ -265,16 +265,16 @@ pub struct LogPart {
     pub marks: Vec<Mark>,
 }
 
-/// Bytes as bytes: MessagePack would write a `Vec<u8>` number by number.
-mod serde_bytes_vec {
+/// Bytes as bytes: otherwise a `Vec<u8>` is written number by number.
+pub(crate) mod bytes {
     use serde::de::{Deserializer, SeqAccess, Visitor};
     use serde::ser::Serializer;
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(bytes)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         struct Bytes;
         impl<'de> Visitor<'de> for Bytes {
             type Value = Vec<u8>;

@@ -3,8 +3,8 @@
 //! One connection carries all calls, each with an id; it is made anew when it breaks. A call that
 //! is dropped leaves nothing behind: the supervisor answers, and nobody listens.
 
-use crate::supervise::talk::{self, Ask, Framed, Status, Told};
-use shared::ids::AttemptId;
+use crate::supervise::talk::{self, Ask, Framed, Outputs, Status, Told};
+use shared::ids::{AttemptId, Incarnation};
 use shared::wire::{OrderCall, Refused, WatchAnswer, WatchCall};
 use std::collections::HashMap;
 use std::io;
@@ -91,6 +91,17 @@ impl SupervisorLink {
     pub async fn is_running(&self, attempt: AttemptId) -> Result<bool, Refused> {
         match self.ask(Ask::IsRunning(attempt), ANSWER_MAX).await? {
             Told::IsRunning(running) => Ok(running),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Whose output has grown, or ended, since that answer.
+    ///
+    /// # Errors
+    /// The supervisor is not there, or is of a version that does not know the question.
+    pub async fn outputs(&self, life: Incarnation, after: u64) -> Result<Outputs, Refused> {
+        match self.ask(Ask::Outputs { life, after }, ANSWER_MAX).await? {
+            Told::Outputs(outputs) => Ok(outputs),
             other => Err(unexpected(&other)),
         }
     }

@@ -1,11 +1,12 @@
 //! The part that talks: it may die and be started again at any time, while jobs run.
 //!
 //! What a master's call needs is behind [`Host`]: the supervisor over its socket ([`link`]), the
-//! output straight from the files, and [`facts`]. Started by [`crate::run`].
+//! output straight from the files, and [`facts`]. [`ship`] brings output to a store. Started by [`crate::run`].
 
 pub mod facts;
 pub mod link;
 pub mod server;
+pub mod ship;
 
 use crate::config::Config;
 use crate::spool::layout::write_private;
@@ -46,6 +47,12 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         write_private(&file, &address.to_string()).context("writing agent.address")?;
         let own = own_hello(credentials.identity());
         tracing::info!("agent {} of cluster {} on {address}", own.agent, own.cluster);
+        if config.ships() {
+            let store = ship::store::Store::open(&config.logs.url, &own).await?;
+            let link = SupervisorLink::new(&layout.socket());
+            let shipper = ship::Shipper::new(layout, link, store, Clock::system());
+            shared::tasks::spawn("shipping", shipper.run());
+        }
         let behind = Host::new(config)?;
         let server = Server { acceptor, own, behind, clock: Clock::system() };
         server.run(listener, told_to_end()).await;

@@ -16,7 +16,7 @@ use super::Layout;
 /// Bytes in one part: with its marks it fits into a frame of the wire.
 pub const PART_MAX: usize = 128 * 1024;
 /// Marks in one part; where more concern it, it is cut, so that every byte has its time.
-const PART_MARKS_MAX: usize = 1_000;
+const PART_MARKS_MAX: usize = shared::chunk::MARKS_MAX;
 const MARK_BYTES: usize = 24;
 const HOLE_BYTES: usize = 32;
 
@@ -80,7 +80,8 @@ pub fn reopen(base: &Path) -> io::Result<(File, File)> {
 
 /// All files of an attempt.
 pub fn remove(base: &Path) {
-    for ending in ["out", "err", "marks", "hole"] {
+    // What was sent goes last: without it the rest would be sent again.
+    for ending in ["out", "err", "marks", "hole", "sent"] {
         // What is not there need not go; what cannot go now is found again by its age.
         let _ = std::fs::remove_file(file(base, ending));
     }
@@ -201,7 +202,7 @@ pub fn read(layout: &Layout, wanted: &LogQuery, ended: bool) -> io::Result<Optio
     Ok(Some(LogPart { from, bytes, len, ended, hole, marks }))
 }
 
-fn read_at_most(file: &File, bytes: &mut [u8], from: u64) -> io::Result<usize> {
+pub(super) fn read_at_most(file: &File, bytes: &mut [u8], from: u64) -> io::Result<usize> {
     let mut got = 0;
     while got < bytes.len() {
         match file.read_at(&mut bytes[got..], from + got as u64) {
@@ -216,7 +217,12 @@ fn read_at_most(file: &File, bytes: &mut [u8], from: u64) -> io::Result<usize> {
 
 /// The marks of `from..until`: the first that reaches beyond `from`, to the one that reaches
 /// `until`. Where they are too many, `until` is drawn in.
-fn marks_of(base: &Path, stream: Stream, from: u64, until: &mut u64) -> io::Result<Vec<Mark>> {
+pub(super) fn marks_of(
+    base: &Path,
+    stream: Stream,
+    from: u64,
+    until: &mut u64,
+) -> io::Result<Vec<Mark>> {
     let file = match File::open(file(base, "marks")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,

@@ -43,6 +43,7 @@ impl Supervisor {
             Ask::Watch(call) => return self.watch(client, id, call),
             Ask::Status => Told::Status(self.status()),
             Ask::IsRunning(attempt) => Told::IsRunning(self.children.get(attempt).is_some()),
+            Ask::Outputs { life, after } => Told::Outputs(self.outlet.since(life, after)),
             Ask::Stay => {
                 self.retiring = false;
                 self.disk_at = 0;

@@ -180,6 +180,12 @@ impl Attempts {
         self.book.get(attempt)
     }
 
+    /// A leader has stored how it ended; what is not remembered was.
+    pub fn is_stored(&self, attempt: AttemptId) -> bool {
+        let heard = self.life.heard;
+        self.book.get(attempt).is_none_or(|record| record.is_settled() && record.changed <= heard)
+    }
+
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.book.all()
     }

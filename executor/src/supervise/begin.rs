@@ -5,7 +5,8 @@ use super::attempts::{Attempts, Now, Setup};
 use super::children::Children;
 use super::ending::Endings;
 use super::host::Supervisor;
-use super::keeper::Keeper;
+use super::keeper::{Keep, Keeper};
+use super::outlet::Outlet;
 use super::record::Recorder;
 use super::reexec::{self, Handover, Upgrade};
 use super::socket::Socket;
@@ -178,7 +179,7 @@ impl Supervisor {
 
     fn assemble(
         ground: Ground,
-        life: Life,
+        mut life: Life,
         (lock, signals): (Lock, SignalFd),
     ) -> anyhow::Result<Supervisor> {
         let Ground { called, layout, groups, common, .. } = ground;
@@ -186,12 +187,15 @@ impl Supervisor {
         bell.set_nonblocking(true)?;
         ringing.set_nonblocking(true)?;
         let scratch = Scratch::new(&layout);
-        let keep_ms = Millis::from(called.config.output.keep_h) * 3_600_000;
+        let keep = Keep::of(&called.config);
+        // What was told before is not known here: the agent looks at the disk, and hears what runs.
+        let mut outlet = Outlet::new(Incarnation(getrandom_u128()?), called.config.ships());
+        life.children.all().for_each(|child| outlet.note(child.grown()));
         let now = now();
         Ok(Supervisor {
             spawner: Spawner::start((&layout, &scratch), &common, groups.as_ref(), &ringing)?,
             scratch,
-            keeper: Keeper::start(&layout, keep_ms, &ringing)?,
+            keeper: Keeper::start(&layout, keep, &ringing)?,
             upgrade: Upgrade::new(&called),
             config: called.config,
             exited: life.children.ended(),
@@ -201,6 +205,7 @@ impl Supervisor {
             socket: life.socket,
             held: life.held,
             recorder: life.recorder,
+            outlet,
             since_ms: life.since_ms,
             retiring: life.retiring,
             stopping: life.stopping,

@@ -6,6 +6,7 @@
 
 use super::attempts::Usage;
 use super::spawner::Newborn;
+use super::talk::Grown;
 use crate::process::mark::{HostMark, Mark};
 use crate::process::sys::{Ended, Reaped};
 use crate::process::table;
@@ -216,6 +217,12 @@ impl Children {
 }
 
 impl Child {
+    /// What the agent is told of it while it runs.
+    pub fn grown(&self) -> Grown {
+        let (out, err) = self.marker.last();
+        Grown { attempt: self.attempt, out, err, ended: false }
+    }
+
     /// Bytes written to out and err.
     pub fn lengths(&self) -> (u64, u64) {
         let length = |file: &File| file.metadata().map_or(0, |found| found.len());

@@ -8,10 +8,12 @@ use super::attempts::{Attempts, Do, Entry, Now, Usage};
 use super::children::{Child, Children, exit_of};
 use super::ending::Endings;
 use super::keeper::Keeper;
+use super::outlet::Outlet;
 use super::record::Recorder;
 use super::reexec::Upgrade;
 use super::socket::Socket;
 use super::spawner::{Birth, Born, Spawner};
+use super::talk::Grown;
 use super::{growth, signals};
 use crate::clock;
 use crate::config::Config;
@@ -43,6 +45,7 @@ pub(super) struct Supervisor {
     pub(super) socket: Socket,
     pub(super) held: Vec<Held>,
     pub(super) recorder: Recorder,
+    pub(super) outlet: Outlet,
     pub(super) since_ms: Millis,
     /// Asked to end as soon as nothing runs.
     pub(super) retiring: bool,
@@ -146,14 +149,17 @@ impl Supervisor {
                 }
                 Err(words) => {
                     self.children.stillborn(attempt);
+                    self.outlet.note(Grown { attempt, out: 0, err: 0, ended: true });
                     self.endings.done(attempt);
                     let now = self.now();
                     self.core.refused(now, attempt, Refusal::CannotStart(words));
                 }
             }
         }
-        let children = &self.children;
-        self.keeper.attend(|attempt| children.get(attempt).is_some());
+        let (children, core) = (&self.children, &self.core);
+        let ships = self.config.ships();
+        let unsettled = |attempt| ships && !core.is_stored(attempt);
+        self.keeper.attend(|attempt| children.get(attempt).is_some() || unsettled(attempt));
     }
 
     fn reap(&mut self) {
@@ -219,11 +225,12 @@ impl Supervisor {
         growth::note(&mut child, now.wall);
         let alone = !child.other_user && self.config.jobs.end_leftovers;
         self.scratch.give_back(attempt, if alone { Ours::Yes } else { Ours::No });
+        let (out_bytes, err_bytes) = child.marker.last();
+        self.outlet.note(Grown { attempt, out: out_bytes, err: err_bytes, ended: true });
         let Some((exit, usage)) = child.end else { return };
         if self.stopping {
             return; // it did not end by itself, and nobody ordered it: that is unknown
         }
-        let (out_bytes, err_bytes) = child.marker.last();
         let usage = Usage { out_bytes, err_bytes, ..usage };
         // The one is for what ended by itself, the other for what was told to.
         self.core.ended(now, attempt, exit, usage);
@@ -234,8 +241,11 @@ impl Supervisor {
         let now = self.now();
         if now.mono >= self.grow_at {
             self.grow_at = now.mono + growth::EVERY_MS;
-            let core = &mut self.core;
-            let grew = |attempt, (out, err)| core.grew(attempt, out, err);
+            let (core, outlet) = (&mut self.core, &mut self.outlet);
+            let grew = |attempt, (out, err)| {
+                core.grew(attempt, out, err);
+                outlet.note(Grown { attempt, out, err, ended: false });
+            };
             growth::look(&mut self.children, now.wall, grew);
         }
         self.endings.round(now.mono, &self.children);
@@ -277,6 +287,8 @@ impl Supervisor {
 
     fn start(&mut self, start: Box<Start>) {
         shared::crash::point("after-journal-before-spawn");
+        let attempt = start.attempt;
+        self.outlet.note(Grown { attempt, out: 0, err: 0, ended: false });
         let mark = self.children.next_mark();
         let quota = self.config.output.max_bytes;
         self.children.expect(Child {

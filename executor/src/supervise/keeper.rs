@@ -1,10 +1,14 @@
-//! Old output goes, by age, once its attempt has ended: a thread that looks now and then.
+//! Old output goes once its attempt has ended and a leader has stored how: a thread that looks now and
+//! then. By age; or, where output is shipped, when the store has it, and never before.
 //!
-//! It names what is old; the loop strikes out what still runs; then it deletes.
+//! It names what may go; the loop strikes out what runs or is not settled; then it deletes.
 
+use crate::config::Config;
+use crate::spool::plan::Plan;
 use crate::spool::{Layout, output};
 use shared::clock::Clock;
 use shared::ids::{AttemptId, Millis};
+use shared::wire::Stream;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -19,6 +23,27 @@ const FIRST: Duration = Duration::from_secs(20);
 /// Deleted at one look; the rest at the next.
 const DELETED_MAX: usize = 20_000;
 
+/// What stays how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    keep_ms: Millis,
+    /// Only what the store has may go.
+    shipped: bool,
+}
+
+impl Keep {
+    pub fn of(config: &Config) -> Keep {
+        let shipped = config.ships();
+        let hours = if shipped { config.logs.keep_h } else { config.output.keep_h };
+        Keep { keep_ms: Millis::from(hours) * 3_600_000, shipped }
+    }
+
+    fn allows(self, base: &Path) -> bool {
+        let written = || output::stream_file(base, Stream::Out).exists();
+        !self.shipped || !written() || Plan::read(base).is_ok_and(|plan| plan.whole())
+    }
+}
+
 #[derive(Debug)]
 pub struct Keeper {
     old: Receiver<Vec<AttemptId>>,
@@ -28,7 +53,7 @@ pub struct Keeper {
 impl Keeper {
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(layout: &Layout, keep_ms: Millis, bell: &UnixStream) -> std::io::Result<Keeper> {
+    pub fn start(layout: &Layout, keep: Keep, bell: &UnixStream) -> std::io::Result<Keeper> {
         let (tell, old) = channel();
         let (delete, asked) = channel::<Vec<AttemptId>>();
         let (layout, mut bell) = (layout.clone(), bell.try_clone()?);
@@ -36,8 +61,8 @@ impl Keeper {
         thread.spawn(move || {
             std::thread::sleep(FIRST);
             loop {
-                let before = Clock::system().wall_ms() - keep_ms;
-                let old = find_old(&layout, before);
+                let before = Clock::system().wall_ms() - keep.keep_ms;
+                let old = find_old(&layout, before, keep);
                 if !old.is_empty() {
                     if tell.send(old).is_err() {
                         return;
@@ -52,25 +77,25 @@ impl Keeper {
         Ok(Keeper { old, delete })
     }
 
-    /// Strikes out what still runs; the rest is deleted.
-    pub fn attend(&self, runs: impl Fn(AttemptId) -> bool) {
+    /// Strikes out what is still needed; the rest is deleted.
+    pub fn attend(&self, needed: impl Fn(AttemptId) -> bool) {
         for mut old in self.old.try_iter() {
-            old.retain(|attempt| !runs(*attempt));
+            old.retain(|attempt| !needed(*attempt));
             let _ = self.delete.send(old);
         }
     }
 }
 
 /// Attempts none of whose files has been written since `before`.
-fn find_old(layout: &Layout, before: Millis) -> Vec<AttemptId> {
+fn find_old(layout: &Layout, before: Millis, keep: Keep) -> Vec<AttemptId> {
     let mut newest: BTreeMap<AttemptId, Millis> = BTreeMap::new();
     let shards = std::fs::read_dir(layout.out()).into_iter().flatten().flatten();
     for shard in shards {
         note_files(&shard.path(), &mut newest);
     }
     note_files(&layout.work(), &mut newest);
-    let old = newest.into_iter().filter(|(_, at)| *at < before);
-    old.map(|(attempt, _)| attempt).take(DELETED_MAX).collect()
+    let old = newest.into_iter().filter(|(_, at)| *at < before).map(|(attempt, _)| attempt);
+    old.filter(|attempt| keep.allows(&layout.output_of(*attempt))).take(DELETED_MAX).collect()
 }
 
 fn note_files(dir: &Path, newest: &mut BTreeMap<AttemptId, Millis>) {
@@ -95,6 +120,7 @@ fn forget(layout: &Layout, attempt: AttemptId) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spool::plan::Cut;
     use shared::ids::{JobId, RunId};
 
     #[test]
@@ -107,9 +133,30 @@ mod tests {
             std::fs::create_dir(layout.work_of(attempt(number))).unwrap();
         }
         let now = Clock::system().wall_ms();
-        assert_eq!(find_old(&layout, now + 10_000), [attempt(1), attempt(2)]);
-        assert!(find_old(&layout, now - 10_000).is_empty());
+        let by_age = Keep { keep_ms: 0, shipped: false };
+        assert_eq!(find_old(&layout, now + 10_000, by_age), [attempt(1), attempt(2)]);
+        assert!(find_old(&layout, now - 10_000, by_age).is_empty());
         forget(&layout, attempt(1));
-        assert_eq!(find_old(&layout, now + 10_000), [attempt(2)]);
+        assert_eq!(find_old(&layout, now + 10_000, by_age), [attempt(2)]);
+    }
+
+    #[test]
+    fn where_output_is_shipped_only_what_the_store_has_may_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::make(dir.path()).unwrap();
+        let attempt = AttemptId { run: RunId(99), job: JobId(1), number: 1, reign: 7 };
+        let base = layout.output_of(attempt);
+        output::create(&base).unwrap();
+        let later = Clock::system().wall_ms() + 10_000;
+        let shipped = Keep { keep_ms: 0, shipped: true };
+        assert!(find_old(&layout, later, shipped).is_empty());
+        let mut plan = Plan::read(&base).unwrap();
+        let end = Cut { stream: Stream::Out, from: 0, until: 0, line: 0, lines: 0, end: true };
+        plan.decide(&[end]).unwrap();
+        assert!(find_old(&layout, later, shipped).is_empty());
+        plan.stored(1).unwrap();
+        assert_eq!(find_old(&layout, later, shipped), [attempt]);
+        forget(&layout, attempt);
+        assert!(!output::file(&base, "sent").exists());
     }
 }

@@ -33,6 +33,11 @@ pub enum Ask {
     Status,
     /// Whether anything of it may still be alive.
     IsRunning(AttemptId),
+    /// Whose output has grown since what has been heard: (life, seq) of the last answer.
+    Outputs {
+        life: Incarnation,
+        after: u64,
+    },
     /// Take back a wish to end: somebody needs the supervisor again.
     Stay,
     /// Become the program that is installed now; answered when that is done, or has failed.
@@ -49,9 +54,33 @@ pub enum Told {
     Watch(Result<Box<WatchAnswer>, Refused>),
     Status(Status),
     IsRunning(bool),
+    Outputs(Outputs),
     /// As it is after the upgrade, or why it goes on as it was.
     Upgrade(Result<Status, String>),
     Done,
+}
+
+/// How much one attempt has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grown {
+    pub attempt: AttemptId,
+    pub out: u64,
+    pub err: u64,
+    /// Nothing of it lives any more.
+    pub ended: bool,
+}
+
+/// For the agent that ships.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// Another one than before: what has ended meanwhile was not told.
+    pub life: Incarnation,
+    pub seq: u64,
+    pub listed: Vec<Grown>,
+    /// Ask again at once.
+    pub more: bool,
+    /// Ends were dropped unheard: the disk knows them.
+    pub missed: bool,
 }
 
 /// How the supervisor is, in short.

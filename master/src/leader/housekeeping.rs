@@ -3,6 +3,7 @@
 
 use super::status::LeaderStatus;
 use crate::db::Db;
+use crate::logs::Logs;
 use crate::session::Sessions;
 use crate::store;
 use anyhow::Context;
@@ -42,6 +43,7 @@ pub const PLAN: &[(&str, Chore)] = &[
 pub struct Keeper {
     pub db: Db,
     pub sessions: Sessions,
+    pub logs: Logs,
     pub clock: Clock,
     pub leader: watch::Receiver<LeaderStatus>,
 }
@@ -110,9 +112,12 @@ impl Keeper {
             Chore::History => {
                 let before = now - super::ops::Pace::default().keep_ms;
                 let mut swept = store::upkeep::Swept::default();
-                while let Some(next) =
-                    store::upkeep::forget_details(&self.db, swept, before).await?
+                while let Some((runs, next)) =
+                    store::upkeep::long_ended(&self.db, swept, before).await?
                 {
+                    // Their output first: without its rows nobody would find it again.
+                    self.logs.forget(&runs).await?;
+                    store::upkeep::forget_details(&self.db, &runs, before).await?;
                     swept = next;
                 }
                 let count = store::upkeep::forget_history(&self.db, before).await?;

@@ -1,8 +1,9 @@
 //! Redis: one connection that everything shares, made anew in the background when it is lost.
 
-use super::{Away, shown};
+use super::Away;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
 use redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation};
+use shared::address::shown;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,12 +1,15 @@
 //! Port: where the output of attempts is read (rules G1 to G3).
 //!
-//! Embedded, it stays on the host and is read from there. A store of its own is the next adapter;
-//! `tests/contract` holds what each must do. Bytes are as they are: offsets are those of the file,
-//! also where a quota has cut a hole. Called by pages and API.
+//! Embedded, it stays on the host and is read from there; with a store (`logs.url`) it is shipped, and
+//! read from both. `tests/contract` holds what each must do. Bytes are as they are: offsets are those
+//! of the file, also where a quota has cut a hole. Called by pages and API, and by the housekeeping.
 
+pub mod archive;
+pub mod archived;
 pub mod on_host;
 
-use shared::ids::AttemptId;
+use shared::ids::{AttemptId, Millis, RunId};
+use shared::mongo;
 use shared::wire::{LogPart, LogQuery, Stream};
 
 /// Bytes of one answer, at most: an adapter may give fewer, never more than were asked for.
@@ -16,6 +19,16 @@ pub const PART_MAX: u32 = 128 * 1024;
 #[derive(Clone, Debug)]
 pub enum Logs {
     OnHost(on_host::OnHost),
+    Archived(archived::Archived),
+}
+
+/// What somebody looks for in one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seek {
+    /// The first line that was written then or later: the host's clock.
+    Time(Millis),
+    /// The line that has so many before it. What was cut out has none.
+    Line(u64),
 }
 
 /// Why there is nothing to show.
@@ -31,6 +44,11 @@ pub enum Error {
     /// Now; it may well come back.
     #[error("its output is on host {host:?}, which cannot be reached now: {why}")]
     Away { host: String, why: String },
+    /// It is no longer on its host, and whether it is stored nobody can say now.
+    #[error(
+        "host {host:?} has no output of this attempt, and the store of logs cannot be asked now: {why}"
+    )]
+    StoreAway { host: String, why: String },
     #[error(transparent)]
     Db(#[from] crate::db::Error),
 }
@@ -53,6 +71,7 @@ impl Logs {
         let query = LogQuery { attempt, stream, from, max: max.min(PART_MAX) };
         match self {
             Logs::OnHost(hosts) => hosts.read(query).await,
+            Logs::Archived(both) => both.read(query).await,
         }
     }
 
@@ -64,5 +83,44 @@ impl Logs {
         let max = max.min(PART_MAX);
         let end = self.read(attempt, stream, u64::MAX, 1).await?;
         self.read(attempt, stream, end.len.saturating_sub(u64::from(max)), max).await
+    }
+    /// Where that line begins; none: it is behind what is there, or too far to be looked for.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn seek(
+        &self,
+        attempt: AttemptId,
+        stream: Stream,
+        wanted: Seek,
+    ) -> Result<Option<u64>> {
+        let found = match self {
+            Logs::OnHost(hosts) => hosts.seek(attempt, stream, wanted).await?,
+            Logs::Archived(both) => both.seek(attempt, stream, wanted).await?,
+        };
+        match (found, wanted) {
+            (Some(place), Seek::Time(_)) if place > 0 => {
+                self.line_at(attempt, stream, place).await.map(Some)
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// The beginning of the first line at or behind a place; the place itself if that is far away.
+    async fn line_at(&self, attempt: AttemptId, stream: Stream, place: u64) -> Result<u64> {
+        let part = self.read(attempt, stream, place - 1, PART_MAX).await?;
+        let end = part.bytes.iter().position(|byte| *byte == b'\n');
+        Ok(end.map_or(place, |at| part.from + at as u64 + 1))
+    }
+
+    /// Their executions are forgotten: so is what a store has of them. How many chunks that was.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn forget(&self, runs: &[RunId]) -> std::result::Result<u64, mongo::Away> {
+        match self {
+            Logs::OnHost(_) => Ok(0),
+            Logs::Archived(both) => both.forget(runs).await,
+        }
     }
 }

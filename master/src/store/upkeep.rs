@@ -3,7 +3,7 @@
 use super::read::{marks, padded};
 use super::run::LIVE;
 use crate::db::{self, Db, Mode, Value, Write, params, sql};
-use shared::ids::Millis;
+use shared::ids::{Millis, RunId};
 
 /// Rows deleted at a time, so that no batch of the leader waits behind it.
 const DELETED_MAX: u32 = 1_000;
@@ -26,7 +26,7 @@ pub async fn forget_commands(db: &Db, before: Millis) -> db::Result<usize> {
     Ok(count)
 }
 
-/// Where [`forget_details`] goes on: the end of the last run it looked at.
+/// Where [`long_ended`] goes on: the end of the last run it looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     ended_ms: Millis,
@@ -36,13 +36,15 @@ pub struct Swept {
 /// Runs looked at in one step.
 const RUNS_MAX: u32 = 500;
 
-/// Deletes jobs and attempts of runs that ended before this date, at most 500 runs of them; the runs
-/// themselves stay, for they say what succeeded. What hosts must still be told to kill stays too. None:
-/// there is nothing left to do before that date.
+/// Runs that ended before this date and still have their jobs, at most 500. None: there are no more.
 ///
 /// # Errors
 /// The database's.
-pub async fn forget_details(db: &Db, from: Swept, before: Millis) -> db::Result<Option<Swept>> {
+pub async fn long_ended(
+    db: &Db,
+    from: Swept,
+    before: Millis,
+) -> db::Result<Option<(Vec<RunId>, Swept)>> {
     let text = format!(
         "SELECT id, ended_ms FROM run WHERE ended_ms < ? \
          AND (ended_ms > ? OR (ended_ms = ? AND id > ?)) \
@@ -53,10 +55,17 @@ pub async fn forget_details(db: &Db, from: Swept, before: Millis) -> db::Result<
     let rows = db.query(text, params).await?;
     let Some(last) = rows.last() else { return Ok(None) };
     let swept = Swept { ended_ms: last.int("ended_ms")?, run: last.int("id")? };
-    let mut ids = Vec::new();
-    for row in &rows {
-        ids.push(row.int("id")?);
-    }
+    let runs: db::Result<_> = rows.iter().map(|row| Ok(RunId(row.int("id")?))).collect();
+    Ok(Some((runs?, swept)))
+}
+
+/// Deletes jobs and attempts of those of these runs that ended before this date; the runs themselves
+/// stay, for they say what succeeded. What hosts must still be told to kill stays too.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_details(db: &Db, runs: &[RunId], before: Millis) -> db::Result<()> {
+    let ids: Vec<i64> = runs.iter().map(|run| run.0).collect();
     let ids = padded(&ids);
     // Asked again where it is deleted: a run may have been resumed in this very moment.
     let old = format!(
@@ -66,8 +75,7 @@ pub async fn forget_details(db: &Db, from: Swept, before: Millis) -> db::Result<
     let params: Vec<Value> = ids.into_iter().chain([Value::Int(before)]).collect();
     let attempts = format!("DELETE FROM attempt WHERE mark <> 'abandoned' AND {old}");
     let jobs = format!("DELETE FROM job_run WHERE {old}");
-    db.commit([sql(attempts, params.clone()), sql(jobs, params)]).await?;
-    Ok(Some(swept))
+    db.commit([sql(attempts, params.clone()), sql(jobs, params)]).await
 }
 
 /// Deletes executions that ended, firings that were decided and alerts that were sent before this

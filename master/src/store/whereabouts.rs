@@ -20,6 +20,8 @@ pub struct Place {
     pub host: HostId,
     pub name: String,
     pub address: String,
+    /// The attempt is over, as far as the leader has heard.
+    pub ended: bool,
 }
 
 /// None: there is no such attempt. A host that was deleted is still named.
@@ -27,7 +29,7 @@ pub struct Place {
 /// # Errors
 /// The database's.
 pub async fn of_attempt(db: &Db, attempt: AttemptId) -> Result<Option<Place>> {
-    let sql = "SELECT h.id, h.name, h.spec FROM attempt a JOIN host h ON h.id = a.host_id \
+    let sql = "SELECT h.id, h.name, h.spec, a.end_kind FROM attempt a JOIN host h ON h.id = a.host_id \
                WHERE a.run_id = ? AND a.job_id = ? AND a.number = ? AND a.reign = ?";
     let AttemptId { run, job, number, reign } = attempt;
     let Some(row) = db.first(sql, params![run, job, number, reign]).await? else {
@@ -37,5 +39,6 @@ pub async fn of_attempt(db: &Db, attempt: AttemptId) -> Result<Option<Place>> {
         host: HostId(row.int("id")?),
         name: row.text("name")?.to_owned(),
         address: row.json::<HostSpec>("spec")?.address,
+        ended: row.opt_text("end_kind")?.is_some(),
     }))
 }

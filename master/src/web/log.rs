@@ -5,6 +5,7 @@
 //! Text goes out as JSON and reaches the page as text nodes only.
 
 mod lines;
+mod seek;
 
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
@@ -51,7 +52,9 @@ impl From<logs::Error> for Error {
     fn from(error: logs::Error) -> Error {
         match error {
             logs::Error::NoAttempt | logs::Error::NoOutput { .. } => Error::gone(error.to_string()),
-            logs::Error::Away { .. } => Error::unavailable(error.to_string()),
+            logs::Error::Away { .. } | logs::Error::StoreAway { .. } => {
+                Error::unavailable(error.to_string())
+            }
             logs::Error::Db(error) => error.into(),
         }
     }
@@ -78,6 +81,10 @@ struct Asked {
     from: String,
     /// Backward from a place.
     before: String,
+    /// Forward from the first line that was written at this time (milliseconds) or later.
+    at: Option<Millis>,
+    /// Forward from this line of one stream; the first is 1.
+    line: Option<u64>,
     /// Bytes per stream.
     max: Option<u32>,
     /// Any text but `0`: wait for news.
@@ -232,7 +239,10 @@ async fn read(
     let way = match (Asked::place("from", &asked.from)?, Asked::place("before", &asked.before)?) {
         (_, Some(place)) => Way::Before(place),
         (Some(place), None) => Way::From(place),
-        (None, None) => Way::End,
+        (None, None) => match seek::place(&app, attempt.id, &streams, &asked).await? {
+            Some(place) => Way::From(place),
+            None => Way::End,
+        },
     };
     let begun = app.clock.mono_ms();
     let _permit = match Asked::yes(&asked.follow) {

@@ -60,7 +60,7 @@ fn system(program: &str, args: &[&str]) -> bool {
 fn a_host_whose_disk_is_full() {
     let mut real = Real::quick();
     let disk = SmallDisk::at(&real.path("executor"), 32);
-    real.executor_more = "[output]\ndisk_low_bytes = 8388608\n";
+    real.executor_more = "[output]\ndisk_low_bytes = 8388608\n".into();
     real.start_executor(&[]);
     real.start_master(&[]);
     real.master_is_ready();

@@ -10,9 +10,13 @@
 
 #[expect(dead_code, reason = "the bench uses more of it")]
 mod real;
+#[expect(dead_code, reason = "the contracts use more of it")]
+#[path = "../contract/server.rs"]
+mod server;
 
 mod disk;
 mod faults;
+mod logs;
 mod proxy;
 
 use real::Real;

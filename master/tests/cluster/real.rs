@@ -4,7 +4,7 @@
 #[path = "port.rs"]
 mod port;
 
-pub use port::free_port;
+pub(crate) use port::free_port;
 use rusqlite::{Connection, OpenFlags};
 use shared::clock::Clock;
 use shared::ids::Millis;
@@ -29,7 +29,9 @@ pub struct Real {
     /// `[timing]` of both configurations; empty: the defaults.
     timing: &'static str,
     /// More of the configuration of executors.
-    pub executor_more: &'static str,
+    pub executor_more: String,
+    /// More of the configuration of masters.
+    pub master_more: String,
     /// Where masters dial `h1`, if not where it listens.
     pub through: Option<u16>,
 }
@@ -63,7 +65,8 @@ impl Real {
             executor: None,
             more: Vec::new(),
             timing: "",
-            executor_more: "",
+            executor_more: String::new(),
+            master_more: String::new(),
             through: None,
         };
         real.issue("h1", "host-pki");
@@ -119,7 +122,7 @@ impl Real {
         let child = self
             .command("hcndc-master", env)
             .arg("--config")
-            .arg(self.config("master.toml", ""))
+            .arg(self.config("master.toml", &self.master_more))
             .args(["--data", &self.path("master").display().to_string()])
             .args(["--port", &self.port.to_string()])
             .arg("--client-file")
@@ -157,7 +160,7 @@ impl Real {
         self.command("hcndc-executor", env)
             .arg("run")
             .arg("--config")
-            .arg(self.config("executor.toml", self.executor_more))
+            .arg(self.config("executor.toml", &self.executor_more))
             .args(["--data", &self.path(data).display().to_string()])
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--pki")
@@ -261,6 +264,16 @@ impl Real {
         text(&told)
     }
 
+    /// SIGKILL to all of the executor, `run` first; it is not started again.
+    pub fn kill_executor(&mut self) {
+        let mut child = self.executor.take().expect("the executor was started");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for kind in ["agent", "supervise"] {
+            self.kill_of_executor(kind);
+        }
+    }
+
     /// SIGKILL to every process of the executor of this kind: `agent` or `supervise`.
     pub fn kill_of_executor(&self, kind: &str) -> usize {
         kill_of(&self.path("executor"), kind)
@@ -334,6 +347,22 @@ impl Real {
         let mut answer = String::new();
         let read = stream.read_to_string(&mut answer);
         asked.is_ok() && read.is_ok() && answer.split(' ').nth(1) == Some("200")
+    }
+
+    /// What the API answers, with the token of the command line.
+    pub fn get(&self, path: &str) -> String {
+        use std::io::{Read, Write};
+        let client = std::fs::read_to_string(self.path("client.toml")).unwrap();
+        let token = client.lines().find_map(|line| line.strip_prefix("token = ")).unwrap();
+        let token = token.trim_matches('"');
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let head = format!(
+            "GET {path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// What jobs have left: one line for each begin and each end, `begin RUN JOB ATTEMPT`.

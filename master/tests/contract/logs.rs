@@ -1,8 +1,10 @@
 //! The log store: bytes as they are, found by offset, told apart by stream.
 //!
-//! The next adapter is one more [`Store`] in [`every_store`].
+//! An adapter is one [`Store`] in [`every_store`].
 
+use crate::logs_mongo::InMongo;
 use crate::sqlite;
+use futures::future::BoxFuture;
 use master::db::{Db, params, sql};
 use master::leader::dial::{Caller, Dial, Inside};
 use master::logs::on_host::OnHost;
@@ -17,24 +19,34 @@ use std::sync::{Arc, Mutex};
 use tarpc::context::Context;
 
 /// A store with what was put into it, as an adapter keeps it.
-trait Store {
+pub(crate) trait Store {
     fn logs(&self) -> &Logs;
     /// All that this attempt has written so far.
-    fn put(&self, attempt: AttemptId, stream: Stream, bytes: &[u8], ended: bool);
+    fn put<'a>(
+        &'a self,
+        attempt: AttemptId,
+        stream: Stream,
+        bytes: &'a [u8],
+        ended: bool,
+    ) -> BoxFuture<'a, ()>;
     /// Nobody answers, until it is back.
     fn away(&self, away: bool);
 }
 
 async fn every_store(check: impl AsyncFn(&dyn Store)) {
     check(&OnHosts::new().await).await;
+    let store = InMongo::new().await;
+    check(&store).await;
+    store.clear().await;
 }
 
 // ---- embedded: output stays on its host ----
 
-struct OnHosts {
-    logs: Logs,
+pub(crate) struct OnHosts {
+    pub(crate) logs: Logs,
+    pub(crate) hosts: OnHost,
+    pub(crate) db: Db,
     host: OneHost,
-    _db: Db,
     _fresh: crate::Fresh,
 }
 
@@ -55,7 +67,7 @@ struct Inner {
 const PIECE: usize = 1_000;
 
 impl OnHosts {
-    async fn new() -> OnHosts {
+    pub(crate) async fn new() -> OnHosts {
         let fresh = sqlite().await;
         let db = fresh.db.clone();
         let host = "INSERT INTO host (id, project_id, name, agent, spec, version, updated_ms,
@@ -68,8 +80,9 @@ impl OnHosts {
         db.commit(batch).await.unwrap();
         let host = OneHost::default();
         let caller = Caller::new(Dial::Inside(Arc::new(host.clone())), "test", "m1");
-        let logs = Logs::OnHost(OnHost::new(db.clone(), caller, Clock::system()));
-        OnHosts { logs, host, _db: db, _fresh: fresh }
+        let hosts = OnHost::new(db.clone(), caller, Clock::system());
+        let logs = Logs::OnHost(hosts.clone());
+        OnHosts { logs, hosts, db, host, _fresh: fresh }
     }
 }
 
@@ -78,9 +91,16 @@ impl Store for OnHosts {
         &self.logs
     }
 
-    fn put(&self, attempt: AttemptId, stream: Stream, bytes: &[u8], ended: bool) {
+    fn put<'a>(
+        &'a self,
+        attempt: AttemptId,
+        stream: Stream,
+        bytes: &'a [u8],
+        ended: bool,
+    ) -> BoxFuture<'a, ()> {
         let mut output = self.host.0.output.lock().unwrap();
         output.insert((attempt, stream), (bytes.to_vec(), ended));
+        Box::pin(async {})
     }
 
     fn away(&self, away: bool) {
@@ -135,7 +155,7 @@ impl Executor for OneHost {
 
 // ---- what each must do ----
 
-fn attempt(number: u32) -> AttemptId {
+pub(crate) fn attempt(number: u32) -> AttemptId {
     AttemptId { run: RunId(1), job: JobId(1), number, reign: 1 }
 }
 
@@ -158,13 +178,13 @@ async fn whole(logs: &Logs, attempt: AttemptId, stream: Stream) -> Vec<u8> {
 async fn bytes_come_back_as_they_were_written() {
     every_store(async |store| {
         let odd: Vec<u8> = (0..5_000_u32).map(|at| u8::try_from(at % 256).unwrap()).collect();
-        store.put(attempt(1), Stream::Out, &odd, false);
-        store.put(attempt(1), Stream::Err, b"\xff\x00err", false);
+        store.put(attempt(1), Stream::Out, &odd, false).await;
+        store.put(attempt(1), Stream::Err, b"\xff\x00err", false).await;
         assert_eq!(whole(store.logs(), attempt(1), Stream::Out).await, odd);
         assert_eq!(whole(store.logs(), attempt(1), Stream::Err).await, b"\xff\x00err");
         // What is written meanwhile is behind it.
         let grown = [&odd[..], b"more"].concat();
-        store.put(attempt(1), Stream::Out, &grown, true);
+        store.put(attempt(1), Stream::Out, &grown, true).await;
         let part = store.logs().read(attempt(1), Stream::Out, 5_000, 100).await.unwrap();
         assert_eq!((part.bytes.as_slice(), part.len, part.ended), (&b"more"[..], 5_004, true));
     })
@@ -174,7 +194,7 @@ async fn bytes_come_back_as_they_were_written() {
 #[tokio::test]
 async fn the_tail_is_the_last_bytes_and_beyond_the_end_is_nothing() {
     every_store(async |store| {
-        store.put(attempt(1), Stream::Out, b"0123456789", false);
+        store.put(attempt(1), Stream::Out, b"0123456789", false).await;
         let tail = store.logs().tail(attempt(1), Stream::Out, 4).await.unwrap();
         assert_eq!((tail.from, tail.bytes.as_slice()), (6, &b"6789"[..]));
         let all = store.logs().tail(attempt(1), Stream::Out, 400).await.unwrap();
@@ -191,7 +211,7 @@ async fn what_is_not_there_is_said_and_who_is_away_comes_back() {
         let read = async |number| store.logs().read(attempt(number), Stream::Out, 0, 9).await;
         assert_eq!(read(9).await.unwrap_err(), Error::NoAttempt);
         assert!(matches!(read(2).await, Err(Error::NoOutput { .. })));
-        store.put(attempt(1), Stream::Out, b"x", true);
+        store.put(attempt(1), Stream::Out, b"x", true).await;
         assert_eq!(read(1).await.unwrap().bytes, b"x");
         store.away(true);
         assert!(matches!(read(1).await, Err(Error::Away { .. })));
@@ -204,7 +224,7 @@ async fn what_is_not_there_is_said_and_who_is_away_comes_back() {
 #[tokio::test]
 async fn many_questions_share_a_connection() {
     let store = OnHosts::new().await;
-    store.put(attempt(1), Stream::Out, b"x", true);
+    store.put(attempt(1), Stream::Out, b"x", true).await;
     for _ in 0..20 {
         store.logs.read(attempt(1), Stream::Out, 0, 9).await.unwrap();
     }

@@ -13,7 +13,11 @@ mod leader;
 mod lease;
 mod lease_mongo;
 mod logs;
+mod logs_mongo;
 mod made;
+#[expect(unreachable_pub, dead_code, reason = "the cluster tests use more of it")]
+#[path = "../cluster/proxy.rs"]
+mod proxy;
 mod rows;
 mod server;
 mod session;

@@ -192,7 +192,8 @@ async fn what_is_old_is_forgotten_and_what_succeeded_is_not() {
         }
         db.commit(run::writes(&changes, 1)).await.unwrap();
         let (mut from, mut steps) = (upkeep::Swept::default(), 0);
-        while let Some(swept) = upkeep::forget_details(&db, from, 1_000).await.unwrap() {
+        while let Some((runs, swept)) = upkeep::long_ended(&db, from, 1_000).await.unwrap() {
+            upkeep::forget_details(&db, &runs, 1_000).await.unwrap();
             (from, steps) = (swept, steps + 1);
         }
         assert_eq!(steps, 3);

@@ -57,6 +57,20 @@ fn master_and_executor_do_not_know_each_other() {
     none("master and executor import each other", found);
 }
 
+/// Only the agent talks to servers; what owns the jobs stays small and cannot hang on a network.
+#[test]
+fn the_supervisor_knows_no_server() {
+    let words = ["mongodb::", "shared::mongo", "shared::tls", "tokio::", "tarpc"];
+    let folders = ["executor/src/supervise", "executor/src/process", "executor/src/spool"];
+    let mut found = Vec::new();
+    for (path, text) in files(&folders, ".rs") {
+        for word in words.iter().filter(|word| code(&text).contains(*word)) {
+            found.push(format!("{path}: {word}"));
+        }
+    }
+    none("servers in the supervisor", found);
+}
+
 /// Code that decides: no clock, no I/O, no threads, no chance.
 const PURE: &[&str] = &[
     "master/src/engine/",

@@ -1,0 +1,126 @@
+//! MongoDB: one way to open it, one deadline, one way to say that it is away. Used by the lease and
+//! the reader of logs in the master, and by the agent that ships them.
+
+use crate::address::{scrub, shown};
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
+use mongodb::{Client, Collection, Database};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// If the address names no database.
+const DATABASE: &str = "hcndc";
+/// A document that is there already, said by the server.
+pub const DUPLICATE_KEY: i32 = 11_000;
+
+/// The server did not answer in time, or refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{server}: {why}")]
+pub struct Away {
+    /// Its address, without name and password.
+    pub server: String,
+    pub why: String,
+}
+
+/// What one user of a server asks of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Who waits for an answer longer than that has none.
+    pub deadline: Duration,
+    /// Connections, beside the driver's own watch of the servers.
+    pub pool_max: u32,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Mongo {
+    database: Database,
+    url: Arc<str>,
+    manner: Manner,
+}
+
+/// By hand: the address holds a password.
+impl std::fmt::Debug for Mongo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mongo({})", shown(&self.url))
+    }
+}
+
+impl Mongo {
+    /// Asks nobody yet. `key` is where the address stands in the configuration.
+    ///
+    /// # Errors
+    /// The address cannot be one.
+    pub async fn open(
+        key: &str,
+        url: &str,
+        cluster: &str,
+        manner: Manner,
+    ) -> anyhow::Result<Mongo> {
+        let wrong = |why: &str| anyhow::anyhow!("{key}: {}: {}", shown(url), scrub(why, url));
+        check(url).map_err(|why| anyhow::anyhow!("{key}: {why}"))?;
+        let mut options =
+            ClientOptions::parse(url).await.map_err(|error| wrong(&error.to_string()))?;
+        options.app_name = Some(format!("hcndc {cluster}"));
+        options.connect_timeout = Some(manner.deadline);
+        options.server_selection_timeout = Some(manner.deadline);
+        options.max_pool_size = Some(manner.pool_max);
+        let database = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
+        let client = Client::with_options(options).map_err(|error| wrong(&error.to_string()))?;
+        Ok(Mongo { database: client.database(&database), url: url.into(), manner })
+    }
+
+    /// What is written there counts once a majority of the servers has it.
+    pub fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
+        let majority = WriteConcern::builder()
+            .w(Acknowledgment::Majority)
+            .w_timeout(self.manner.deadline)
+            .build();
+        let settings = CollectionOptions::builder().write_concern(majority).build();
+        self.database.collection_with_options(name, settings)
+    }
+
+    /// # Errors
+    /// It failed, or took too long.
+    pub async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Away> {
+        let why = match tokio::time::timeout(self.manner.deadline, asked).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", self.manner.deadline.as_secs()),
+        };
+        Err(self.away(&why))
+    }
+
+    /// In these words, without the password.
+    pub fn away(&self, why: &str) -> Away {
+        Away { server: shown(&self.url), why: scrub(why, &self.url) }
+    }
+}
+
+/// The server says it in one shape for commands and in another for writes.
+pub fn is_duplicate(error: &Error) -> bool {
+    let code = match &*error.kind {
+        ErrorKind::Command(refused) => Some(refused.code),
+        ErrorKind::Write(WriteFailure::WriteError(refused)) => Some(refused.code),
+        _ => None,
+    };
+    code == Some(DUPLICATE_KEY)
+}
+
+/// # Errors
+/// Why this cannot be the address of a MongoDB.
+pub fn check(url: &str) -> Result<(), String> {
+    match url.starts_with("mongodb://") {
+        true => Ok(()),
+        false => Err(format!(
+            "{:?} should begin with mongodb://, for example \
+             \"mongodb://127.0.0.1:27017/?replicaSet=rs0\"; mongodb+srv:// is not known here: name \
+             the hosts",
+            shown(url)
+        )),
+    }
+}
