@@ -63,7 +63,9 @@ async fn each_chore_does_its_part_and_no_more() {
     old_command(db, 3, None).await;
     let status = "INSERT INTO host_status (host_id, state, heard_ms, incarnation, why, facts)
                   VALUES (7, 'live', 0, '', '', '{}')";
-    db.commit([sql(status, params![])]).await.unwrap();
+    let sample = "INSERT INTO host_sample (host_id, place, at_ms, cpu_permille, memory_permille,
+                  load_centi) VALUES (7, 0, 0, 0, 0, 0)";
+    db.commit([sql(status, params![]), sql(sample, params![])]).await.unwrap();
     keeper.sessions.create(UserId(1), "127.0.0.1", "test").await.unwrap();
     keeper.clock.advance(2_000);
     for (_, chore) in PLAN {
@@ -71,7 +73,7 @@ async fn each_chore_does_its_part_and_no_more() {
         keeper.run(*chore).await.unwrap();
     }
     assert_eq!(count(db, "command").await, 2);
-    assert_eq!(count(db, "host_status").await, 0);
+    assert_eq!((count(db, "host_status").await, count(db, "host_sample").await), (0, 0));
     assert!(keeper.sessions.of_user(UserId(1)).await.unwrap().is_empty());
 }
 

@@ -7,7 +7,7 @@ const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
 const SILENT_MS = 25000;
 
 const asked = {};
-const handlers = { delta: [], items: [], newer: [], counters: [] };
+const handlers = { delta: [], items: [], newer: [], counters: [], hosts: [], beat: [] };
 let source = null, tries = 0, heard = 0, batch = null, timer = 0, started = false, lost = 0;
 
 /**
@@ -36,12 +36,12 @@ function open() {
     if (source.readyState === EventSource.CLOSED) reconnect();
     else lose();
   };
-  for (const name of ['delta', 'items', 'newer', 'counters', 'beat']) {
+  for (const name of Object.keys(handlers)) {
     source.addEventListener(name, (event) => {
       alive();
       if (event.lastEventId) batch = event.lastEventId;
       const data = JSON.parse(event.data);
-      for (const handler of handlers[name] || []) handler(data);
+      for (const handler of handlers[name]) handler(data);
     });
   }
 }

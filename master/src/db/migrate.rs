@@ -20,6 +20,11 @@ pub fn steps() -> Vec<Step> {
         Step { version: 1, name: "001_init", text: include_str!("../../../ddl/001_init.sql") },
         Step { version: 2, name: "002_events", text: include_str!("../../../ddl/002_events.sql") },
         Step { version: 3, name: "003_run_as", text: include_str!("../../../ddl/003_run_as.sql") },
+        Step {
+            version: 4,
+            name: "004_host_sample",
+            text: include_str!("../../../ddl/004_host_sample.sql"),
+        },
     ]
 }
 

@@ -333,10 +333,15 @@ impl Shell {
         if due.is_empty() {
             return;
         }
+        let mut batch = vec![store::leader::host_statuses(&due)];
+        let samples = self.hosts.samples();
+        if !samples.is_empty() {
+            batch.push(store::host::put_samples(&samples));
+        }
         self.writing = true;
         let (db, back) = (self.desk.db.clone(), self.send_back.clone());
         tasks::spawn("host statuses", async move {
-            if let Err(error) = db.commit([store::leader::host_statuses(&due)]).await {
+            if let Err(error) = db.commit(batch).await {
                 tracing::warn!("how the hosts are could not be written: {error}");
             }
             let _ = back.send(Back::Written).await;

@@ -1,6 +1,8 @@
 //! How the hosts are, for pages: what the lines and the answers say of each, written to
-//! `host_status` outside of the guarded batches, and seldom.
+//! `host_status` outside of the guarded batches, and seldom; and how busy each was, gathered into one
+//! sample for each half minute.
 
+use crate::store::host::{SAMPLE_MS, Sample};
 use crate::store::leader::HostStatus;
 use shared::ids::*;
 use shared::wire::{HostFacts, WatchAnswer};
@@ -10,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const WRITE_EVERY_MS: Millis = 5_000;
 /// Rows of one write.
 const ROWS_MAX: usize = 500;
+/// Samples of one host that wait to be written: those of a database that is away are lost.
+const SAMPLES_MAX: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -41,6 +45,40 @@ struct Seen {
     urgent: bool,
     /// On the monotonic clock.
     written: Millis,
+    gathered: Gathered,
+    samples: Vec<Sample>,
+}
+
+/// The facts of one stretch, added up.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gathered {
+    at_ms: Millis,
+    count: u32,
+    cpu_percent: f64,
+    memory_share: f64,
+    load: f64,
+}
+
+impl Gathered {
+    fn add(&mut self, facts: &HostFacts) {
+        self.count += 1;
+        self.cpu_percent += f64::from(facts.cpu_percent);
+        self.load += f64::from(facts.load_1);
+        if facts.memory_total > 0 {
+            self.memory_share += facts.memory_used as f64 / facts.memory_total as f64;
+        }
+    }
+
+    fn mean(&self, host: HostId) -> Sample {
+        let mean = |sum: f64, scale: f64| (sum * scale / f64::from(self.count)).round() as i64;
+        Sample {
+            host,
+            at_ms: self.at_ms,
+            cpu_permille: mean(self.cpu_percent, 10.0).clamp(0, 1_000),
+            memory_permille: mean(self.memory_share, 1_000.0).clamp(0, 1_000),
+            load_centi: mean(self.load, 100.0).max(0),
+        }
+    }
 }
 
 /// All of them, as this leader knows them.
@@ -58,6 +96,8 @@ impl Hosts {
             changed: false,
             urgent: false,
             written: Millis::MIN / 2,
+            gathered: Gathered::default(),
+            samples: Vec::new(),
         })
     }
 
@@ -91,6 +131,14 @@ impl Hosts {
         if let Some(facts) = &answer.facts {
             seen.urgent |= seen.facts.version.is_empty();
             seen.facts = facts.clone();
+            let at_ms = date.div_euclid(SAMPLE_MS) * SAMPLE_MS;
+            if seen.gathered.at_ms != at_ms {
+                if seen.gathered.count > 0 && seen.samples.len() < SAMPLES_MAX {
+                    seen.samples.push(seen.gathered.mean(host));
+                }
+                seen.gathered = Gathered { at_ms, ..Gathered::default() };
+            }
+            seen.gathered.add(facts);
         }
     }
 
@@ -123,6 +171,17 @@ impl Hosts {
         }
         due
     }
+
+    /// Those that are whole; they count as written.
+    pub fn samples(&mut self) -> Vec<Sample> {
+        let mut all = Vec::new();
+        for seen in self.0.values_mut() {
+            if all.len() < ROWS_MAX {
+                all.append(&mut seen.samples);
+            }
+        }
+        all
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +192,38 @@ mod tests {
         let answer = Answer { incarnation: Incarnation(7), seq: 1 };
         let listed = Vec::new();
         WatchAnswer { answer, full: true, listed, more: false, wall_ms: 0, facts: None }
+    }
+
+    fn busy(cpu_percent: f32, load_1: f32) -> WatchAnswer {
+        let (memory_total, memory_used) = (8_000, 2_000);
+        let facts =
+            HostFacts { cpu_percent, load_1, memory_total, memory_used, ..HostFacts::default() };
+        WatchAnswer { facts: Some(facts), ..answer() }
+    }
+
+    #[test]
+    fn facts_of_half_a_minute_are_one_sample() {
+        let (mut hosts, host) = (Hosts::default(), HostId(1));
+        for (date, cpu, load) in [(60_000, 10.0, 1.0), (70_000, 20.0, 2.0), (89_999, 60.0, 3.0)] {
+            hosts.heard(host, &busy(cpu, load), date);
+            // Without facts there is nothing to gather.
+            hosts.heard(host, &answer(), date);
+            assert!(hosts.samples().is_empty(), "{date}");
+        }
+        hosts.heard(host, &busy(99.0, 9.0), 90_000);
+        let sample = Sample {
+            host,
+            at_ms: 60_000,
+            cpu_permille: 300,
+            memory_permille: 250,
+            load_centi: 200,
+        };
+        assert_eq!(hosts.samples(), [sample]);
+        assert!(hosts.samples().is_empty());
+        for minute in 2..20 {
+            hosts.heard(host, &busy(1.0, 1.0), minute * 60_000);
+        }
+        assert_eq!(hosts.samples().len(), SAMPLES_MAX);
     }
 
     #[test]

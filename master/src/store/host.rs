@@ -2,7 +2,8 @@
 
 use super::edit::Edit;
 use super::interface::{self, Meta, json};
-use crate::db::{self, Db, Write, guard, params, sql};
+use super::read;
+use crate::db::{self, Db, Mode, Write, guard, params, sql};
 use shared::ids::*;
 use shared::spec::HostSpec;
 use shared::wire::HostFacts;
@@ -101,6 +102,84 @@ pub async fn statuses(db: &Db) -> db::Result<BTreeMap<i64, Status>> {
             Ok((row.int("host_id")?, status))
         })
         .collect()
+}
+
+/// Changes when the leader has written anew how the hosts are.
+///
+/// # Errors
+/// The database's.
+pub async fn mark(db: &Db) -> db::Result<Mark> {
+    let sql = "SELECT COUNT(*) AS hosts, MAX(heard_ms) AS heard_ms, \
+               COUNT(CASE WHEN state = 'live' THEN 1 END) AS live FROM host_status";
+    let row = db.first(sql, vec![]).await?;
+    let read = |row: db::Row| Ok((row.int("hosts")?, row.opt_int("heard_ms")?, row.int("live")?));
+    row.map(read).transpose().map(Option::unwrap_or_default)
+}
+
+/// How many hosts, the last that was heard of any, how many live.
+pub type Mark = (i64, Option<Millis>, i64);
+
+/// One stretch of the ring of samples.
+pub const SAMPLE_MS: Millis = 30_000;
+/// Places of the ring: half an hour.
+pub const SAMPLES: i64 = 60;
+
+/// How busy a host was in the stretch that began at `at_ms`, a multiple of [`SAMPLE_MS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    pub host: HostId,
+    pub at_ms: Millis,
+    pub cpu_permille: i64,
+    pub memory_permille: i64,
+    /// Hundredths of what the system calls load.
+    pub load_centi: i64,
+}
+
+/// Written over what stood there half an hour ago; nothing depends on it.
+pub fn put_samples(all: &[Sample]) -> Write {
+    let rows = all.iter().map(|one| {
+        let place = one.at_ms.div_euclid(SAMPLE_MS).rem_euclid(SAMPLES);
+        params![one.host, place, one.at_ms, one.cpu_permille, one.memory_permille, one.load_centi]
+    });
+    Write::Rows {
+        table: "host_sample",
+        key: &["host_id", "place"],
+        columns: &["host_id", "place", "at_ms", "cpu_permille", "memory_permille", "load_centi"],
+        rows: rows.collect(),
+        mode: Mode::Upsert,
+    }
+}
+
+/// Of these hosts since then, the oldest first.
+///
+/// # Errors
+/// The database's.
+pub async fn samples(
+    db: &Db,
+    ids: &[i64],
+    since: Millis,
+) -> db::Result<BTreeMap<i64, Vec<Sample>>> {
+    let select = "SELECT host_id, place, at_ms, cpu_permille, memory_permille, load_centi \
+                  FROM host_sample";
+    let rows = read::by_ids(db, ids, (select, "host_id"), (&["host_id", "place"], "")).await?;
+    let mut all: BTreeMap<i64, Vec<Sample>> = BTreeMap::new();
+    for row in rows {
+        let sample = Sample {
+            host: HostId(row.int("host_id")?),
+            at_ms: row.int("at_ms")?,
+            cpu_permille: row.int("cpu_permille")?,
+            memory_permille: row.int("memory_permille")?,
+            load_centi: row.int("load_centi")?,
+        };
+        // What is older stands in the ring until its place is needed.
+        if sample.at_ms >= since {
+            all.entry(sample.host.0).or_default().push(sample);
+        }
+    }
+    for samples in all.values_mut() {
+        samples.sort_by_key(|sample| sample.at_ms);
+    }
+    Ok(all)
 }
 
 /// A job that a host has now.

@@ -108,9 +108,11 @@ pub async fn forget_history(db: &Db, before: Millis) -> db::Result<usize> {
 /// # Errors
 /// The database's.
 pub async fn forget_hosts(db: &Db) -> db::Result<()> {
-    let text = "DELETE FROM host_status WHERE host_id NOT IN \
-                (SELECT id FROM host WHERE deleted_ms IS NULL)";
-    db.commit([sql(text, params![])]).await
+    let of = |table: &str| {
+        let known = "SELECT id FROM host WHERE deleted_ms IS NULL";
+        sql(format!("DELETE FROM {table} WHERE host_id NOT IN ({known})"), params![])
+    };
+    db.commit([of("host_status"), of("host_sample")]).await
 }
 
 /// One certificate of this cluster's authority.

@@ -11,6 +11,7 @@ use super::{Routes, execution};
 use crate::app::App;
 use crate::bus::Topic;
 use crate::store;
+use crate::store::host::Mark;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
@@ -79,6 +80,8 @@ struct Stream {
     told_ms: Millis,
     /// The counters it has been told.
     counters: Value,
+    /// How the hosts were when it was told so.
+    hosts: Option<Mark>,
     send: mpsc::Sender<Message>,
 }
 
@@ -88,6 +91,8 @@ struct Watch {
     items: Vec<ExecutionId>,
     /// Of the list: it is told how many were made since.
     newest: Option<Millis>,
+    /// How the exec hosts are.
+    hosts: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -138,6 +143,7 @@ struct Asked {
     execution: String,
     items: String,
     newest: Option<Millis>,
+    hosts: String,
     after: Option<i64>,
 }
 
@@ -147,7 +153,8 @@ async fn stream(
     headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result {
-    let mut watch = Watch { newest: asked.newest, ..Watch::default() };
+    let (newest, hosts) = (asked.newest, !asked.hosts.is_empty());
+    let mut watch = Watch { newest, hosts, ..Watch::default() };
     if !asked.execution.is_empty() {
         watch.execution = Some(execution::load_row(&app, &viewer, &asked.execution).await?.id);
     }
@@ -162,7 +169,7 @@ async fn stream(
     let (send, receive) = mpsc::channel(QUEUE);
     let counters = Value::Null;
     let viewer = Arc::new(viewer);
-    let stream = Stream { viewer, watch, after, told_ms: 0, counters, send };
+    let stream = Stream { viewer, watch, after, told_ms: 0, counters, hosts: None, send };
     let (id, start) = app.live.enter(stream)?;
     if start {
         tasks::spawn("live pages", poll(app.clone()));
@@ -233,6 +240,10 @@ async fn look(app: &App) -> crate::db::Result<()> {
         streams.iter().map(|(_, stream)| stream).filter(|stream| stream.after < batch).collect();
     let deltas = deltas(app, &behind).await?;
     let items = items(app, &behind).await?;
+    let hosts = match streams.iter().any(|(_, stream)| stream.watch.hosts) {
+        true => Some(store::host::mark(&app.db).await?),
+        false => None,
+    };
     let mut counted: BTreeMap<Option<Vec<ProjectId>>, Value> = BTreeMap::new();
     for (id, mut stream) in streams {
         let moved = stream.after < batch;
@@ -266,6 +277,11 @@ async fn look(app: &App) -> crate::db::Result<()> {
                 messages.push(("items", Arc::new(json!({ "items": seen }))));
             }
         }
+        // The page asks for what it shows of them anew: its filters are its own.
+        if stream.watch.hosts && stream.hosts != hosts {
+            stream.hosts = hosts;
+            messages.push(("hosts", Arc::new(json!({ "now_ms": now }))));
+        }
         if messages.is_empty() && now - stream.told_ms >= BEAT_MS {
             messages.push(("beat", Arc::new(json!({ "now_ms": now, "batch": batch }))));
         }
@@ -296,6 +312,7 @@ fn tell(
     if let Some(kept) = app.live.lock().all.get_mut(&id) {
         kept.after = batch;
         kept.counters = stream.counters;
+        kept.hosts = stream.hosts;
         if any {
             kept.told_ms = now;
         }

@@ -1,6 +1,7 @@
 //! Exec hosts: what they are, how they are, what they run.
 
 mod edit;
+mod trend;
 
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
@@ -21,6 +22,7 @@ use shared::ids::*;
 use shared::spec::HostSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use trend::Trend;
 
 /// Running jobs that a page reads.
 const RUNNING_MAX: u32 = 20_000;
@@ -52,6 +54,8 @@ pub(super) struct View {
     /// See [`state_of`].
     pub state: String,
     pub status: Option<Status>,
+    /// Of late; empty where it was not asked for.
+    pub trend: Trend,
     /// Since the last answer.
     pub heard_ago_ms: Option<Millis>,
     pub running: Vec<Running>,
@@ -110,11 +114,26 @@ pub(super) async fn views(
                 state: state_of(&host.spec, status.as_ref(), silent, lost).to_owned(),
                 heard_ago_ms: silent,
                 used: running.len(),
+                trend: Trend::default(),
                 status,
                 running,
             }
         })
         .collect())
+}
+
+/// Adds how busy they were of late.
+async fn add_trends(app: &App, hosts: &mut [View]) -> Result<(), Error> {
+    let now = app.clock.wall_ms();
+    let ids: Vec<i64> = hosts.iter().map(|host| host.id).collect();
+    let samples = store::host::samples(&app.db, &ids, now - trend::SPAN_MS).await?;
+    for host in hosts {
+        let own = samples.get(&host.id).map_or(&[][..], Vec::as_slice);
+        if let Some(status) = &host.status {
+            host.trend = trend::trend(own, status, now);
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -143,10 +162,14 @@ async fn show(page: Page, Query(filter): Query<Filter>) -> Result {
         };
         return Ok(list::csv("hosts", &head.map(|key| page.t(key)), hosts.into_iter().map(line)));
     }
+    add_trends(&page.app, &mut hosts).await?;
     let may_write = page.viewer()?.may_somewhere(Right::Write);
     page.render(
         "host/list.html",
-        context! { hosts => Serde(hosts), filter => Serde(filter), may_write },
+        context! {
+            hosts => Serde(hosts), filter => Serde(filter), may_write,
+            minutes => trend::SPAN_MS / 60_000,
+        },
     )
 }
 
@@ -174,7 +197,8 @@ async fn detail(page: Page, Path(id): Path<i64>) -> Result {
     let mut all = views(&page.app, page.viewer()?, &catalog).await?;
     let at = all.iter().position(|view| view.id == id);
     let view = at.map(|at| all.swap_remove(at));
-    let view = view.ok_or_else(|| Error::not_found(format!("exec host {id}")))?;
+    let mut view = view.ok_or_else(|| Error::not_found(format!("exec host {id}")))?;
+    add_trends(&page.app, std::slice::from_mut(&mut view)).await?;
     let viewer = page.viewer()?;
     // A host that projects share runs jobs of others too: they are counted, and not named.
     let seen = |running: &&Running| {
@@ -207,6 +231,7 @@ async fn detail(page: Page, Path(id): Path<i64>) -> Result {
             host => Serde(&view), jobs => Serde(jobs),
             updated_ms => meta.map(|meta| meta.updated_ms), updated_by => by.unwrap_or_default(),
             may_write => viewer.may(Right::Write, host.project),
+            minutes => trend::SPAN_MS / 60_000,
         },
     )
 }

@@ -151,7 +151,15 @@ test('a host is tested, drained and taken back; home tells how things stand', as
   await page.goto(`${world.base}/base/exec/host/`);
   await until('the host is up', async () => { await page.reload(); return page.$('.state.s-up'); });
   await page.picture('hosts');
+  // How busy it is goes on by itself: the line moves, the figures are said, nothing is loaded anew.
+  await page.evaluate(() => { window.still = true; document.querySelector('tbody tr').classList.add('here'); });
+  const drawn = () => page.$eval('td[data-live$="-cpu"] svg', (svg) => `${svg.getAttribute('aria-label')} ${svg.querySelector('path').getAttribute('d')}`);
+  const before = await drawn();
+  assert.match(before, /^CPU: now \d+ %; from \d+ % to \d+ % in the last 30 minutes M/);
+  await until('the line goes on', async () => await drawn() !== before);
+  assert.ok(await page.evaluate(() => window.still && document.querySelector('tbody tr').matches('.here')), 'the page is still the same one');
   await page.click('a.main:has-text("local")');
+  await page.waitForSelector('.spark-large svg');
   await page.click('button:has-text("Test")');
   await page.waitForSelector('#probe .notice.good');
   await page.picture('host-test');

@@ -11,6 +11,7 @@ mod api;
 mod definitions;
 mod execution;
 mod executions;
+mod hosts;
 mod many;
 mod projects;
 mod scripts;

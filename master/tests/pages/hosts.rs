@@ -1,0 +1,93 @@
+//! Exec hosts: how they are, how busy they were of late, and that pages are told of it.
+
+use crate::app::{NOW, TestApp};
+use axum::http::Method;
+use futures::StreamExt;
+use master::store;
+use master::store::host::{SAMPLE_MS, Sample};
+use master::store::leader::HostStatus;
+use serde_json::json;
+use shared::ids::{HostId, Incarnation};
+use shared::wire::HostFacts;
+
+const HOST: HostId = HostId(1);
+
+/// As the leader writes it.
+async fn heard(app: &TestApp, at: i64, cpu_percent: f32) {
+    let facts = HostFacts {
+        version: "1".into(),
+        cores: 4,
+        cpu_percent,
+        load_1: 1.5,
+        memory_total: 8 << 30,
+        memory_used: 2 << 30,
+        ..HostFacts::default()
+    };
+    let status = HostStatus {
+        host: HOST,
+        state: "live".into(),
+        heard_ms: at,
+        incarnation: Incarnation(7),
+        why: String::new(),
+        facts: serde_json::to_string(&facts).unwrap(),
+    };
+    app.app.db.commit([store::leader::host_statuses(&[status])]).await.unwrap();
+}
+
+async fn with_host() -> (TestApp, crate::app::Client) {
+    let app = TestApp::new().await;
+    let admin = app.admin().await;
+    let body = json!({"name": "etl-1", "spec": {"address": "127.0.0.1:7890"}});
+    app.api(&admin, Method::POST, "/api/v1/hosts", body).await.is(201);
+    (app, admin)
+}
+
+#[tokio::test]
+async fn how_busy_a_host_was_is_drawn_and_said() {
+    let (app, admin) = with_host().await;
+    app.get(&admin, "/base/exec/host/").await.is(200).has_not("<svg viewBox");
+    let sample = |ago: i64, cpu_permille: i64| Sample {
+        host: HOST,
+        at_ms: NOW - ago * SAMPLE_MS,
+        cpu_permille,
+        memory_permille: 250,
+        load_centi: 50,
+    };
+    // The ring is written over: what stood in the place of the first is gone, the last is too old.
+    let ring = [sample(70, 900), sample(10, 50), sample(2, 310), sample(1, 200)];
+    app.app.db.commit([store::host::put_samples(&ring)]).await.unwrap();
+    heard(&app, NOW, 42.0).await;
+    let said = "CPU: now 42 %; from 5 % to 42 % in the last 30 minutes";
+    for path in ["/base/exec/host/", "/base/exec/host/1/"] {
+        let page = app.get(&admin, path).await;
+        page.is(200).has("M83.3 ").has("42 %").has_not("90 %");
+        if path == "/base/exec/host/" {
+            page.has(said).has("Load: now 1.5; from 0.5 to 1.5 in the last");
+        } else {
+            page.has("In the last 30 minutes").has("<dt>lowest</dt><dd>5 %</dd>");
+        }
+    }
+    let page = app.get(&admin.in_chinese(), "/base/exec/host/").await;
+    page.has("CPU：当前 42 %；最近 30 分钟内从 5 % 到 42 %");
+}
+
+#[tokio::test]
+async fn a_page_of_hosts_is_told_when_they_were_heard_of() {
+    let (app, admin) = with_host().await;
+    heard(&app, NOW, 1.0).await;
+    let mut other = app.stream(&admin, "/events").await;
+    let mut stream = app.stream(&admin, "/events?hosts=1").await;
+    let mut next = async || loop {
+        let event = stream.next().await.expect("the stream goes on");
+        if event.contains("event: hosts") {
+            return event;
+        }
+    };
+    next().await;
+    heard(&app, NOW + 5_000, 2.0).await;
+    next().await;
+    // Who does not ask for it is told the counters alone.
+    assert!(other.next().await.unwrap().contains("event: counters"));
+    let more = futures::poll!(other.next());
+    assert!(more.is_pending(), "{more:?}");
+}
