@@ -25,6 +25,11 @@ pub fn steps() -> Vec<Step> {
             name: "004_host_sample",
             text: include_str!("../../../ddl/004_host_sample.sql"),
         },
+        Step {
+            version: 5,
+            name: "005_saved_filter",
+            text: include_str!("../../../ddl/005_saved_filter.sql"),
+        },
     ]
 }
 

@@ -11,7 +11,7 @@ use super::form::Form;
 use super::interface::{after_bulk, rule_in_words, told};
 use super::list::{self, Asked, Key, Sorter};
 use super::save::Saver;
-use super::{Page, Routes, choices, history};
+use super::{Page, Routes, choices, filters, history};
 use crate::engine::catalog::{Catalog, Dispatch};
 use crate::store;
 use axum::extract::{Path, Query};
@@ -155,6 +155,7 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
             list => Serde(&listed), filter => Serde(&filter),
             interfaces => Serde(interfaces.options), search => interfaces.search,
             may_execute => viewer.may_somewhere(Right::Execute),
+            saved => Serde(filters::of(&page).await?),
         },
     )
 }

@@ -6,9 +6,9 @@ mod trend;
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
 use super::form::Form;
-use super::list;
 use super::save::{Draft, Refused, Saver};
 use super::{Page, Routes};
+use super::{filters, list};
 use crate::app::App;
 use crate::engine::catalog::{Catalog, Host};
 use crate::store;
@@ -169,6 +169,7 @@ async fn show(page: Page, Query(filter): Query<Filter>) -> Result {
         context! {
             hosts => Serde(hosts), filter => Serde(filter), may_write,
             minutes => trend::SPAN_MS / 60_000,
+            saved => Serde(filters::of(&page).await?),
         },
     )
 }

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::form::Form;
 use super::list::{self, Asked, Key, Listed, Sorter};
 use super::save::{Draft, Refused, Saver};
-use super::{Page, Routes};
+use super::{Page, Routes, filters};
 use crate::app::App;
 use crate::engine::calendar;
 use crate::engine::catalog::{Catalog, Interface};
@@ -202,7 +202,10 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
         .collect();
     page.render(
         "interface/list.html",
-        context! { list => Serde(&listed), filter => Serde(&filter), catalogs => Serde(catalogs) },
+        context! {
+            list => Serde(&listed), filter => Serde(&filter), catalogs => Serde(catalogs),
+            saved => Serde(filters::of(&page).await?),
+        },
     )
 }
 

@@ -10,7 +10,7 @@ use super::form::Form;
 use super::interface::{after_bulk, told, word};
 use super::list::{self, Asked, Key, Sorter};
 use super::save::{self, Draft, Saver};
-use super::{Page, Routes, choices, history};
+use super::{Page, Routes, choices, filters, history};
 use crate::engine::catalog::{Catalog, Interface, Job};
 use crate::store;
 use axum::extract::{Path, Query};
@@ -170,6 +170,7 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
             list => Serde(&listed), filter => Serde(&filter),
             interfaces => Serde(interfaces.options), search => interfaces.search,
             catalogs => Serde(catalogs), kinds => kinds(),
+            saved => Serde(filters::of(&page).await?),
         },
     )
 }

@@ -9,6 +9,7 @@ pub mod frame;
 
 pub mod assets;
 pub mod choices;
+pub mod filters;
 pub mod form;
 pub mod i18n;
 pub mod list;
@@ -51,6 +52,7 @@ pub fn routes() -> Routes {
         .merge(assets::routes())
         .merge(login::routes())
         .merge(account::routes())
+        .merge(filters::routes())
         .merge(home::routes())
         .merge(interface::routes())
         .merge(job::routes())

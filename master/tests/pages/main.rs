@@ -11,6 +11,7 @@ mod api;
 mod definitions;
 mod execution;
 mod executions;
+mod filters;
 mod hosts;
 mod many;
 mod projects;

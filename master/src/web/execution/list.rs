@@ -6,7 +6,7 @@ use crate::store;
 use crate::store::execution::{Cursor, Execution, Filter, PAGE_MAX};
 use crate::web::auth::{Right, Viewer};
 use crate::web::error::{Error, Result};
-use crate::web::{Page, choices};
+use crate::web::{Page, choices, filters};
 use axum::Json;
 use axum::extract::{Query, State};
 use minijinja::context;
@@ -233,6 +233,7 @@ pub(super) async fn list_page(page: Page, Query(asked): Query<Asked>) -> Result 
             may_execute => viewer.may_somewhere(Right::Execute),
             newest => newest,
             batch => batch,
+            saved => Serde(filters::of(&page).await?),
         },
     )
 }
