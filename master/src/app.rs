@@ -122,7 +122,13 @@ impl App {
         if known.revision == revision {
             return Ok(known);
         }
-        let fresh = Arc::new(store::catalog::load(&self.db).await?);
+        // What has not changed is not read again: one edit among thousands costs one. A revision that
+        // went back is a database restored: then nothing that is known holds.
+        let fresh = match revision > known.revision {
+            true => store::catalog::reload(&self.db, &known).await?,
+            false => store::catalog::load(&self.db).await?,
+        };
+        let fresh = Arc::new(fresh);
         let mut kept = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
         if fresh.revision >= kept.revision {
             *kept = Arc::clone(&fresh);

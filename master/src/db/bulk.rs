@@ -19,6 +19,18 @@ pub(super) fn shape(write: &Write) -> Option<(&'static str, usize, &Vec<Vec<Valu
     }
 }
 
+/// How many statements a write is, where no row is very long.
+pub(super) fn statements(write: &Write) -> usize {
+    let Some((_, width, rows)) = shape(write) else { return 1 };
+    let (mut left, mut count) = (rows.len(), 0);
+    while left > 0 {
+        let fits = |size: &usize| *size <= left && size * width <= PARAMS_MAX;
+        left -= SIZES.into_iter().find(fits).unwrap_or(1);
+        count += 1;
+    }
+    count
+}
+
 /// Rows must be as long as their columns: a slip in the program, found before anything is sent.
 pub(super) fn check(batch: &[Write]) -> Result<()> {
     for (at, write) in batch.iter().enumerate() {

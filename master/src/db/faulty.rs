@@ -3,6 +3,7 @@
 //! What it injects is what a real link does and no test can otherwise order at will: an answer lost
 //! after the commit, a batch lost before it, a server that is away, another server after a failover.
 
+use super::bulk::statements;
 use super::migrate::Step;
 use super::{Batch, Db, Error, Result, Row, Value, Write};
 use shared::ids::Millis;
@@ -27,11 +28,18 @@ pub struct Faulty {
     faults: Arc<Mutex<VecDeque<Fault>>>,
     server: Arc<Mutex<Option<String>>>,
     read: Arc<AtomicUsize>,
+    statements: Arc<AtomicUsize>,
 }
 
 impl Faulty {
     pub fn new(inner: Db) -> Faulty {
-        Faulty { inner, faults: Arc::default(), server: Arc::default(), read: Arc::default() }
+        Faulty {
+            inner,
+            faults: Arc::default(),
+            server: Arc::default(),
+            read: Arc::default(),
+            statements: Arc::default(),
+        }
     }
 
     /// The port as the others see it; this handle still breaks it.
@@ -47,6 +55,15 @@ impl Faulty {
     /// Rows that queries have answered so far.
     pub fn rows_read(&self) -> usize {
         self.read.load(Ordering::Relaxed)
+    }
+
+    /// Statements that queries and commits were so far.
+    pub fn statements(&self) -> usize {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, statements: usize) {
+        self.statements.fetch_add(statements, Ordering::Relaxed);
     }
 
     /// Another server answers from now on.
@@ -81,6 +98,7 @@ impl Faulty {
     ) -> Result<Vec<Row>> {
         self.reach()?;
         self.name(&mut params);
+        self.count(1);
         let rows = self.inner.query(sql, params).await?;
         self.read.fetch_add(rows.len(), Ordering::Relaxed);
         Ok(rows)
@@ -93,11 +111,13 @@ impl Faulty {
     ) -> Result<Vec<Row>> {
         self.reach()?;
         self.name(&mut params);
+        self.count(1);
         self.inner.query_locking(sql, params).await
     }
 
     pub(super) async fn commit(&self, mut batch: Batch) -> Result<()> {
         self.reach()?;
+        self.count(batch.iter().map(statements).sum());
         for write in &mut batch {
             if let Write::Sql { params, .. } = write {
                 self.name(params);

@@ -1,7 +1,7 @@
 //! Who did what when. Written in the batch of what it tells of; never changed.
 
 use super::edit::Edit;
-use crate::db::{self, Db, Write, params, sql};
+use crate::db::{self, Db, Mode, Write, params};
 use shared::ids::*;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,29 +35,49 @@ fn id(at: Millis) -> i64 {
     (at << 21) | i64::from(NEXT.fetch_add(1, Ordering::Relaxed) & 0x1f_ffff)
 }
 
-pub(super) fn write(
-    edit: &Edit,
-    project: ProjectId,
-    action: &str,
-    (object, object_id): (&str, i64),
-    detail: &str,
-) -> Write {
-    let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
-    sql(
-        "INSERT INTO audit (id, project_id, at_ms, by_user, from_address, action, object, \
-         object_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+/// One thing that was done.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed<'a> {
+    pub project: ProjectId,
+    pub action: &'a str,
+    /// What kind of thing, and its id.
+    pub object: (&'a str, i64),
+    pub detail: &'a str,
+}
+
+/// All that one edit has done.
+pub(super) fn write(edit: &Edit, deeds: &[Deed]) -> Write {
+    let row = |deed: &Deed| {
+        let detail: String = deed.detail.chars().take(DETAIL_CHARS_MAX).collect();
         params![
             id(edit.at),
-            project,
+            deed.project,
             edit.at,
             edit.by,
             edit.from.as_str(),
-            action,
-            object,
-            object_id,
+            deed.action,
+            deed.object.0,
+            deed.object.1,
             detail
+        ]
+    };
+    Write::Rows {
+        table: "audit",
+        key: &["id"],
+        columns: &[
+            "id",
+            "project_id",
+            "at_ms",
+            "by_user",
+            "from_address",
+            "action",
+            "object",
+            "object_id",
+            "detail",
         ],
-    )
+        rows: deeds.iter().map(row).collect(),
+        mode: Mode::Insert,
+    }
 }
 
 /// The newest entries about one thing.

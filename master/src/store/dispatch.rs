@@ -1,8 +1,9 @@
 //! Dispatches: rows and their versions; and what the leader keeps beside them (pause, cursor).
 
+use super::audit::Deed;
 use super::edit::Edit;
 use super::interface::{self, Meta, Version, json};
-use crate::db::{self, Db, Write, guard, params, sql};
+use crate::db::{self, Db, Mode, Write, guard, params, sql};
 use shared::ids::*;
 use shared::spec::DispatchSpec;
 use std::collections::BTreeMap;
@@ -60,6 +61,54 @@ pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
         version_row(put, from + 1, edit)?,
         edit.revision(),
         edit.audit(put.project, "update", ("dispatch", put.id.0), put.name),
+    ])
+}
+
+/// As [`interface::put_all`]; whether they are paused is not touched.
+///
+/// # Errors
+/// A spec cannot be written.
+pub fn put_all(all: &[(Put, i64)], edit: &Edit) -> db::Result<Vec<Write>> {
+    let row = |(put, from): &(Put, i64)| {
+        let of = put.spec.interface;
+        params![put.id, put.project, of, put.name, from + 1, None::<i64>, edit.at, edit.by]
+    };
+    let version = |(put, from): &(Put, i64)| {
+        let note = edit.note.as_str();
+        let spec = json(put.spec)?;
+        Ok(params![put.id, from + 1, put.project, spec, note, edit.at, edit.by])
+    };
+    let mut deeds = Vec::with_capacity(all.len());
+    for (put, from) in all {
+        let action = if *from == 0 { "create" } else { "update" };
+        let object = ("dispatch", put.id.0);
+        deeds.push(Deed { project: put.project, action, object, detail: put.name });
+    }
+    Ok(vec![
+        Write::Rows {
+            table: "dispatch",
+            key: &["id"],
+            columns: &[
+                "id",
+                "project_id",
+                "interface_id",
+                "name",
+                "version",
+                "deleted_ms",
+                "updated_ms",
+                "updated_by",
+            ],
+            rows: all.iter().map(row).collect(),
+            mode: Mode::Upsert,
+        },
+        Write::Rows {
+            table: "dispatch_version",
+            key: &["dispatch_id", "version"],
+            columns: &["dispatch_id", "version", "project_id", "spec", "note", "at_ms", "by_user"],
+            rows: all.iter().map(version).collect::<db::Result<_>>()?,
+            mode: Mode::Insert,
+        },
+        edit.audit_all(&deeds),
     ])
 }
 

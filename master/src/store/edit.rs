@@ -1,7 +1,7 @@
 //! One change by one person: who, from where, when. Every change of a definition is one batch: the
 //! row (guarded by its version), its version row, the revision, and the audit.
 
-use super::audit;
+use super::audit::{self, Deed};
 use crate::db::{Write, guard, params};
 use shared::ids::*;
 
@@ -29,7 +29,12 @@ impl Edit {
         object: (&str, i64),
         detail: &str,
     ) -> Write {
-        audit::write(self, project, action, object, detail)
+        audit::write(self, &[Deed { project, action, object, detail }])
+    }
+
+    /// As [`Edit::audit`], of many things in one write.
+    pub fn audit_all(&self, deeds: &[Deed]) -> Write {
+        audit::write(self, deeds)
     }
 
     /// Every edit of a definition raises it: the leader and the pages read anew.

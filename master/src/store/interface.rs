@@ -2,9 +2,10 @@
 //!
 //! Each change here is a list of writes, so that several can go into one batch (`apply`).
 
+use super::audit::Deed;
 use super::edit::Edit;
 use super::read;
-use crate::db::{self, Db, Write, guard, params, sql};
+use crate::db::{self, Db, Mode, Write, guard, params, sql};
 use shared::ids::*;
 use shared::spec::InterfaceSpec;
 use std::collections::BTreeMap;
@@ -95,6 +96,53 @@ pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
         version_row(put, from + 1, edit)?,
         edit.revision(),
         edit.audit(put.project, "update", ("interface", put.id.0), put.name),
+    ])
+}
+
+/// Many at once, each with the version that it had; 0 for a new one. Rows are written over, whatever
+/// stands there: the batch must begin with [`Edit::unchanged_since`].
+///
+/// # Errors
+/// A spec cannot be written.
+pub fn put_all(all: &[(Put, i64)], edit: &Edit) -> db::Result<Vec<Write>> {
+    let rows = all.iter().map(|(put, from)| {
+        params![put.id, put.project, put.name, from + 1, None::<i64>, edit.at, edit.by]
+    });
+    let version = |(put, from): &(Put, i64)| {
+        let note = edit.note.as_str();
+        let spec = json(put.spec)?;
+        Ok(params![put.id, from + 1, put.project, spec, note, edit.at, edit.by])
+    };
+    let mut deeds = Vec::with_capacity(all.len());
+    for (put, from) in all {
+        let action = if *from == 0 { "create" } else { "update" };
+        let object = ("interface", put.id.0);
+        deeds.push(Deed { project: put.project, action, object, detail: put.name });
+    }
+    Ok(vec![
+        Write::Rows {
+            table: "interface",
+            key: &["id"],
+            columns: &[
+                "id",
+                "project_id",
+                "name",
+                "version",
+                "deleted_ms",
+                "updated_ms",
+                "updated_by",
+            ],
+            rows: rows.collect(),
+            mode: Mode::Upsert,
+        },
+        Write::Rows {
+            table: "interface_version",
+            key: &["interface_id", "version"],
+            columns: &["interface_id", "version", "project_id", "spec", "note", "at_ms", "by_user"],
+            rows: all.iter().map(version).collect::<db::Result<_>>()?,
+            mode: Mode::Insert,
+        },
+        edit.audit_all(&deeds),
     ])
 }
 

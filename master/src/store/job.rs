@@ -1,9 +1,10 @@
 //! Jobs: rows and their versions. A job's version is that of its interface from which on it holds:
 //! saving a job makes the next version of its interface, in the same batch.
 
+use super::audit::Deed;
 use super::edit::Edit;
 use super::interface::{self, Meta, Version, json};
-use crate::db::{self, Db, Write, guard, params, sql};
+use crate::db::{self, Db, Mode, Write, guard, params, sql};
 use shared::ids::*;
 use shared::spec::JobSpec;
 use std::collections::BTreeMap;
@@ -78,19 +79,89 @@ pub fn delete(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
         guard(
             "UPDATE job SET name = ?, version = ?, deleted_ms = ?, updated_ms = ?, \
              updated_by = ? WHERE id = ? AND version = ? AND deleted_ms IS NULL",
-            params![
-                format!("{} (deleted {})", put.name, put.id),
-                put.version,
-                edit.at,
-                edit.at,
-                edit.by,
-                put.id,
-                from
-            ],
+            params![freed(put), put.version, edit.at, edit.at, edit.by, put.id, from],
         ),
         version_row(put, true, edit)?,
         edit.audit(put.project, "delete", ("job", put.id.0), put.name),
     ])
+}
+
+/// What becomes of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    New,
+    Changed,
+    /// Its name is free again; its history stays.
+    Gone,
+}
+
+/// Many at once: as [`interface::put_all`], which writes their interfaces in the same batch.
+///
+/// # Errors
+/// A spec cannot be written.
+pub fn put_all(all: &[(Put, Fate)], edit: &Edit) -> db::Result<Vec<Write>> {
+    let row = |(put, fate): &(Put, Fate)| {
+        let gone = *fate == Fate::Gone;
+        let name = if gone { freed(put) } else { put.name.to_owned() };
+        let deleted = gone.then_some(edit.at);
+        let (of, version) = (put.interface, put.version);
+        params![put.id, put.project, of, name, version, deleted, edit.at, edit.by]
+    };
+    let version = |(put, fate): &(Put, Fate)| {
+        let (gone, spec) = (*fate == Fate::Gone, json(put.spec)?);
+        let (of, version) = (put.interface, put.version);
+        Ok(params![put.id, version, put.project, of, gone, spec, edit.at, edit.by])
+    };
+    let mut deeds = Vec::with_capacity(all.len());
+    for (put, fate) in all {
+        let action = match fate {
+            Fate::New => "create",
+            Fate::Changed => "update",
+            Fate::Gone => "delete",
+        };
+        let object = ("job", put.id.0);
+        deeds.push(Deed { project: put.project, action, object, detail: put.name });
+    }
+    Ok(vec![
+        Write::Rows {
+            table: "job",
+            key: &["id"],
+            columns: &[
+                "id",
+                "project_id",
+                "interface_id",
+                "name",
+                "version",
+                "deleted_ms",
+                "updated_ms",
+                "updated_by",
+            ],
+            rows: all.iter().map(row).collect(),
+            mode: Mode::Upsert,
+        },
+        Write::Rows {
+            table: "job_version",
+            key: &["job_id", "version"],
+            columns: &[
+                "job_id",
+                "version",
+                "project_id",
+                "interface_id",
+                "deleted",
+                "spec",
+                "at_ms",
+                "by_user",
+            ],
+            rows: all.iter().map(version).collect::<db::Result<_>>()?,
+            mode: Mode::Insert,
+        },
+        edit.audit_all(&deeds),
+    ])
+}
+
+/// The name of a job that is gone.
+fn freed(put: &Put) -> String {
+    format!("{} (deleted {})", put.name, put.id)
 }
 
 /// Of all current jobs.

@@ -134,3 +134,50 @@ async fn definitions_may_be_many_and_other_requests_stay_small() {
     assert_eq!((status, told["type"].as_str()), (413, Some("too_large")));
     assert!(told["detail"].as_str().unwrap().contains("web.apply_max_bytes"), "{told}");
 }
+
+/// `count` interfaces from the number `first` on, with two jobs and a dispatch each.
+fn many(first: usize, count: usize, word: &str) -> Value {
+    let document = |number: usize| {
+        let shell = |name: &str, after: Value| {
+            let fields = json!({"program": "echo", "args": [word]});
+            json!({"name": name, "kind": "shell", "fields": fields, "after": after})
+        };
+        json!({"source": "many.yaml:1", "kind": "interface", "name": format!("many_{number}"),
+               "spec": {"description": word},
+               "jobs": [shell("a", json!([])), shell("b", json!(["a"]))],
+               "dispatches": [{"name": format!("many_{number}"), "cron": "0 2 * * *", "description": word}]})
+    };
+    Value::Array((first..first + count).map(document).collect())
+}
+
+#[tokio::test]
+async fn many_definitions_are_few_statements() {
+    /// Seven tables in statements of up to 256 rows, and what is asked around them.
+    const STATEMENTS_PER_1000_MAX: usize = 200;
+    let app = TestApp::new().await;
+    let admin = app.admin().await;
+    let cost = async |documents: Value, changes: usize| {
+        let before = app.link.statements();
+        let (status, done) = apply(&app, &admin, false, documents).await;
+        assert_eq!(status, 200, "{done}");
+        assert_eq!(done["changes"].as_array().unwrap().len(), changes);
+        app.link.statements() - before
+    };
+    let new = cost(many(0, 1_000, "one"), 4_000).await;
+    // On top of those that are there, changed, and as they are already.
+    let more = cost(many(1_000, 1_000, "one"), 4_000).await;
+    let changed = cost(many(0, 1_000, "two"), 4_000).await;
+    let same = cost(many(0, 1_000, "two"), 0).await;
+    println!(
+        "statements of 1,000 interfaces: {new} new, {more} more, {changed} changed, {same} same"
+    );
+    for count in [new, more, changed] {
+        assert!(count <= STATEMENTS_PER_1000_MAX, "{count} statements for 1,000 interfaces");
+    }
+    assert!(same <= 40, "{same} statements where nothing changes");
+    let stored = catalog::load(&app.app.db).await.unwrap();
+    let versions: Vec<i64> = stored.interfaces.values().map(|it| it.version).collect();
+    assert_eq!(versions.len(), 2_000);
+    assert_eq!(versions.iter().filter(|version| **version == 2).count(), 1_000);
+    assert!(stored.interfaces.values().all(|it| it.jobs.len() == 2));
+}

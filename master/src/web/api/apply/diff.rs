@@ -6,7 +6,7 @@ use crate::engine::catalog::Catalog;
 use serde::Serialize;
 use serde_json::Value;
 use shared::ids::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Differences shown of one definition.
 const SHOWN_MAX: usize = 200;
@@ -78,12 +78,16 @@ pub fn interfaces(changes: &[Change]) -> BTreeSet<InterfaceId> {
 pub fn changes(old: &Catalog, resolved: &Resolved) -> Vec<Change> {
     let new = &resolved.catalog;
     let mut changes = Vec::new();
+    // A job stays in its interface: one map for both catalogs.
+    let owners: Owners =
+        new.interfaces.values().flat_map(|it| it.jobs.iter().map(|job| (job.id, it.id))).collect();
     for (item, id, created) in &resolved.items {
-        let (before, after) = (spec(old, item.what, *id), spec(new, item.what, *id));
+        let before = if *created { None } else { spec(old, item.what, *id, &owners) };
+        let after = spec(new, item.what, *id, &owners);
         let Some((after, project, interface_id)) = after else { continue };
         let mut differences = Vec::new();
         let mut action = Action::Create;
-        if !created && let Some((before, old_project, _)) = before {
+        if let Some((before, old_project, _)) = before {
             if old_project != project {
                 let (old, new) = (old_project.0.into(), project.0.into());
                 differences.push(Difference { path: "project".into(), old, new });
@@ -122,9 +126,11 @@ pub fn changes(old: &Catalog, resolved: &Resolved) -> Vec<Change> {
 }
 
 type Found = (Value, ProjectId, Option<InterfaceId>);
+/// Whose jobs they are.
+type Owners = HashMap<JobId, InterfaceId>;
 
 /// As JSON, as it is stored and shown.
-fn spec(catalog: &Catalog, what: What, id: i64) -> Option<Found> {
+fn spec(catalog: &Catalog, what: What, id: i64, owners: &Owners) -> Option<Found> {
     fn json<T: Serialize>(spec: &T) -> Option<Value> {
         serde_json::to_value(spec).ok()
     }
@@ -138,11 +144,8 @@ fn spec(catalog: &Catalog, what: What, id: i64) -> Option<Found> {
             Some((json(&it.spec)?, it.project, Some(it.id)))
         }
         What::Job => {
-            let found = |jobs: &[crate::engine::catalog::Job]| {
-                jobs.binary_search_by_key(&JobId(id), |job| job.id).ok()
-            };
-            let (it, at) =
-                catalog.interfaces.values().find_map(|it| found(&it.jobs).map(|at| (it, at)))?;
+            let it = catalog.interfaces.get(owners.get(&JobId(id))?)?;
+            let at = it.jobs.binary_search_by_key(&JobId(id), |job| job.id).ok()?;
             Some((json(&it.jobs[at].spec)?, it.project, Some(it.id)))
         }
         What::Dispatch => {

@@ -21,7 +21,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use diff::{Action, Change};
 use documents::{Apply, ITEMS_MAX, Item, Problem, What};
-use resolve::{Ids, Resolved, resolve};
+use resolve::{Ids, Resolved, renumbered, resolve};
 use serde::Serialize;
 use shared::ids::*;
 use shared::kind::FieldError;
@@ -107,7 +107,7 @@ async fn once(
     if !dry_run && changes.iter().any(|change| change.action != Action::None) {
         // Only now, as ids are not given back.
         let ids = take(&app.db, resolved.taken).await?;
-        resolved = resolve(&catalog, items.to_vec(), ids).map_err(refused)?;
+        resolved = renumbered(&catalog, items.to_vec(), ids).map_err(refused)?;
         changes = diff::changes(&catalog, &resolved);
         let edit = Edit {
             by: viewer.id,
@@ -116,7 +116,7 @@ async fn once(
             note: "apply".into(),
         };
         let mut batch = vec![edit.unchanged_since(catalog.revision)];
-        batch.extend(writes(app, &catalog, &resolved, &changes, &edit).await?);
+        batch.extend(writes(&catalog, &resolved, &changes, &edit)?);
         app.db.commit(batch).await?;
         app.bus.nudge(Topic::Definition);
     }
@@ -174,25 +174,22 @@ async fn take(db: &db::Db, count: Ids) -> db::Result<Ids> {
     })
 }
 
-/// Everything that changes. An interface goes on by one version, whatever of it changes.
-async fn writes(
-    app: &App,
+/// Everything that changes, in few statements however many there are. An interface goes on by one
+/// version, whatever of it changes.
+fn writes(
     old: &Catalog,
     resolved: &Resolved,
     changes: &[Change],
     edit: &Edit,
 ) -> db::Result<Vec<db::Write>> {
-    let versions = job::metas(&app.db).await?;
     let new = &resolved.catalog;
-    let mut writes = Vec::new();
+    let mut interfaces = Vec::new();
     for id in diff::interfaces(changes) {
         let Some(it) = new.interfaces.get(&id) else { continue };
         let put = interface::Put { id, project: it.project, name: &it.name, spec: &it.spec };
-        writes.extend(match old.interfaces.get(&id) {
-            None => interface::insert(&put, edit)?,
-            Some(old) => interface::update(&put, old.version, edit)?,
-        });
+        interfaces.push((put, old.interfaces.get(&id).map_or(0, |old| old.version)));
     }
+    let (mut jobs, mut dispatches, mut writes) = (Vec::new(), Vec::new(), Vec::new());
     for change in changes.iter().filter(|change| change.action != Action::None) {
         match change.kind {
             What::Interface => {}
@@ -212,56 +209,41 @@ async fn writes(
             }
             What::Dispatch => {
                 let Some(it) = new.dispatches.get(&DispatchId(change.id)) else { continue };
-                let put = dispatch::Put {
-                    id: it.id,
-                    project: it.project,
-                    name: &it.name,
-                    spec: &it.spec,
-                };
-                writes.extend(match old.dispatches.get(&it.id) {
-                    None => dispatch::insert(&put, edit)?,
-                    Some(old) => dispatch::update(&put, old.version, edit)?,
-                });
+                let (id, project, name) = (it.id, it.project, it.name.as_str());
+                let put = dispatch::Put { id, project, name, spec: &it.spec };
+                dispatches.push((put, old.dispatches.get(&id).map_or(0, |old| old.version)));
             }
-            What::Job => writes.extend(job_writes(old, new, change, &versions, edit)?),
+            What::Job => jobs.extend(job_put(old, new, change)),
         }
     }
+    writes.extend(interface::put_all(&interfaces, edit)?);
+    writes.extend(job::put_all(&jobs, edit)?);
+    writes.extend(dispatch::put_all(&dispatches, edit)?);
     Ok(writes)
 }
 
-type Versions = std::collections::BTreeMap<i64, interface::Meta>;
-
-fn job_writes(
-    old: &Catalog,
-    new: &Catalog,
+fn job_put<'a>(
+    old: &'a Catalog,
+    new: &'a Catalog,
     change: &Change,
-    versions: &Versions,
-    edit: &Edit,
-) -> db::Result<Vec<db::Write>> {
-    let Some(interface) = change.interface_id else { return Ok(Vec::new()) };
-    let version = old.interfaces.get(&interface).map_or(0, |old| old.version) + 1;
+) -> Option<(job::Put<'a>, job::Fate)> {
+    let interface = change.interface_id?;
     let id = JobId(change.id);
-    let of = |catalog: &Catalog| {
+    let of = |catalog: &'a Catalog| {
         let jobs = &catalog.interfaces.get(&interface)?.jobs;
         let at = jobs.binary_search_by_key(&id, |job| job.id).ok()?;
-        Some(jobs[at].clone())
+        Some(&jobs[at])
     };
-    let Some(found) = of(new).or_else(|| of(old)) else { return Ok(Vec::new()) };
-    let put = job::Put {
-        id,
-        project: change.project,
-        interface,
-        name: &found.name,
-        spec: &found.spec,
-        version,
+    let fate = match change.action {
+        Action::Create => job::Fate::New,
+        Action::Update => job::Fate::Changed,
+        Action::Delete => job::Fate::Gone,
+        Action::None => return None,
     };
-    let from = versions.get(&id.0).map_or(0, |meta| meta.version);
-    match change.action {
-        Action::Create => job::insert(&put, edit),
-        Action::Update => job::update(&put, from, edit),
-        Action::Delete => job::delete(&put, from, edit),
-        Action::None => Ok(Vec::new()),
-    }
+    let found = of(new).or_else(|| of(old))?;
+    let version = old.interfaces.get(&interface).map_or(0, |old| old.version) + 1;
+    let project = change.project;
+    Some((job::Put { id, project, interface, name: &found.name, spec: &found.spec, version }, fate))
 }
 
 #[cfg(test)]

@@ -97,6 +97,30 @@ impl Known {
 /// # Errors
 /// Everything that is wrong, at most a hundred of it; nothing may be written then.
 pub fn resolve(catalog: &Catalog, items: Vec<Item>, ids: Ids) -> Result<Resolved, Vec<Problem>> {
+    let (known, resolved) = read_all(catalog, items, ids)?;
+    let mut problems = judge(&resolved.catalog, &known, &resolved.items);
+    match problems.is_empty() {
+        true => Ok(resolved),
+        false => {
+            problems.truncate(PROBLEMS_MAX);
+            Err(problems)
+        }
+    }
+}
+
+/// The same with other ids, of what was judged already: its names and specs are what they were.
+///
+/// # Errors
+/// There is none that [`resolve`] has not told.
+pub fn renumbered(catalog: &Catalog, items: Vec<Item>, ids: Ids) -> Result<Resolved, Vec<Problem>> {
+    read_all(catalog, items, ids).map(|(_, resolved)| resolved)
+}
+
+fn read_all(
+    catalog: &Catalog,
+    items: Vec<Item>,
+    ids: Ids,
+) -> Result<(Known, Resolved), Vec<Problem>> {
     let mut known = Known::of(catalog);
     let (items, taken) = identify(&mut known, items, ids)?;
     let mut next = catalog.clone();
@@ -107,11 +131,8 @@ pub fn resolve(catalog: &Catalog, items: Vec<Item>, ids: Ids) -> Result<Resolved
         }
     }
     let removed = remove(&mut next, &items);
-    if problems.is_empty() {
-        problems = judge(&next, &items);
-    }
     match problems.is_empty() {
-        true => Ok(Resolved { catalog: next, items, removed, taken }),
+        true => Ok((known, Resolved { catalog: next, items, removed, taken })),
         false => {
             problems.truncate(PROBLEMS_MAX);
             Err(problems)
@@ -409,7 +430,7 @@ fn remove(next: &mut Catalog, items: &Identified) -> Vec<(InterfaceId, JobId)> {
 }
 
 /// Everything together: the items, those who need what was removed, and cycles once.
-fn judge(next: &Catalog, items: &Identified) -> Vec<Problem> {
+fn judge(next: &Catalog, known: &Known, items: &Identified) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (item, id, _) in items {
         let errors = match item.what {
@@ -424,7 +445,7 @@ fn judge(next: &Catalog, items: &Identified) -> Vec<Problem> {
                     validate::InterfaceDraft { id, project, name: &it.name, spec: &it.spec };
                 validate::interface_fields(next, &draft)
             }),
-            What::Job => find_job(next, JobId(*id), item).map(|(interface, job)| {
+            What::Job => find_job(next, known, JobId(*id), item).map(|(interface, job)| {
                 let (id, interface) = (Some(job.id), interface.id);
                 let draft = validate::JobDraft { id, interface, name: &job.name, spec: &job.spec };
                 validate::job_fields(next, &draft)
@@ -460,11 +481,14 @@ fn judge(next: &Catalog, items: &Identified) -> Vec<Problem> {
     problems
 }
 
-fn find_job<'a>(next: &'a Catalog, id: JobId, item: &Item) -> Option<(&'a Interface, &'a Job)> {
-    let name = item.interface.as_deref()?;
-    let interface = next.interfaces.values().find(|interface| {
-        interface.name == name && interface.jobs.binary_search_by_key(&id, |job| job.id).is_ok()
-    })?;
+fn find_job<'a>(
+    next: &'a Catalog,
+    known: &Known,
+    id: JobId,
+    item: &Item,
+) -> Option<(&'a Interface, &'a Job)> {
+    let project = known.project(item).ok()?;
+    let interface = next.interfaces.get(&known.interface(project, item).ok()?)?;
     let at = interface.jobs.binary_search_by_key(&id, |job| job.id).ok()?;
     Some((interface, &interface.jobs[at]))
 }
