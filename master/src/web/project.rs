@@ -4,11 +4,12 @@ use super::auth::Right;
 use super::error::{Error, Result};
 use super::form::Form;
 use super::save::{Refused, Saver};
+use super::uses::{self, Stale};
 use super::{Page, Routes};
 use crate::store;
+use crate::store::interface::Meta;
 use crate::store::project::Project;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -45,13 +46,11 @@ fn write(project: &Project) -> Form {
     form
 }
 
-fn render(page: &Page, project: &Project, form: &Form, stale: Option<[String; 3]>) -> Result {
-    let stale = stale.map(|row| vec![row]);
+fn render(page: &Page, project: &Project, form: &Form, stale: Option<Stale>) -> Result {
+    let status = uses::status(form, &stale);
     let context =
         context! { name => project.name.as_str(), form => form.value(&[]), stale => Serde(stale) };
     let html = page.render("project/form.html", context)?;
-    let status =
-        if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, html).into_response())
 }
 
@@ -72,9 +71,15 @@ async fn save(page: Page, Path(id): Path<i64>, mut form: Form) -> Result {
             render(&page, &project, &form, None)
         }
         Err(Refused::Stale) => {
+            let last = store::audit::of_object(&page.app.db, "project", project.id.0, 1).await?;
+            let meta = last.first().map(|last| Meta {
+                version: project.version,
+                updated_ms: last.at_ms,
+                updated_by: last.by,
+            });
+            let stale = Stale::of(&page, meta, (&write(&project), &form)).await?;
             form.set("version", project.version);
-            let row = ["run_as".to_owned(), project.run_as.clone(), run_as];
-            render(&page, &project, &form, Some(row))
+            render(&page, &project, &form, Some(stale))
         }
         Err(Refused::Error(error)) => Err(error),
     }

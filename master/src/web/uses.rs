@@ -1,8 +1,13 @@
 //! What uses a definition: what would be left hanging if it were deleted, in words.
 
+use super::Page;
+use super::error::Error;
 use super::form::Form;
 use super::interface::differences;
 use crate::engine::catalog::Catalog;
+use crate::store;
+use crate::store::interface::Meta;
+use axum::http::StatusCode;
 use serde::Serialize;
 use shared::ids::*;
 
@@ -14,9 +19,46 @@ const QUIET: [&str; 3] = ["description", "owner", "catalog"];
 /// What stands beside a form besides its errors.
 #[derive(Clone, Debug, Default)]
 pub struct Beside {
-    /// Somebody has saved meanwhile: field, theirs, yours.
-    pub stale: Option<Vec<[String; 3]>>,
+    pub stale: Option<Stale>,
     pub review: Option<Review>,
+}
+
+/// Somebody has saved a newer version while the form was open.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stale {
+    pub version: i64,
+    pub by: String,
+    pub at_ms: Option<Millis>,
+    /// Field, theirs, yours.
+    pub rows: Vec<[String; 3]>,
+}
+
+impl Stale {
+    /// # Errors
+    /// The database's.
+    pub async fn of(
+        page: &Page,
+        meta: Option<Meta>,
+        (theirs, yours): (&Form, &Form),
+    ) -> Result<Stale, Error> {
+        let names = store::user::names(&page.app.db).await?;
+        let by = meta.as_ref().and_then(|meta| names.get(&meta.updated_by)).cloned();
+        Ok(Stale {
+            version: theirs.text("version").parse().unwrap_or_default(),
+            by: by.unwrap_or_default(),
+            at_ms: meta.map(|meta| meta.updated_ms),
+            rows: differences(theirs, yours),
+        })
+    }
+}
+
+/// Of a form that is shown again, or for the first time.
+pub fn status(form: &Form, stale: &Option<Stale>) -> StatusCode {
+    match stale {
+        Some(_) => StatusCode::CONFLICT,
+        None if form.errors.is_empty() => StatusCode::OK,
+        None => StatusCode::UNPROCESSABLE_ENTITY,
+    }
 }
 
 /// What saving would change of a definition on which others depend: shown before it is done.

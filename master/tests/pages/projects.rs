@@ -22,7 +22,12 @@ async fn the_user_on_hosts_is_chosen_by_the_form() {
     assert_eq!(catalog.projects[&ProjectId(1)].run_as, "etl", "what orders are made of");
     // From a version that is no more: both are shown, nothing is lost.
     let late = [("version", "1"), ("run_as", "other")];
-    app.post(&admin, path, &late).await.is(200).has("<ins>etl</ins>").has("<del>other</del>");
+    app.post(&admin, path, &late)
+        .await
+        .is(409)
+        .has("admin has saved version 2")
+        .has("<ins>etl</ins>")
+        .has("<del>other</del>");
     app.get(&admin, "/base/project/").await.is(200).has("<code>etl</code>");
     app.get(&admin, "/base/project/99/edit/").await.is(404);
 }

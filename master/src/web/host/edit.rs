@@ -3,11 +3,11 @@
 use super::super::Page;
 use super::super::error::{Error, Result};
 use super::super::form::Form;
-use super::super::interface::differences;
 use super::super::save::{Draft, Refused, Saver};
+use super::super::uses::{self, Stale};
 use super::host_of;
+use crate::store;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -41,18 +41,12 @@ fn read(form: &mut Form) -> Draft<HostSpec> {
     Draft { name: form.text("name").to_owned(), spec, from: form.text("version").parse().ok() }
 }
 
-async fn render(
-    page: &Page,
-    id: Option<i64>,
-    form: &Form,
-    stale: Option<Vec<[String; 3]>>,
-) -> Result {
+async fn render(page: &Page, id: Option<i64>, form: &Form, stale: Option<Stale>) -> Result {
+    let status = uses::status(form, &stale);
     let catalog = page.app.catalog().await?;
     let name = id.and_then(|id| catalog.hosts.get(&HostId(id))).map(|host| host.name.as_str());
     let context = context! { id, name, form => form.value(&[]), stale => Serde(stale) };
     let html = page.render("host/form.html", context)?;
-    let status =
-        if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, html).into_response())
 }
 
@@ -100,9 +94,10 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
             let id = id.ok_or_else(|| Error::conflict("try again"))?;
             let newest = host_of(&page, &catalog, id)?;
             let theirs = write(&newest.name, &newest.spec, Some(newest.version));
-            let differences = differences(&theirs, &form);
+            let meta = store::host::metas(&page.app.db).await?.remove(&id);
+            let stale = Stale::of(&page, meta, (&theirs, &form)).await?;
             form.set("version", newest.version);
-            render(&page, Some(id), &form, Some(differences)).await
+            render(&page, Some(id), &form, Some(stale)).await
         }
         Err(Refused::Error(error)) => Err(error),
     }

@@ -3,12 +3,12 @@
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::save::{self, Draft, Refused, Saver};
-use super::super::uses::{self, Beside, Review};
+use super::super::uses::{self, Beside, Review, Stale};
 use super::super::{Page, choices, history};
 use super::word;
 use crate::engine::catalog::Catalog;
+use crate::store;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -99,6 +99,7 @@ fn choice_lists(
 }
 
 async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Result {
+    let status = uses::status(form, &beside.stale);
     let catalog = page.app.catalog().await?;
     let name = id.and_then(|id| catalog.interfaces.get(&InterfaceId(id))).map(|i| i.name.as_str());
     let children = id.map(|id| uses::uses_of_interface(&catalog, InterfaceId(id)).len());
@@ -111,8 +112,6 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Re
             ..choice_lists(page, &catalog, form, id)?
         },
     )?;
-    let status =
-        if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, html).into_response())
 }
 
@@ -170,9 +169,10 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
             let id = id.ok_or_else(|| Error::conflict("try again"))?;
             let newest = save::interface_of(&catalog, InterfaceId(id), page.viewer()?)?;
             let theirs = write(&newest.name, &newest.spec, Some(newest.version));
-            let differences = differences(&theirs, &form);
+            let metas = store::interface::metas_of(&page.app.db, &[id]).await?;
+            let stale = Stale::of(&page, metas.get(&id).cloned(), (&theirs, &form)).await?;
             form.set("version", newest.version);
-            let beside = Beside { stale: Some(differences), review: None };
+            let beside = Beside { stale: Some(stale), review: None };
             render(&page, Some(id), &form, beside).await
         }
         Err(Refused::Error(error)) => Err(error),
@@ -183,7 +183,7 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
 pub(in super::super) fn differences(theirs: &Form, yours: &Form) -> Vec<[String; 3]> {
     let flat = |form: &Form| -> BTreeMap<String, String> {
         let pairs = form.names().map(|name| (name.to_owned(), form.all(name).join("\n")));
-        let own = ["version", "note", "confirmed"];
+        let own = ["id", "version", "note", "confirmed"];
         pairs
             .filter(|(name, value)| !own.contains(&name.as_str()) && !value.trim().is_empty())
             .map(|(name, value)| (name, value.trim().to_owned()))

@@ -2,15 +2,14 @@
 
 use super::super::error::{Error, Result};
 use super::super::form::*;
-use super::super::interface::{differences, word};
+use super::super::interface::word;
 use super::super::save::{self, Draft, Refused, Saver};
-use super::super::uses::{self, Beside, Review};
+use super::super::uses::{self, Beside, Review, Stale};
 use super::super::{Page, choices};
 use super::fields::{fields, read_fields, write_fields};
 use crate::engine::catalog::Catalog;
 use crate::store;
 use axum::extract::{Path, Query};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -190,6 +189,7 @@ fn choice_lists(
 }
 
 async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Result {
+    let status = uses::status(form, &beside.stale);
     let catalog = page.app.catalog().await?;
     let mut jobs = catalog.interfaces.values().flat_map(|interface| &interface.jobs);
     let name = id.and_then(|id| jobs.find(|job| job.id.0 == id)).map(|job| job.name.as_str());
@@ -202,8 +202,6 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Re
             ..choice_lists(page, &catalog, id, form)?
         },
     )?;
-    let status =
-        if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, html).into_response())
 }
 
@@ -284,11 +282,11 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
             let id = id.ok_or_else(|| Error::conflict("try again"))?;
             let (interface, newest) = save::job_of(&catalog, JobId(id), page.viewer()?)?;
             let meta = store::job::meta(&page.app.db, newest.id).await?;
-            let version = meta.map(|meta| meta.version);
+            let version = meta.as_ref().map(|meta| meta.version);
             let theirs = write(&newest.name, interface.id, &newest.spec, version);
-            let differences = differences(&theirs, &form);
+            let stale = Stale::of(&page, meta, (&theirs, &form)).await?;
             form.set("version", version.unwrap_or_default());
-            let beside = Beside { stale: Some(differences), review: None };
+            let beside = Beside { stale: Some(stale), review: None };
             render(&page, Some(id), &form, beside).await
         }
         Err(Refused::Error(error)) => Err(error),
