@@ -18,7 +18,15 @@ setInterval(tick, 1000);
 
 // Filters are in the URL: every choice at once, the next page with all of them.
 const filters = document.getElementById('filters');
-filters?.addEventListener('change', (event) => { if (event.target.matches('select, input[type="date"]')) filters.requestSubmit(); });
+filters?.addEventListener('change', (event) => { if (event.target.matches('select, [data-day]')) filters.requestSubmit(); });
+// Days are typed as ISO has them, whatever the browser's language; what is none is said in the page's.
+filters?.addEventListener('input', ({ target }) => {
+  if (!target.dataset.day) return;
+  const [year, month, day] = target.value.split('-').map(Number);
+  const real = !month || new Date(Date.UTC(year, month - 1, day)).getUTCDate() === day;
+  target.setCustomValidity('');
+  if (!real || !target.validity.valid) target.setCustomValidity(target.dataset.day);
+});
 filters?.addEventListener('submit', () => {
   for (const input of filters.elements) if (input.name && !input.value) input.disabled = true;
 });

@@ -137,7 +137,9 @@ const offset = Number(document.body.dataset.now) - Date.now();
 const zone = document.body.dataset.zone;
 const clock = byId('clock');
 const face = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const short = zone.split('/').pop().replaceAll('_', ' ');
+const city = (name) => name.split('/').pop().replaceAll('_', ' ');
+const short = city(zone);
+const hereName = city(Intl.DateTimeFormat().resolvedOptions().timeZone);
 const own = new Intl.DateTimeFormat('sv-SE', { hour: '2-digit', minute: '2-digit' });
 const there = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, hour: '2-digit', minute: '2-digit' });
 function tick() {
@@ -146,7 +148,7 @@ function tick() {
   // Times on pages are the viewer's: where that is another zone, it is said.
   if (own.format(now) === there.format(now)) return;
   const here = document.createElement('small');
-  here.textContent = t('{time} here', { time: own.format(now) });
+  here.textContent = t('{time} in {zone}', { time: own.format(now), zone: hereName });
   here.title = t('times on pages are in your zone');
   clock.append(' ', here);
 }

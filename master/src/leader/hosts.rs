@@ -69,6 +69,7 @@ impl Gathered {
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "percents, and a load of few digits")]
     fn mean(&self, host: HostId) -> Sample {
         let mean = |sum: f64, scale: f64| (sum * scale / f64::from(self.count)).round() as i64;
         Sample {

@@ -5,6 +5,7 @@
 //! hand. Nothing is allowed that nobody has granted.
 
 use super::error::Error;
+use super::zone;
 use crate::app::App;
 use crate::store;
 pub use crate::store::user::{Right, Rights};
@@ -13,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 use shared::ids::{ProjectId, UserId};
 use std::collections::BTreeMap;
@@ -45,6 +47,8 @@ pub struct Viewer {
     /// The project that lists are narrowed to, if one was chosen.
     pub scope: Option<ProjectId>,
     pub means: Means,
+    /// Whose days and hours pages show: see [`zone`].
+    pub zone: Tz,
     /// For the audit.
     pub address: String,
 }
@@ -186,9 +190,11 @@ async fn viewer_of(
         rights: account.rights,
         scope: None,
         means,
+        zone: zone::of_server(&app.config),
         address: address.to_string(),
     };
     if let Means::Session(_) = viewer.means {
+        viewer.zone = zone::of_browser(&app.config, headers);
         let chosen = cookie(headers, "project").and_then(|id| id.parse().ok()).map(ProjectId);
         viewer.scope = chosen.filter(|id| id.0 != 0 && viewer.sees(*id));
     }

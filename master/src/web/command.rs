@@ -264,6 +264,7 @@ mod tests {
             title: String::new(),
             rights: BTreeMap::new(),
             means: Means::Token,
+            zone: chrono_tz::Tz::UTC,
             address: String::new(),
         }
     }

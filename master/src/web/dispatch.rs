@@ -176,7 +176,8 @@ async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Resu
     let versions = store::dispatch::versions(&app.db, dispatch.id).await?;
     let steps = if tab == "versions" { history::steps(&versions, &names) } else { Vec::new() };
     let paused = store::dispatch::paused(&app.db).await?.contains(&dispatch.id);
-    let upcoming = preview::firings(&catalog, &dispatch.spec, app.clock.wall_ms(), UPCOMING);
+    let upcoming =
+        preview::firings(&catalog, &dispatch.spec, (app.clock.wall_ms(), UPCOMING), viewer.zone);
     let newest = versions.first();
     let by = newest.and_then(|newest| names.get(&newest.by)).cloned().unwrap_or_default();
     page.render(

@@ -7,7 +7,7 @@
 
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
-use super::{Routes, execution};
+use super::{Routes, execution, zone};
 use crate::app::App;
 use crate::bus::Topic;
 use crate::store;
@@ -21,7 +21,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::ids::*;
-use shared::{period, tasks};
+use shared::tasks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -244,17 +244,19 @@ async fn look(app: &App) -> crate::db::Result<()> {
         true => Some(store::host::mark(&app.db).await?),
         false => None,
     };
-    let mut counted: BTreeMap<Option<Vec<ProjectId>>, Value> = BTreeMap::new();
+    let mut counted: BTreeMap<(Option<Vec<ProjectId>>, Millis), Value> = BTreeMap::new();
     for (id, mut stream) in streams {
         let moved = stream.after < batch;
         let mut messages = Vec::new();
         if moved || stream.counters.is_null() {
             let projects = execution::list::seen_projects(&stream.viewer);
-            let counters = match counted.get(&projects) {
+            let of = (projects, zone::today_ms(now, stream.viewer.zone));
+            let counters = match counted.get(&of) {
                 Some(counters) => counters.clone(),
                 None => {
-                    let found = counters(app, projects.as_deref()).await?;
-                    counted.entry(projects).or_insert(found).clone()
+                    let counters =
+                        store::execution::counters(&app.db, of.0.as_deref(), of.1).await?;
+                    counted.entry(of).or_insert(json!(counters)).clone()
                 }
             };
             if stream.counters != counters {
@@ -364,13 +366,4 @@ async fn items(app: &App, behind: &[&Stream]) -> crate::db::Result<BTreeMap<Exec
     rows.retain(|row| row.state.is_live() || row.batch > after);
     let items = execution::list::items(app, &rows).await?;
     Ok(rows.iter().map(|row| row.id).zip(items).collect())
-}
-
-async fn counters(app: &App, projects: Option<&[ProjectId]>) -> crate::db::Result<Value> {
-    let now = app.clock.wall_ms();
-    let today = period::zone(&app.config.web.zone).map_or(now, |zone| {
-        period::Period::containing(period::Granularity::Day, now, zone).start_ms(zone)
-    });
-    let counters = store::execution::counters(&app.db, projects, today).await?;
-    Ok(json!(counters))
 }

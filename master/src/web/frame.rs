@@ -9,6 +9,7 @@ use super::assets;
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
 use super::i18n::{Catalogue, Lang};
+use super::zone;
 use crate::app::App;
 use crate::config::Config;
 use axum::extract::FromRequestParts;
@@ -129,7 +130,10 @@ impl Page {
             .filter(|right| viewer.is_some_and(|viewer| viewer.may_somewhere(**right)))
             .map(|right| right.word())
             .collect();
+        let zone = viewer.map_or_else(|| zone::of_server(&self.app.config), |viewer| viewer.zone);
         let frame = context! {
+            today => zone::day(self.app.clock.wall_ms(), zone).to_string(),
+            own_zone => zone.name(),
             lang => self.lang.word(),
             dark => self.dark,
             // `//host` would lead elsewhere as a link.
@@ -178,7 +182,7 @@ impl Templates {
         let json = assets::template("i18n/zh.json")
             .ok_or_else(|| anyhow::anyhow!("templates/i18n/zh.json is not there"))?;
         let catalogue = Catalogue::parse(&json)?;
-        let zone: Tz = config.web.zone.parse().unwrap_or(Tz::UTC);
+        let zone = zone::of_server(config);
         Ok(Templates {
             chinese: environment(Lang::Zh, &catalogue, zone)?,
             english: environment(Lang::En, &catalogue, zone)?,

@@ -4,7 +4,7 @@
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
 use super::execution::list::seen_projects;
-use super::{Page, Routes, host, list};
+use super::{Page, Routes, host, list, zone};
 use crate::app::App;
 use crate::engine::catalog::Catalog;
 use crate::store;
@@ -12,7 +12,7 @@ use crate::store::home::Seen;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect};
-use chrono::{DateTime, TimeZone, Timelike, Utc};
+use chrono::{DateTime, NaiveDate, Timelike, Utc};
 use chrono_tz::Tz;
 use minijinja::context;
 use minijinja::value::Serde;
@@ -30,17 +30,6 @@ pub(super) fn routes() -> Routes {
         .get("/search/", Right::View, search_page)
         .get("/api/v1/search", Right::View, search)
         .get("/api/v1/counters", Right::View, counters)
-}
-
-/// When today began in the pages' zone.
-pub(super) fn today_ms(app: &App) -> Millis {
-    let zone: Tz = app.config.web.zone.parse().unwrap_or(Tz::UTC);
-    let now = app.clock.wall_ms();
-    let local = DateTime::<Utc>::from_timestamp_millis(now).map(|utc| utc.with_timezone(&zone));
-    let midnight = local.and_then(|local| local.date_naive().and_hms_opt(0, 0, 0));
-    let start = midnight.and_then(|midnight| zone.from_local_datetime(&midnight).earliest());
-    // Where clocks skip midnight the day begins somewhat later: an hour too many is no harm.
-    start.map_or(now - 86_400_000, |start| start.timestamp_millis())
 }
 
 /// A line of a short list.
@@ -86,14 +75,21 @@ fn wait_words(
 #[derive(Clone, Debug, Default, Serialize)]
 struct Hour {
     hour: u32,
+    /// What the server's clock shows when it begins, where that is another one.
+    there: String,
     succeeded: u32,
     failed: u32,
     live: u32,
     total: u32,
 }
 
-fn hours(begun: &[(Millis, String)], zone: Tz) -> Vec<Hour> {
-    let mut hours: Vec<Hour> = (0..24).map(|hour| Hour { hour, ..Hour::default() }).collect();
+fn hours(begun: &[(Millis, String)], day: NaiveDate, zone: Tz, server: Tz) -> Vec<Hour> {
+    let there = |hour| {
+        let at = zone::hour_ms(day, hour, zone);
+        at.map(|at| zone::clock(at, server)).unwrap_or_default()
+    };
+    let hour = |hour| Hour { hour, there: there(hour), ..Hour::default() };
+    let mut hours: Vec<Hour> = (0..24).map(hour).collect();
     for (at, state) in begun {
         let local = DateTime::<Utc>::from_timestamp_millis(*at).map(|utc| utc.with_timezone(&zone));
         let Some(hour) = local.and_then(|local| hours.get_mut(local.hour() as usize)) else {
@@ -143,9 +139,9 @@ async fn home(page: Page) -> Result {
     let app = &page.app;
     let viewer = page.viewer()?;
     let catalog = app.catalog().await?;
-    let today = today_ms(app);
     let now = app.clock.wall_ms();
-    let zone: Tz = app.config.web.zone.parse().unwrap_or(Tz::UTC);
+    let (zone, server) = (viewer.zone, zone::of_server(&app.config));
+    let today = zone::today_ms(now, zone);
     let projects = seen_projects(viewer);
     let projects = projects.as_deref();
     let states = store::home::states_since(&app.db, projects, today).await?;
@@ -154,7 +150,7 @@ async fn home(page: Page) -> Result {
     let waiting = store::home::waiting(&app.db, projects, LISTED).await?;
     let running = store::home::running(&app.db, projects, LISTED).await?;
     let paused = store::dispatch::paused(&app.db).await?;
-    let hours = hours(&begun, zone);
+    let hours = hours(&begun, zone::day(now, zone), zone, server);
     let most = hours.iter().map(|hour| hour.total).max().unwrap_or_default();
     let leader = app.leader.borrow().clone();
     page.render(
@@ -176,7 +172,8 @@ async fn home(page: Page) -> Result {
 
 async fn counters(State(app): State<App>, viewer: Viewer) -> Result {
     let projects = seen_projects(&viewer);
-    let counts = store::home::counters(&app.db, projects.as_deref(), today_ms(&app)).await?;
+    let today = zone::today_ms(app.clock.wall_ms(), viewer.zone);
+    let counts = store::home::counters(&app.db, projects.as_deref(), today).await?;
     let count = |names: &[&str]| -> i64 { names.iter().filter_map(|name| counts.get(*name)).sum() };
     let body = serde_json::json!({
         "running": count(&["running", "ready"]),

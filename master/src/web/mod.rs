@@ -15,6 +15,7 @@ pub mod i18n;
 pub mod list;
 pub mod save;
 pub mod uses;
+pub mod zone;
 
 pub mod account;
 pub mod api;

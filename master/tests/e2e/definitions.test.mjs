@@ -67,6 +67,7 @@ test('an interface, a job and a dispatch are made by their forms; what is typed 
 
 test('leaving with changes asks, and a stale form shows both', async () => {
   const [page, other] = [await open(world), await open(world)];
+  page.expects(/status of 409/);
   const id = await idOf('interfaces', 'flights_report');
   for (const one of [page, other]) {
     await one.goto(`${world.base}/interface/${id}/edit/`);
@@ -91,6 +92,87 @@ test('leaving with changes asks, and a stale form shows both', async () => {
   page.check();
   await page.close_all();
   await other.close_all();
+});
+
+test('two people in one job\'s form: the second is told who was first, and loses nothing', async () => {
+  const [page, other] = [await open(world), await open(world, { dark: true, lang: 'zh' })];
+  other.expects(/status of 409/);
+  const id = await idOf('jobs', 'report');
+  for (const one of [page, other]) {
+    await one.goto(`${world.base}/job/${id}/edit/`);
+    await one.waitForSelector('#preview pre');
+  }
+  await page.fill('#f-description', 'who came first');
+  await page.click('.form-foot button[type=submit]');
+  await until('it is saved, after a look at who depends on it', async () => {
+    if (await page.$('#review')) await page.click('.form-foot button[type=submit]');
+    return /\/job\/\d+\/$/.test(page.url());
+  });
+  await other.fill('#f-description', 'who came second');
+  await other.click('.form-foot button[type=submit]');
+  await other.waitForSelector('.notice.warn:has-text("admin 在此期间保存了版本")');
+  assert.equal(await other.textContent('.diff ins'), 'who came first');
+  assert.equal(await other.inputValue('#f-description'), 'who came second', 'what was typed is still there');
+  await other.picture('job-form-stale');
+  const [theirs] = await Promise.all([other.context().waitForEvent('page'), other.click('.notice.warn a')]);
+  await theirs.waitForSelector('#f-description');
+  assert.equal(await theirs.inputValue('#f-description'), 'who came first', 'theirs is one click away');
+  await theirs.close();
+  await other.click('.form-foot button[type=submit]');
+  await until('seen and decided', async () => {
+    if (await other.$('#review')) await other.click('.form-foot button[type=submit]');
+    return /\/job\/\d+\/$/.test(other.url());
+  });
+  await other.waitForSelector('dd:has-text("who came second")');
+  for (const one of [page, other]) { one.check(); await one.close_all(); }
+});
+
+test('a filter is saved under a name, is one click away, and is removed', async () => {
+  const page = await open(world);
+  await page.goto(`${world.base}/job/`);
+  assert.equal(await page.$('.saved'), null, 'nothing to save yet');
+  await page.fill('.filters input[name=q]', 'carrier');
+  await page.press('.filters input[name=q]', 'Enter');
+  await page.waitForURL(/q=carrier/);
+  await page.click('.saved summary');
+  await page.fill('.saved input[name=name]', 'carriers only');
+  await page.press('.saved input[name=name]', 'Enter');
+  await page.waitForSelector('.chip.here:has-text("carriers only")');
+  assert.match(page.url(), /\?q=carrier$/, 'the address is still the truth');
+  await page.picture('jobs-saved-filter');
+  await page.goto(`${world.base}/job/?sort=-id`);
+  await page.click('.chip a:has-text("carriers only")');
+  await page.waitForURL(/\?q=carrier$/);
+  assert.equal(await page.inputValue('.filters input[name=q]'), 'carrier');
+  await page.click('.chip.here button');
+  await until('it is gone', async () => (await page.$$('.chip:not(.new)')).length === 0);
+  await page.waitForSelector('.chip.new');
+  page.check();
+  await page.close_all();
+});
+
+test('days and hours are the viewer\'s, by name', async () => {
+  for (const [zone, look] of [['America/New_York', {}], ['Europe/Berlin', { lang: 'zh', dark: true }], ['Asia/Shanghai', { phone: true }]]) {
+    const page = await open(world, { zone, ...look });
+    await page.goto(`${world.base}/`);
+    const head = await page.textContent('h1');
+    assert.ok(head.includes(zone), head);
+    const today = new Intl.DateTimeFormat('sv-SE', { timeZone: zone }).format(new Date());
+    assert.ok(head.includes(today), `${head}: it is ${today} in ${zone}`);
+    const away = zone !== 'Asia/Shanghai';
+    assert.equal(await page.locator('.hours-there').count(), away ? 1 : 0);
+    assert.equal(await page.locator('#clock small').count(), away ? 1 : 0);
+    await page.picture(`home-zone-${zone.split('/').pop()}`);
+    await page.click('.figure.s-failed');
+    await page.waitForURL(new RegExp(`from=${today}`));
+    assert.equal(await page.inputValue('input[name=from]'), today, 'a day is written as ISO has it');
+    await page.fill('input[name=until]', '29.11.2026');
+    await page.press('input[name=until]', 'Enter');
+    assert.match(await page.$eval('input[name=until]', (one) => one.validationMessage), look.lang === 'zh' ? /应为日期/ : /a day such as/);
+    assert.ok(!page.url().includes('until'), 'it is not sent');
+    page.check();
+    await page.close_all();
+  }
 });
 
 test('lists by keyboard, the bulk bar, search, and the address that remembers a filter', async () => {

@@ -131,14 +131,14 @@ let browser = null;
 export async function closeBrowser() { await browser?.close(); browser = null; }
 
 /** A page of its own, logged in unless told otherwise. `page.check()` says what it must not have seen. */
-export async function open(world, { lang = 'en', dark = false, phone = false, login = true } = {}) {
+export async function open(world, { lang = 'en', dark = false, phone = false, login = true, zone } = {}) {
   browser ??= await chromium.launch({
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
   const context = await browser.newContext({
     viewport: phone ? { width: 390, height: 844 } : { width: 1280, height: 900 }, hasTouch: phone, isMobile: phone,
-    colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce',
+    colorScheme: dark ? 'dark' : 'light', reducedMotion: 'reduce', timezoneId: zone,
   });
   await context.addCookies([{ name: 'lang', value: lang, url: world.base }, { name: 'theme', value: dark ? 'dark' : 'light', url: world.base }]);
   const page = await context.newPage();

@@ -141,12 +141,58 @@ async fn a_stale_form_shows_both_and_saves_on_the_second_try() {
     app.post(&admin, "/dispatch/1/edit/", &form("theirs", "1")).await.is(303);
     let stale = app.post(&admin, "/dispatch/1/edit/", &form("mine", "1")).await;
     stale
-        .is(200)
+        .is(409)
+        .has("admin has saved version 2 meanwhile.")
         .has("<ins>theirs</ins>")
         .has("<del>mine</del>")
         .has("name=\"version\" value=\"2\"");
     app.post(&admin, "/dispatch/1/edit/", &form("mine", "2")).await.is(303);
     app.get(&admin, "/dispatch/1/").await.has("mine");
+}
+
+/// Two people in the same job's form: who saves second is told who was first, and when, loses nothing of
+/// either, and decides.
+#[tokio::test]
+async fn two_people_edit_one_job() {
+    let app = TestApp::new().await;
+    let admin = app.admin().await;
+    sample(&app, &admin).await;
+    let (ann, ben) = (app.client("ann", "view,write").await, app.client("ben", "view,write").await);
+    let version = |page: &crate::app::Answer| {
+        let (_, after) = page.text.split_once(r#"name="version" value=""#).unwrap();
+        after.split_once('"').unwrap().0.to_owned()
+    };
+    let before = version(&app.get(&ann, "/job/1/edit/").await);
+    assert_eq!(version(&app.get(&ben, "/job/1/edit/").await), before);
+    let save = async |client: &Client, description: &str, program: &str, from: &str| {
+        let form = [
+            ("name", "fetch"),
+            ("version", from),
+            ("kind", "shell"),
+            ("description", description),
+            ("fields.program", program),
+            ("confirmed", "1"),
+        ];
+        app.post(client, "/job/1/edit/", &form).await
+    };
+    save(&ann, "of ann", "echo", &before).await.is(303);
+    app.clock.advance(60_000);
+    let stale = save(&ben, "of ben", "printf", &before).await;
+    stale.is(409).has("ann has saved version 4 meanwhile.").has("2026-11-21 11:00:00");
+    stale.has("<ins>of ann</ins>").has("<del>of ben</del>").has("<ins>echo</ins>");
+    // What ben has typed is in the fields; what ann has saved is what holds.
+    stale.has(">of ben</textarea>").has(r#"value="printf""#);
+    app.get(&admin, "/job/1/").await.has("of ann").has_not("of ben");
+    let now = version(&stale);
+    assert_ne!(now, before);
+    let chinese = save(&ben.in_chinese(), "of ben", "printf", &before).await;
+    chinese.is(409).has("ann 在此期间保存了版本 4。");
+    // Seen and decided: the second save replaces it, and the history has both.
+    save(&ben, "of ben", "printf", &now).await.is(303);
+    app.get(&admin, "/job/1/").await.has("of ben");
+    app.get(&admin, "/job/1/?tab=versions").await.has("of ann").has("of ben").has("ann").has("ben");
+    // A third who still has the first version is told of ben.
+    save(&ann, "of ann again", "echo", &now).await.is(409).has("ben has saved version 5");
 }
 
 #[tokio::test]

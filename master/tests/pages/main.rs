@@ -17,3 +17,4 @@ mod many;
 mod projects;
 mod scripts;
 mod texts;
+mod zones;

@@ -2,13 +2,13 @@
 
 use super::super::error::{Error, Result};
 use super::super::form::*;
-use super::super::interface::differences;
 use super::super::save::{Draft, Refused, Saver};
+use super::super::uses::{self, Stale};
 use super::super::{Page, choices};
 use super::dispatch_of;
 use crate::engine::calendar;
+use crate::store;
 use axum::extract::{Path, Query};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use chrono::{DateTime, NaiveDateTime, TimeZone};
 use minijinja::context;
@@ -17,8 +17,8 @@ use serde::Deserialize;
 use shared::ids::*;
 use shared::spec::*;
 
-/// As `<input type="datetime-local">` has it, in the dispatch's zone.
-const LOCAL: &str = "%Y-%m-%dT%H:%M";
+/// As it is typed, in the dispatch's zone: the browser's own field would follow its language.
+const LOCAL: &str = "%Y-%m-%d %H:%M";
 
 fn write_instant(at: Option<Millis>, zone: &str) -> String {
     let utc = at.and_then(DateTime::from_timestamp_millis);
@@ -34,8 +34,11 @@ fn read_instant(form: &mut Form, name: &str) -> Option<Millis> {
         return None;
     }
     let zone = calendar::zone(form.text("zone")).ok()?;
-    let local = NaiveDateTime::parse_from_str(text, LOCAL).ok();
-    let at = local.and_then(|local| zone.from_local_datetime(&local).earliest());
+    let Ok(local) = NaiveDateTime::parse_from_str(&text.replace('T', " "), LOCAL) else {
+        form.wrong(name, "a date and time such as 2026-11-20 02:30 is expected here");
+        return None;
+    };
+    let at = zone.from_local_datetime(&local).earliest();
     if at.is_none() {
         form.wrong(name, "a date and time that exists in this zone is expected here");
     }
@@ -108,12 +111,8 @@ pub(super) fn read(form: &mut Form) -> Draft<DispatchSpec> {
     Draft { name: form.text("name").to_owned(), spec, from: form.text("version").parse().ok() }
 }
 
-async fn render(
-    page: &Page,
-    id: Option<i64>,
-    form: &Form,
-    stale: Option<Vec<[String; 3]>>,
-) -> Result {
+async fn render(page: &Page, id: Option<i64>, form: &Form, stale: Option<Stale>) -> Result {
+    let status = uses::status(form, &stale);
     let catalog = page.app.catalog().await?;
     let viewer = page.viewer()?;
     let name = id.and_then(|id| catalog.dispatches.get(&DispatchId(id))).map(|d| d.name.as_str());
@@ -129,8 +128,6 @@ async fn render(
             interfaces => Serde(interfaces.options), search => interfaces.search,
         },
     )?;
-    let status =
-        if form.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, html).into_response())
 }
 
@@ -185,9 +182,10 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
             let id = id.ok_or_else(|| Error::conflict("try again"))?;
             let newest = dispatch_of(&page, &catalog, id)?;
             let theirs = write(&newest.name, &newest.spec, Some(newest.version));
-            let differences = differences(&theirs, &form);
+            let meta = store::dispatch::metas(&page.app.db).await?.remove(&id);
+            let stale = Stale::of(&page, meta, (&theirs, &form)).await?;
             form.set("version", newest.version);
-            render(&page, Some(id), &form, Some(differences)).await
+            render(&page, Some(id), &form, Some(stale)).await
         }
         Err(Refused::Error(error)) => Err(error),
     }

@@ -5,12 +5,14 @@ use super::super::Page;
 use super::super::error::{Error, Result};
 use super::super::form::Form;
 use super::super::interface::rule_in_words;
+use super::super::zone;
 use super::edit;
 use crate::engine::calendar;
 use crate::engine::catalog::Catalog;
 use axum::Json;
 use axum::extract::Query;
 use axum::response::IntoResponse;
+use chrono_tz::Tz;
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,9 @@ pub struct Firing {
     pub instant_ms: Millis,
     /// In the dispatch's zone, with its offset.
     pub local: String,
+    /// In the viewer's, where the clock there shows something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<String>,
     /// The data's period: none while the interface is not known.
     pub period: Option<String>,
 }
@@ -80,8 +85,8 @@ fn instants(spec: &DispatchSpec, now: Millis, count: usize) -> Result<Vec<Millis
 pub(super) fn firings(
     catalog: &Catalog,
     spec: &DispatchSpec,
-    now: Millis,
-    count: usize,
+    (now, count): (Millis, usize),
+    own: Tz,
 ) -> Result<Vec<Firing>, FieldError> {
     let zone =
         calendar::zone(&spec.zone).map_err(|error| FieldError::new("zone", error.to_string()))?;
@@ -92,8 +97,16 @@ pub(super) fn firings(
         let holding = Period::containing(interface.granularity, at, zone);
         Some(holding.offset(-i64::from(spec.period_offset), zone)?.to_string())
     };
-    let firing =
-        |at: Millis| Firing { instant_ms: at, local: calendar::show(zone, at), period: period(at) };
+    let own = |at: Millis| {
+        let shown = zone::moment(at, own);
+        (shown != zone::moment(at, zone)).then_some(shown)
+    };
+    let firing = |at: Millis| Firing {
+        instant_ms: at,
+        local: calendar::show(zone, at),
+        own: own(at),
+        period: period(at),
+    };
     Ok(instants(spec, now, count)?.into_iter().map(firing).collect())
 }
 
@@ -118,7 +131,7 @@ pub(super) async fn part(page: Page, mut form: Form) -> Result {
     let catalog = page.app.catalog().await?;
     let spec = edit::read(&mut form).spec;
     let now = page.app.clock.wall_ms();
-    let (firings, error) = match firings(&catalog, &spec, now, SHOWN) {
+    let (firings, error) = match firings(&catalog, &spec, (now, SHOWN), page.viewer()?.zone) {
         Ok(firings) => (firings, None),
         Err(error) => (Vec::new(), Some(error.message)),
     };
@@ -159,7 +172,7 @@ pub(super) async fn api(page: Page, Query(asked): Query<Asked>) -> Result {
     }
     let spec: DispatchSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
     let count = asked.count.unwrap_or(SHOWN).min(COUNT_MAX);
-    let firings = firings(&catalog, &spec, page.app.clock.wall_ms(), count)
+    let firings = firings(&catalog, &spec, (page.app.clock.wall_ms(), count), page.viewer()?.zone)
         .map_err(|error| Error::invalid(vec![error]))?;
     let rule = rule_in_words(&spec.cron, page.lang);
     Ok(Json(serde_json::json!({ "items": firings, "next": null, "rule": rule })).into_response())

@@ -39,7 +39,7 @@ pub(super) struct Asked {
 impl Asked {
     /// # Errors
     /// Every field that cannot be understood, with what it should be.
-    fn filter(&self, viewer: &Viewer, zone: &str) -> Result<Filter, Error> {
+    fn filter(&self, viewer: &Viewer) -> Result<Filter, Error> {
         let mut errors = Vec::new();
         let mut filter = Filter { projects: seen_projects(viewer), ..Filter::default() };
         filter.interface =
@@ -67,14 +67,14 @@ impl Asked {
                 )),
             }
         }
-        let zone = period::zone(zone).ok();
+        let zone = viewer.zone;
         let mut day = |path: &str, text: &str, end: bool| -> Option<Millis> {
             if let (Ok(ms), true) = (text.parse::<Millis>(), text.len() > 10) {
                 return Some(ms);
             }
             let day: Option<period::Period> =
                 field(&mut errors, path, text, "a day such as 2026-11-20");
-            zone.zip(day).map(|(zone, day)| if end { day.end_ms(zone) } else { day.start_ms(zone) })
+            day.map(|day| if end { day.end_ms(zone) } else { day.start_ms(zone) })
         };
         filter.from = day("from", &self.from, false);
         filter.until = day("until", &self.until, true);
@@ -127,7 +127,7 @@ async fn page_of(
     asked: &Asked,
     viewer: &Viewer,
 ) -> Result<(Vec<Value>, Option<String>)> {
-    let filter = asked.filter(viewer, &app.config.web.zone)?;
+    let filter = asked.filter(viewer)?;
     let (after, limit) = asked.page()?;
     let mut found = store::execution::list(&app.db, &filter, after, limit + 1).await?;
     let more = found.len() > limit;
