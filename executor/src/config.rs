@@ -6,6 +6,10 @@ use shared::ids::Millis;
 use shared::wire::Timing;
 use std::path::{Path, PathBuf};
 
+/// No program begins with less.
+const MEMORY_MIB_MIN: u32 = 16;
+const OPEN_FILES_MIN: u32 = 16;
+const NO_LIMIT: &str = ", or 0 for no limit";
 /// A path of a Unix socket holds 107 bytes: what is left for the data directory.
 const DATA_PATH_MAX: usize = 107 - "/supervisor.sock".len();
 
@@ -22,6 +26,7 @@ pub struct Config {
     /// As of `RUST_LOG`.
     pub log: String,
     pub jobs: Jobs,
+    pub limits: Limits,
     pub output: Output,
     pub logs: Logs,
     pub timing: Times,
@@ -43,13 +48,32 @@ pub struct Jobs {
     pub tz: String,
     /// Octal, as in `umask 022`.
     pub umask: String,
-    /// Open files of a job.
-    pub files_max: u64,
     /// A writable directory of a cgroup v2 tree; each attempt gets a group in it. Empty means the
     /// supervisor's own group if that is delegated to it; `off` means none.
     pub cgroup: String,
     /// What is left of a job that has succeeded is ended too, unless this is false.
     pub end_leftovers: bool,
+}
+
+/// What a job may use that does not ask for its own. 0 means no limit. Where the attempt has a cgroup
+/// with the controller it holds for all its processes together, else for each of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Without a cgroup: of what a process may write to.
+    pub memory_mib: u32,
+    /// Of a process; never 0.
+    pub open_files: u32,
+    /// Without a cgroup: of all that the job's user runs, and root is not held to it.
+    pub processes: u32,
+    /// Of a core dump; 0 means that none is written.
+    pub core_mib: u32,
+    /// Of one file that a process writes, its output included.
+    pub file_mib: u32,
+    /// Processor time of a process.
+    pub cpu_s: u32,
+    /// Of one core, 150 is one and a half; with a cgroup only.
+    pub cpu_percent: u32,
 }
 
 /// What is kept of the output of jobs.
@@ -97,6 +121,7 @@ impl Default for Config {
             pki: PathBuf::new(),
             log: "info".into(),
             jobs: Jobs::default(),
+            limits: Limits::default(),
             output: Output::default(),
             logs: Logs::default(),
             timing: Times::default(),
@@ -113,10 +138,37 @@ impl Default for Jobs {
             lang: "C.UTF-8".into(),
             tz: String::new(),
             umask: "022".into(),
-            files_max: 65_536,
             cgroup: String::new(),
             end_leftovers: true,
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            memory_mib: 0,
+            open_files: 65_536,
+            processes: 0,
+            core_mib: 0,
+            file_mib: 0,
+            cpu_s: 0,
+            cpu_percent: 0,
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> anyhow::Result<()> {
+        let least = |key: &str, value: u32, least: u32, none: &str| {
+            let fits = value >= least || value == 0 && !none.is_empty();
+            ensure!(fits, "limits.{key}: {value} lets no program run: {least} or more{none}");
+            Ok(())
+        };
+        least("memory_mib", self.memory_mib, MEMORY_MIB_MIN, NO_LIMIT)?;
+        least("open_files", self.open_files, OPEN_FILES_MIN, "")?;
+        least("file_mib", self.file_mib, 1, NO_LIMIT)?;
+        least("cpu_percent", self.cpu_percent, 1, NO_LIMIT)
     }
 }
 
@@ -214,6 +266,7 @@ impl Config {
         {
             anyhow::bail!("logs.url: {why}");
         }
+        self.limits.check()?;
         Ok(self)
     }
 
@@ -256,6 +309,12 @@ mod tests {
             ("[timing]\nfence_ms = 30000", "fence_ms"),
             ("[output]\nkeep_h = 1", "output.keep_h"),
             ("[logs]\nurl = 'redis://h'", "logs.url"),
+            (
+                "[limits]\nmemory_mib = 3",
+                "limits.memory_mib: 3 lets no program run: 16 or more, or 0",
+            ),
+            ("[limits]\nopen_files = 0", "limits.open_files"),
+            ("[limits]\nmemory = 3", "unknown field"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();

@@ -148,6 +148,9 @@ pub struct JobSpec {
     pub place: PlaceSpec,
     #[serde(default)]
     pub policy: Policy,
+    /// Written only where something is said: a master of the release before can read the rest.
+    #[serde(default, skip_serializing_if = "LimitSpec::is_silent")]
+    pub limits: LimitSpec,
     #[serde(default)]
     pub priority: i32,
     #[serde(default)]
@@ -213,6 +216,27 @@ pub struct PlaceSpec {
 impl Default for PlaceSpec {
     fn default() -> PlaceSpec {
         PlaceSpec { hosts: Vec::new(), labels: Vec::new(), slots: 1, pools: Vec::new() }
+    }
+}
+
+/// What an attempt may use of its host; none means what the host gives everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSpec {
+    pub memory_mib: Option<u32>,
+    pub open_files: Option<u32>,
+    pub processes: Option<u32>,
+}
+
+impl LimitSpec {
+    fn is_silent(&self) -> bool {
+        *self == LimitSpec::default()
+    }
+
+    /// As the host is told.
+    pub fn told(&self) -> crate::wire::Limits {
+        let LimitSpec { memory_mib, open_files, processes } = *self;
+        crate::wire::Limits { memory_mib, open_files, processes }
     }
 }
 

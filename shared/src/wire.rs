@@ -84,6 +84,17 @@ pub struct Work {
     /// Bytes of output kept per stream: head and tail beyond that.
     #[serde(default)]
     pub output_max: Option<u64>,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What it may use of its host; none means what the host gives everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    pub memory_mib: Option<u32>,
+    pub open_files: Option<u32>,
+    pub processes: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +107,10 @@ pub enum Exit {
     /// The lease ran out.
     Fenced,
     TimedOut,
+    /// By the kernel: it needed more memory than its own limit.
+    OverMemory,
+    /// By the kernel, most likely: the host had no memory left.
+    HostOutOfMemory,
 }
 
 /// Why a host could not begin an attempt: it never began.

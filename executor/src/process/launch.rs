@@ -4,9 +4,10 @@
 //! threads that spawn.
 
 use super::account::{Account, Accounts};
+use super::limits::{self, Bounds, Controllers};
 use super::mark::{self, Mark};
 use super::sys::{Step, User};
-use crate::config::Jobs;
+use crate::config::{self, Config, Jobs};
 use shared::wire::Work;
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -30,6 +31,7 @@ pub struct Launch {
 #[derive(Clone, Debug)]
 pub struct Common {
     jobs: Jobs,
+    limits: config::Limits,
     umask: u32,
     accounts: Accounts,
 }
@@ -37,17 +39,29 @@ pub struct Common {
 impl Common {
     /// # Errors
     /// A value of the configuration cannot be.
-    pub fn new(jobs: &Jobs) -> anyhow::Result<Common> {
-        let accounts = Accounts::new(jobs)?;
-        Ok(Common { jobs: jobs.clone(), umask: jobs.umask_bits()?, accounts })
+    pub fn new(config: &Config) -> anyhow::Result<Common> {
+        let jobs = config.jobs.clone();
+        let (accounts, umask) = (Accounts::new(&jobs)?, jobs.umask_bits()?);
+        Ok(Common { jobs, limits: config.limits.clone(), umask, accounts })
     }
 
     pub fn umask(&self) -> u32 {
         self.umask
     }
 
-    pub fn files_max(&self) -> u64 {
-        self.jobs.files_max
+    /// # Errors
+    /// What the work asks for cannot be held, in words for people.
+    pub fn bounds(
+        &self,
+        work: &Work,
+        user: Option<&User>,
+        controllers: Controllers,
+    ) -> Result<Bounds, String> {
+        let root = match user {
+            Some(user) => user.uid == 0,
+            None => nix::unistd::geteuid().is_root(),
+        };
+        limits::bounds(&self.limits, &work.limits, controllers, root)
     }
 
     /// `own_dir` makes the directory of a job that names none.
@@ -166,6 +180,9 @@ pub fn words(step: Step, error: &io::Error, work: &Work) -> String {
         }
         (Step::Exec, Some(libc::ENOENT)) => {
             format!("program {name:?}, or the interpreter in its first line, is not there")
+        }
+        (Step::Exec, Some(libc::EAGAIN)) => {
+            "its user has as many processes as its limit allows already".into()
         }
         (Step::Exec, _) => format!("program {name:?}: {why}"),
         (Step::Dir, _) => format!("directory {:?}: {why}", work.dir),

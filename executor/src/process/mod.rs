@@ -1,13 +1,15 @@
 //! The only place that starts programs, looks at processes and ends them.
 //!
 //! [`launch`] makes a plan out of a job's work, [`account`] says as whom, [`sys`] carries it out (the one place with `unsafe`),
-//! [`table`] reads what lives, [`mark`] says whose it is, [`cgroup`] helps where it can, [`own`]
+//! [`table`] reads what lives, [`mark`] says whose it is, [`limits`] what it may use, [`memory`] whether that ended it, [`cgroup`] helps where it can, [`own`]
 //! starts our own program.
 
 pub mod account;
 pub mod cgroup;
 pub mod launch;
+pub mod limits;
 pub mod mark;
+pub mod memory;
 pub mod own;
 pub mod sys;
 pub mod table;

@@ -8,6 +8,7 @@
 
 #![expect(unsafe_code, reason = "these calls have no safe form; each says why it is sound")]
 
+use super::limits::Resource;
 use libc::{c_char, c_int, c_void};
 use std::ffi::CString;
 use std::io;
@@ -26,7 +27,7 @@ pub struct Plan<'a> {
     /// `cgroup.procs` of its group, open for writing.
     pub group: Option<BorrowedFd<'a>>,
     pub umask: u32,
-    pub files_max: u64,
+    pub limits: Vec<Resource>,
     /// See [`super::mark`].
     pub mark: u64,
     pub user: Option<User>,
@@ -87,7 +88,7 @@ struct Handed {
     fds: [RawFd; 3],
     group: Option<RawFd>,
     umask: u32,
-    files_max: u64,
+    limits: Vec<Resource>,
     mark: u64,
     user: Option<User>,
     ignored: Vec<c_int>,
@@ -111,7 +112,7 @@ pub fn spawn(plan: &Plan, stack: &mut Stack) -> Result<i32, (Step, io::Error)> {
         fds: [plan.stdin.as_raw_fd(), plan.out.as_raw_fd(), plan.err.as_raw_fd()],
         group: plan.group.map(|fd| fd.as_raw_fd()),
         umask: plan.umask,
-        files_max: plan.files_max,
+        limits: plan.limits.clone(),
         mark: plan.mark,
         user: plan.user.clone(),
         ignored: stack.ignored.clone(),
@@ -171,7 +172,7 @@ fn prepare(handed: &Handed) -> Option<Step> {
         {
             return Some(Step::Group);
         }
-        set_files_max(handed.files_max);
+        set_limits(&handed.limits);
         libc::umask(handed.umask);
         for (target, &fd) in (0..).zip(&handed.fds) {
             if libc::dup2(fd, target) < 0 {
@@ -202,18 +203,21 @@ fn prepare(handed: &Handed) -> Option<Step> {
     None
 }
 
-/// As many as asked for, and as the system lets us.
+/// Each as asked for, and as far as the system lets us. Before the user is another one, so that the
+/// number of processes is judged by the `exec`.
 ///
 /// # Safety
 /// For [`prepare`] only.
-unsafe fn set_files_max(files_max: u64) {
-    // SAFETY: plain system calls on a structure of ours.
-    unsafe {
-        let mut now: libc::rlimit = std::mem::zeroed();
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut now) == 0 {
-            let most = files_max.min(now.rlim_max);
-            let files = libc::rlimit { rlim_cur: most, rlim_max: most };
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const files);
+unsafe fn set_limits(limits: &[Resource]) {
+    for limit in limits {
+        // SAFETY: plain system calls on a structure of ours.
+        unsafe {
+            let mut now: libc::rlimit = std::mem::zeroed();
+            if libc::getrlimit(limit.number, &raw mut now) == 0 {
+                let (most, hard) = (limit.most.min(now.rlim_max), limit.hard.min(now.rlim_max));
+                let limits = libc::rlimit { rlim_cur: most, rlim_max: hard };
+                libc::setrlimit(limit.number, &raw const limits);
+            }
         }
     }
 }

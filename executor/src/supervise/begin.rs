@@ -6,6 +6,7 @@ use super::children::Children;
 use super::ending::Endings;
 use super::host::Supervisor;
 use super::keeper::{Keep, Keeper};
+use super::memory::MemoryKills;
 use super::outlet::Outlet;
 use super::record::Recorder;
 use super::reexec::{self, Handover, Upgrade};
@@ -77,7 +78,7 @@ impl Ground {
         let layout = Layout::make(&called.config.data)?;
         let host = HostMark::of(&layout.root)?;
         let groups = Groups::find(&called.config.jobs.cgroup)?;
-        let common = Common::new(&called.config.jobs)?;
+        let common = Common::new(&called.config)?;
         Ok(Ground { called, layout, host, groups, common })
     }
 
@@ -215,6 +216,7 @@ impl Supervisor {
             lock,
             signals,
             bell,
+            kills: MemoryKills::default(),
             grow_at: now.mono,
             tick_at: now.mono,
         })

@@ -8,6 +8,7 @@ use super::attempts::{Attempts, Do, Entry, Now, Usage};
 use super::children::{Child, Children, exit_of};
 use super::ending::Endings;
 use super::keeper::Keeper;
+use super::memory::MemoryKills;
 use super::outlet::Outlet;
 use super::record::Recorder;
 use super::reexec::Upgrade;
@@ -18,7 +19,7 @@ use super::{growth, signals};
 use crate::clock;
 use crate::config::Config;
 use crate::process::cgroup;
-use crate::process::sys::{self, Reaped};
+use crate::process::sys::{self, Ended, Reaped};
 use crate::spool::output::{Holes, Marker};
 use crate::spool::scratch::{Ours, Scratch};
 use crate::spool::{Layout, Lock};
@@ -61,6 +62,7 @@ pub(super) struct Supervisor {
     pub(super) bell: UnixStream,
     /// Reaped, and not yet known whether something of them is left.
     pub(super) exited: Vec<AttemptId>,
+    pub(super) kills: MemoryKills,
     pub(super) grow_at: Millis,
     pub(super) tick_at: Millis,
     pub(super) lock: Lock,
@@ -177,13 +179,18 @@ impl Supervisor {
     }
 
     fn exited(&mut self, attempt: AttemptId, reaped: Reaped) {
+        let now = self.now();
         let Some(child) = self.children.get_mut(attempt) else { return };
         let usage = Usage {
             rss_max_kib: Some(reaped.rss_max_kib),
             cpu_ms: Some(reaped.cpu_ms),
             ..Usage::default()
         };
-        child.end = Some((exit_of(reaped.ended), usage));
+        let exit = match reaped.ended {
+            Ended::Signal(libc::SIGKILL) => self.kills.judge(now.mono, child.group.as_deref()),
+            ended => exit_of(ended),
+        };
+        child.end = Some((exit, usage));
         self.exited.push(attempt);
     }
 
@@ -246,6 +253,7 @@ impl Supervisor {
                 core.grew(attempt, out, err);
                 outlet.note(Grown { attempt, out, err, ended: false });
             };
+            self.kills.look(now.mono);
             growth::look(&mut self.children, now.wall, grew);
         }
         self.endings.round(now.mono, &self.children);

@@ -16,6 +16,7 @@ pub mod ending;
 pub mod growth;
 mod host;
 pub mod keeper;
+mod memory;
 pub mod outlet;
 pub mod record;
 mod reexec;

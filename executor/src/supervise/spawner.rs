@@ -134,13 +134,15 @@ impl Bench {
     ) -> Result<Newborn, String> {
         let own_dir = || self.scratch.take(attempt);
         let plan = self.common.launch(work, own_dir, mark)?;
+        let controllers = self.groups.as_ref().map(Groups::controllers).unwrap_or_default();
+        let bounds = self.common.bounds(work, plan.user.as_ref(), controllers)?;
         let other_user = plan.user.is_some();
         let base = self.layout.output_of(attempt);
         let spool = |error: io::Error| format!("its output cannot be kept: {error}");
         let (out, err) = output::create(&base).map_err(spool)?;
         let group = match &self.groups {
             Some(groups) => {
-                let made = groups.make(&mark.group());
+                let made = groups.make(&mark.group(), &bounds.group);
                 Some(made.map_err(|error| format!("its cgroup cannot be made: {error}"))?)
             }
             None => None,
@@ -156,7 +158,7 @@ impl Bench {
                 err: err.as_fd(),
                 group: group.as_ref().map(|(_, procs)| procs.as_fd()),
                 umask: self.common.umask(),
-                files_max: self.common.files_max(),
+                limits: bounds.resources,
                 mark: mark.limit(),
                 user: plan.user,
             },

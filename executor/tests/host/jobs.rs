@@ -33,7 +33,7 @@ fn arguments_arrive_as_they_are() {
 
 #[test]
 fn a_job_gets_a_small_environment_and_nothing_of_ours() {
-    let mut rig = Rig::without_process("[jobs]\ntz = \"Asia/Tokyo\"\nfiles_max = 333\n");
+    let mut rig = Rig::without_process("[jobs]\ntz = \"Asia/Tokyo\"\n[limits]\nopen_files = 333\n");
     rig.launch(&[("SECRET_OF_THE_SUPERVISOR", "x".as_ref())]);
     let mut start = rig.plan(&[
         "sh",

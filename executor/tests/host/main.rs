@@ -8,6 +8,7 @@ mod site;
 mod agent;
 mod jobs;
 mod life;
+mod limits;
 mod output;
 mod stop;
 mod upgrade;

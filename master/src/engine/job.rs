@@ -213,6 +213,8 @@ fn told(end: &End) -> Reason {
         End::Exit(Exit::Killed) => Reason::Killed {},
         End::Exit(Exit::Fenced) => Reason::Fenced {},
         End::Exit(Exit::TimedOut) => Reason::TookTooLong {},
+        End::Exit(Exit::OverMemory) => Reason::OverMemory {},
+        End::Exit(Exit::HostOutOfMemory) => Reason::HostOutOfMemory {},
         End::Refused(Refusal::DiskLow) => Reason::DiskLow {},
         End::Refused(Refusal::Draining) => Reason::Draining {},
         End::Refused(Refusal::CannotStart(why)) => Reason::CannotStart { why: why.clone() },

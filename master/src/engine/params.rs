@@ -53,6 +53,7 @@ pub fn work(catalog: &Catalog, run: &Run, attempt: AttemptId) -> Result<Work, Fi
     let job = job.ok_or_else(|| missing("such job"))?;
     let context = context(catalog, interface, job, run, attempt);
     let mut work = kind::work(&job.spec.kind, &job.spec.fields, &context)?;
+    work.limits = job.spec.limits.told();
     let project = catalog.projects.get(&interface.project);
     work.user = project.map(|it| it.run_as.clone()).filter(|user| !user.is_empty());
     Ok(work)
@@ -127,6 +128,7 @@ mod tests {
             "kind": "shell",
             "fields": {"program": "echo", "args": ["${a} ${b} ${c} ${d} ${date}", version]},
             "params": {"b": "job", "c": "job"},
+            "limits": {"memory_mib": 256},
         });
         let job =
             Job { id: JobId(7), name: "load".into(), spec: serde_json::from_value(job).unwrap() };
@@ -177,6 +179,7 @@ mod tests {
         assert_eq!(made.argv, ["echo", "interface job run project 20261120", "2"]);
         assert_eq!(made.env["HCNDC_PROJECT"], "default");
         assert_eq!(made.user.as_deref(), Some("etl"));
+        assert_eq!(made.limits.memory_mib, Some(256));
         assert_eq!(made.env["HCNDC_PARAM_c"], "run");
         // A run keeps the version it was made from.
         assert_eq!(work(&catalog, &run(1), attempt).unwrap().argv[2], "1");

@@ -51,6 +51,8 @@ reasons! {
     Killed {} "killed"
     Fenced {} "its host had lost the leader and gave it up"
     TookTooLong {} "it took longer than its time-out"
+    OverMemory {} "killed: it needed more memory than its limit"
+    HostOutOfMemory {} "killed, most likely because its host had no memory left"
     DiskLow {} "refused: the host's disk is almost full"
     Draining {} "refused: the host is draining"
     CannotStart { why: String } "cannot start: {why}"

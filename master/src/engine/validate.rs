@@ -299,6 +299,7 @@ pub fn job_fields(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
     check_needs(&mut errors, catalog, interface, spec);
     check_place(&mut errors, catalog, interface.project, &spec.place);
     check_policy(&mut errors, &spec.policy);
+    check_limits(&mut errors, &spec.limits);
     errors.0.extend(kind::check(&spec.kind, &spec.fields));
     let project = catalog.projects.get(&interface.project);
     let below = |name: &str| {
@@ -398,6 +399,19 @@ fn check_policy(errors: &mut Errors, policy: &Policy) {
              have ended the job before another begins it"
         );
         errors.add("policy.kill_grace_s", message);
+    }
+}
+
+/// As the executor's configuration: no program begins with less.
+fn check_limits(errors: &mut Errors, limits: &LimitSpec) {
+    for (path, value, least, most) in [
+        ("limits.memory_mib", limits.memory_mib, 16, 16 << 20),
+        ("limits.open_files", limits.open_files, 16, 1 << 20),
+        ("limits.processes", limits.processes, 1, 1 << 20),
+    ] {
+        if let Some(value) = value {
+            errors.range(path, value, least, most);
+        }
     }
 }
 

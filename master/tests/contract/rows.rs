@@ -83,6 +83,8 @@ fn end() -> impl Strategy<Value = End> {
         Just(End::Exit(Exit::Killed)),
         Just(End::Exit(Exit::Fenced)),
         Just(End::Exit(Exit::TimedOut)),
+        Just(End::Exit(Exit::OverMemory)),
+        Just(End::Exit(Exit::HostOutOfMemory)),
         Just(End::Refused(Refusal::DiskLow)),
         Just(End::Refused(Refusal::Draining)),
         text().prop_map(|why| End::Refused(Refusal::CannotStart(why))),

@@ -165,6 +165,7 @@ fn jobs(interface: &Interface, catalog: &Catalog, rng: &mut Rng) -> Vec<Job> {
             needs,
             place: place(catalog, rng),
             policy: policy(rng),
+            limits: LimitSpec::default(),
             priority: i32::try_from(rng.below(3)).expect("small"),
             frozen: false,
             params: BTreeMap::new(),

@@ -8,7 +8,7 @@
 use super::check::scalar;
 use super::render::render;
 use super::{Context, Field, FieldError, Fields, Input, Kind, Locus};
-use crate::wire::Work;
+use crate::wire::{Limits, Work};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -160,6 +160,7 @@ impl Kind for Shell {
             success_codes: success_codes(fields)?,
             user: None,
             output_max: output_max.map(|mib| mib.saturating_mul(1 << 20)),
+            limits: Limits::default(),
         })
     }
 }

@@ -190,6 +190,8 @@ fn jobs() {
     has(job_said(None, 1, "n", json!({"place": {"slots": 0}})), "place.slots: ");
     has(job_said(None, 1, "n", json!({"place": {"pools": [1]}})), "place.pools[0]: ");
     has(job_said(None, 1, "n", json!({"policy": {"attempts_max": 0}})), "policy.attempts_max: ");
+    has(job_said(None, 1, "n", json!({"limits": {"memory_mib": 3}})), "limits.memory_mib: ");
+    has(job_said(None, 1, "n", json!({"limits": {"processes": 0}})), "limits.processes: ");
     has(job_said(None, 1, "n", json!({"policy": {"timeout_s": 0}})), "policy.timeout_s: ");
     has(job_said(None, 1, "n", json!({"policy": {"on_lost": "retry"}})), "policy.kill_grace_s: ");
     let retry = json!({"policy": {"on_lost": "retry", "kill_grace_s": 5}});

@@ -298,6 +298,8 @@ fn end_columns(end: Option<&End>) -> (Option<&'static str>, Option<i32>, Option<
         End::Exit(Exit::Killed) => ("killed", None, None),
         End::Exit(Exit::Fenced) => ("fenced", None, None),
         End::Exit(Exit::TimedOut) => ("timed_out", None, None),
+        End::Exit(Exit::OverMemory) => ("over_memory", None, None),
+        End::Exit(Exit::HostOutOfMemory) => ("host_memory", None, None),
         End::Refused(Refusal::DiskLow) => ("refused", None, Some("disk_low".to_owned())),
         End::Refused(Refusal::Draining) => ("refused", None, Some("draining".to_owned())),
         End::Refused(Refusal::CannotStart(why)) => {
@@ -318,6 +320,8 @@ fn end(row: &db::Row) -> db::Result<Option<End>> {
         "killed" => End::Exit(Exit::Killed),
         "fenced" => End::Exit(Exit::Fenced),
         "timed_out" => End::Exit(Exit::TimedOut),
+        "over_memory" => End::Exit(Exit::OverMemory),
+        "host_memory" => End::Exit(Exit::HostOutOfMemory),
         "refused" => End::Refused(match row.opt_text("end_text")?.unwrap_or_default() {
             "disk_low" => Refusal::DiskLow,
             "draining" => Refusal::Draining,

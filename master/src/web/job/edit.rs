@@ -53,12 +53,24 @@ fn write(name: &str, interface: InterfaceId, spec: &JobSpec, version: Option<i64
     form.set("policy.kill_grace_s", write_seconds(policy.kill_grace_s));
     form.set("policy.on_lost", word(&policy.on_lost));
     form.set("policy.on_unknown", word(&policy.on_unknown));
+    for (name, value) in limits_of(&spec.limits) {
+        form.set(name, value.map(|value| value.to_string()).unwrap_or_default());
+    }
     form.set("priority", spec.priority);
     if spec.frozen {
         form.set("frozen", "on");
     }
     form.set("params", write_map(&spec.params));
     form
+}
+
+/// Fields of the form, and what stands in them.
+fn limits_of(limits: &LimitSpec) -> [(&'static str, Option<u32>); 3] {
+    [
+        ("limits.memory_mib", limits.memory_mib),
+        ("limits.open_files", limits.open_files),
+        ("limits.processes", limits.processes),
+    ]
 }
 
 pub(super) fn read(form: &mut Form) -> Draft<JobSpec> {
@@ -100,6 +112,10 @@ pub(super) fn read(form: &mut Form) -> Draft<JobSpec> {
         on_lost: form.word("policy.on_lost"),
         on_unknown: form.word("policy.on_unknown"),
     };
+    let [memory_mib, open_files, processes] = limits_of(&LimitSpec::default()).map(|(name, _)| {
+        (!form.text(name).is_empty()).then(|| form.parse(name, 0, "a whole number"))
+    });
+    let limits = LimitSpec { memory_mib, open_files, processes };
     let spec = JobSpec {
         description: form.text("description").to_owned(),
         catalog: form.text("catalog").to_owned(),
@@ -111,6 +127,7 @@ pub(super) fn read(form: &mut Form) -> Draft<JobSpec> {
         needs: Vec::new(),
         place,
         policy,
+        limits,
         priority: form.parse("priority", 0, "a whole number"),
         frozen: form.flag("frozen"),
         params: form.map("params"),
@@ -317,6 +334,7 @@ mod tests {
             "place": {"hosts": [1, 2], "labels": ["gpu"], "slots": 2, "pools": [9]},
             "policy": {"attempts_max": 3, "backoff": {"delay_s": 5, "factor": 1, "delay_max_s": 60},
                 "timeout_s": 3600, "kill_grace_s": 5, "on_lost": "retry", "on_unknown": "fail"},
+            "limits": {"memory_mib": 512, "processes": 9},
             "priority": 4, "frozen": true, "params": {"a": "b"},
         });
         let spec: JobSpec = serde_json::from_value(json).unwrap();
