@@ -30,6 +30,11 @@ pub fn steps() -> Vec<Step> {
             name: "005_saved_filter",
             text: include_str!("../../../ddl/005_saved_filter.sql"),
         },
+        Step {
+            version: 6,
+            name: "006_execution_period",
+            text: include_str!("../../../ddl/006_execution_period.sql"),
+        },
     ]
 }
 
