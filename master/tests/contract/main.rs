@@ -22,6 +22,7 @@ mod rows;
 mod server;
 mod session;
 mod session_redis;
+mod shown;
 mod store;
 
 use master::db::{Db, Limits, migrate};

@@ -63,14 +63,21 @@ async fn apply(State(app): State<App>, viewer: Viewer, request: Request) -> Resu
         let detail = format!("at most {ITEMS_MAX} definitions can be applied at once");
         return Err(Error::bad_request(detail));
     }
+    let mut kept = None;
     for _ in 0..TRIES {
-        match once(&app, &viewer, &items, asked.dry_run).await {
+        match once(&app, &viewer, &items, (asked.dry_run, &mut kept)).await {
             Ok(applied) => return Ok(Json(applied)),
             Err(Failure::Conflict) => {}
             Err(Failure::Told(error)) => return Err(error),
         }
     }
     Err(Error::conflict("definitions are being edited all the time; try again"))
+}
+
+/// Taken from the sequences: how many, and the first of them.
+struct Numbers {
+    count: Ids,
+    first: Ids,
 }
 
 enum Failure {
@@ -98,15 +105,19 @@ async fn once(
     app: &App,
     viewer: &Viewer,
     items: &[Item],
-    dry_run: bool,
+    (dry_run, kept): (bool, &mut Option<Numbers>),
 ) -> Result<Applied, Failure> {
     let catalog = app.catalog().await?;
     let mut resolved = resolve(&catalog, items.to_vec(), Ids::NOBODY).map_err(refused)?;
     let mut changes = diff::changes(&catalog, &resolved);
     allowed(viewer, &catalog, &resolved, &changes)?;
     if !dry_run && changes.iter().any(|change| change.action != Action::None) {
-        // Only now, as ids are not given back.
-        let ids = take(&app.db, resolved.taken).await?;
+        // Only now, as ids are not given back; those of a try that wrote nothing are used by the next.
+        let ids = match *kept {
+            Some(Numbers { count, first }) if count == resolved.taken => first,
+            _ => take(&app.db, resolved.taken).await?,
+        };
+        *kept = Some(Numbers { count: resolved.taken, first: ids });
         resolved = renumbered(&catalog, items.to_vec(), ids).map_err(refused)?;
         changes = diff::changes(&catalog, &resolved);
         let edit = Edit {

@@ -1,0 +1,130 @@
+//! What pages keep and show: saved filters, how busy hosts were, and many definitions in one batch.
+
+use crate::every_database;
+use master::db::{Db, Error, params};
+use master::store::edit::Edit;
+use master::store::filter::{self, FILTERS_MAX, Filter};
+use master::store::host::{self, SAMPLE_MS, SAMPLES, Sample};
+use master::store::{catalog, dispatch, interface, job};
+use serde_json::json;
+use shared::ids::*;
+use shared::spec::{DispatchSpec, InterfaceSpec, JobSpec};
+
+const NOW: Millis = 1_795_230_000_000;
+
+#[tokio::test]
+async fn filters_are_kept_per_person_and_list_and_are_not_too_many() {
+    every_database(async |db| {
+        let (ann, list) = (UserId(1), "/job/");
+        let make = |name: &str, query: &str| Filter { name: name.into(), query: query.into() };
+        for number in 0..FILTERS_MAX {
+            let one = make(&format!("f{number:02}"), "q=a");
+            filter::put(&db, ann, list, &one, NOW).await.unwrap();
+        }
+        let more = filter::put(&db, ann, list, &make("more", "q=b"), NOW).await;
+        assert!(matches!(more, Err(Error::Conflict)), "{more:?}");
+        // Written over; another list and another person are none of it; names differ by case.
+        filter::put(&db, ann, list, &make("f07", "q=c"), NOW).await.unwrap();
+        filter::put(&db, ann, "/dispatch/", &make("f07", "q=d"), NOW).await.unwrap();
+        filter::put(&db, UserId(2), list, &make("F07 账期", "q=e"), NOW).await.unwrap();
+        let all = filter::all(&db, ann, list).await.unwrap();
+        assert_eq!((all.len(), &all[7]), (FILTERS_MAX as usize, &make("f07", "q=c")));
+        filter::delete(&db, ann, list, "f07").await.unwrap();
+        filter::put(&db, ann, list, &make("F07", "q=f"), NOW).await.unwrap();
+        let names: Vec<String> =
+            filter::all(&db, ann, list).await.unwrap().into_iter().map(|one| one.name).collect();
+        assert!(names.contains(&"F07".into()) && !names.contains(&"f07".into()), "{names:?}");
+        let other = filter::all(&db, UserId(2), list).await.unwrap();
+        assert_eq!(other, [make("F07 账期", "q=e")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn samples_are_a_ring() {
+    every_database(async |db| {
+        assert_eq!(host::mark(&db).await.unwrap(), (0, None, 0));
+        let sample = |host: i64, at: i64| Sample {
+            host: HostId(host),
+            at_ms: NOW + at * SAMPLE_MS,
+            cpu_permille: at % 1_000,
+            memory_permille: 1,
+            load_centi: 2,
+        };
+        for at in 0..SAMPLES + 10 {
+            db.commit([host::put_samples(&[sample(1, at), sample(2, at)])]).await.unwrap();
+        }
+        let first = NOW + 20 * SAMPLE_MS;
+        let found = host::samples(&db, &[1, 2, 3], first).await.unwrap();
+        assert_eq!(found.len(), 2);
+        let wanted: Vec<Sample> = (20..SAMPLES + 10).map(|at| sample(2, at)).collect();
+        assert_eq!(found[&2], wanted);
+        let rows = db.query("SELECT place FROM host_sample", params![]).await.unwrap();
+        assert_eq!(i64::try_from(rows.len()).unwrap(), 2 * SAMPLES);
+    })
+    .await;
+}
+
+async fn versions(db: &Db) -> Vec<(String, i64, usize)> {
+    let all = catalog::load(db).await.unwrap();
+    all.interfaces.values().map(|it| (it.name.clone(), it.version, it.jobs.len())).collect()
+}
+
+#[tokio::test]
+async fn definitions_are_written_many_at_once_and_only_as_they_were_read() {
+    every_database(async |db| {
+        let interface: InterfaceSpec = serde_json::from_value(json!({})).unwrap();
+        let shell = json!({"kind": "shell", "fields": {"program": "true"}});
+        let spec: JobSpec = serde_json::from_value(shell).unwrap();
+        let timed = json!({"interface": 1, "cron": "0 2 * * *"});
+        let timed: DispatchSpec = serde_json::from_value(timed).unwrap();
+        let edit = Edit::of_system(NOW);
+        let project = ProjectId(1);
+        let put =
+            |id, name| interface::Put { id: InterfaceId(id), project, name, spec: &interface };
+        let task = |id, of, name, version| job::Put {
+            id: JobId(id),
+            project,
+            interface: InterfaceId(of),
+            name,
+            spec: &spec,
+            version,
+        };
+        let fires = dispatch::Put { id: DispatchId(1), project, name: "d", spec: &timed };
+        let write = |revision, interfaces: &[_], jobs: &[_], dispatches: &[_]| {
+            let mut batch = vec![edit.unchanged_since(revision)];
+            batch.extend(interface::put_all(interfaces, &edit).unwrap());
+            batch.extend(job::put_all(jobs, &edit).unwrap());
+            batch.extend(dispatch::put_all(dispatches, &edit).unwrap());
+            batch
+        };
+        let revision = catalog::revision(&db).await.unwrap();
+        let new = [(task(1, 1, "x", 1), job::Fate::New), (task(2, 1, "y", 1), job::Fate::New)];
+        let batch = write(revision, &[(put(1, "a"), 0), (put(2, "b"), 0)], &new, &[(fires, 0)]);
+        db.commit(batch.clone()).await.unwrap();
+        assert_eq!(versions(&db).await, [("a".into(), 1, 2), ("b".into(), 1, 0)]);
+        // Of a catalog that is no more: nothing of it is written.
+        assert!(matches!(db.commit(batch).await, Err(Error::Conflict)));
+        // One job gone, its name taken by another: in one batch.
+        let changed =
+            [(task(1, 1, "x", 2), job::Fate::Changed), (task(2, 1, "y", 2), job::Fate::Gone)];
+        db.commit(write(revision + 1, &[(put(1, "a"), 1)], &changed, &[(fires, 1)])).await.unwrap();
+        let again = [(task(3, 1, "y", 3), job::Fate::New)];
+        db.commit(write(revision + 2, &[(put(1, "a"), 2)], &again, &[])).await.unwrap();
+        assert_eq!(versions(&db).await, [("a".into(), 3, 2), ("b".into(), 1, 0)]);
+        let stored = catalog::load(&db).await.unwrap();
+        assert_eq!(stored.dispatches[&DispatchId(1)].version, 2);
+        let old = catalog::versions(&db, &[(InterfaceId(1), 1)].into()).await.unwrap();
+        let names: Vec<&str> =
+            old[&(InterfaceId(1), 1)].jobs.iter().map(|job| job.name.as_str()).collect();
+        assert_eq!(names, ["x", "y (deleted 2)"], "names are not versioned");
+        // A name that another one has is refused, and with it the rest of the batch.
+        let batch = write(revision + 3, &[(put(2, "c"), 1), (put(9, "a"), 0)], &[], &[]);
+        let refused = db.commit(batch).await;
+        assert!(matches!(refused, Err(Error::Duplicate { .. })), "{refused:?}");
+        assert_eq!(versions(&db).await, [("a".into(), 3, 2), ("b".into(), 1, 0)]);
+        let deeds = db.query("SELECT action, object FROM audit", params![]).await.unwrap();
+        assert_eq!(deeds.len(), 11);
+    })
+    .await;
+}
