@@ -31,6 +31,8 @@ use tokio::sync::{mpsc, watch};
 const LEASE_TTL: Duration = Duration::from_secs(3);
 /// Answers of ports that wait for the loop.
 const INBOX_MAX: usize = 64;
+/// Who does not lead asks so often: a lease that was given back is taken at once.
+const FREE_EVERY_MS: Millis = 200;
 /// At an orderly stop: what is in the air may land for so long.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// However long the core would sleep.
@@ -72,11 +74,14 @@ pub(super) struct Shell {
     inbox: VecDeque<Input>,
     hosts: Hosts,
     writing: bool,
+    asking_lease: bool,
     /// The definitions that lines and hosts follow.
     followed: Option<Arc<Catalog>>,
     status: watch::Sender<LeaderStatus>,
-    /// Why the lease is not ours, if so.
+    /// Why the lease cannot be asked, if so.
     no_lease: Option<String>,
+    /// Another master holds it.
+    another: bool,
     trouble: Option<String>,
     leads_since: Option<Millis>,
 }
@@ -100,9 +105,11 @@ impl Shell {
             inbox: VecDeque::new(),
             hosts: Hosts::default(),
             writing: false,
+            asking_lease: false,
             followed: None,
             status,
             no_lease: None,
+            another: false,
             trouble: None,
             leads_since: None,
         }
@@ -129,6 +136,15 @@ impl Shell {
         if tokio::time::timeout(STOP_MAX, landed).await.is_err() {
             tracing::warn!("stopped with a batch in the air: the next leader finds out about it");
         }
+        // A question under way would take the lease once more, for nobody.
+        let answered = async {
+            while self.asking_lease {
+                self.asking_lease = !matches!(self.back.recv().await, Some(Back::Lease(_)) | None);
+            }
+        };
+        if tokio::time::timeout(STOP_MAX, answered).await.is_err() {
+            tracing::warn!("stopped while the lease was being asked for");
+        }
         if let Err(error) = self.lease.release(&self.holder).await {
             tracing::warn!("giving the lease back: {error}");
         }
@@ -143,7 +159,12 @@ impl Shell {
         if let Some(input) = self.inbox.pop_front() {
             return Some(input);
         }
-        let sleep = (self.master.wake() - self.clock.mono_ms()).clamp(0, SLEEP_MAX_MS);
+        let follows = matches!(self.master.role(), Role::Follower) && !self.asking_lease;
+        let (longest, then) = match follows {
+            true => (FREE_EVERY_MS, Input::Free),
+            false => (SLEEP_MAX_MS, Input::Time),
+        };
+        let sleep = (self.master.wake() - self.clock.mono_ms()).clamp(0, longest);
         tokio::select! {
             Some(back) = self.back.recv() => self.back(back),
             Some(told) = self.told.recv() => self.told(told),
@@ -156,7 +177,7 @@ impl Shell {
                     None
                 }
             },
-            () = tokio::time::sleep(dial::duration(sleep)) => Some(Input::Time),
+            () = tokio::time::sleep(dial::duration(sleep)) => Some(then),
         }
     }
 
@@ -173,15 +194,10 @@ impl Shell {
                 Some(Input::Db(number, answer))
             }
             Back::Lease(held) => {
-                let held = held.unwrap_or_else(|why| {
-                    self.no_lease = Some(why);
-                    false
-                });
-                if held {
-                    self.no_lease = None;
-                } else if self.no_lease.is_none() {
-                    self.no_lease = Some("another master holds the lease".into());
-                }
+                self.asking_lease = false;
+                self.another = held == Ok(false);
+                self.no_lease = held.as_ref().err().cloned();
+                let held = held.unwrap_or(false);
                 Some(Input::Lease(held))
             }
             Back::Written => {
@@ -269,6 +285,7 @@ impl Shell {
     }
 
     fn ask_lease(&mut self) {
+        self.asking_lease = true;
         let (lease, holder) = (self.lease.clone(), self.holder.clone());
         let back = self.send_back.clone();
         tasks::spawn("the lease", async move {
@@ -366,9 +383,13 @@ impl Shell {
         let Some(reign) = self.master.reign() else {
             self.leads_since = None;
             let why = self.trouble.clone().or_else(|| self.no_lease.clone());
-            let why = why.unwrap_or_else(|| "it is taking over".into());
+            let another = self.another && why.is_none();
+            let why = why.unwrap_or_else(|| match another {
+                true => String::new(),
+                false => "it is taking over".into(),
+            });
             let epoch = self.status.borrow().epoch;
-            return LeaderStatus { leads: false, epoch, since_ms: None, why };
+            return LeaderStatus { leads: false, another, epoch, since_ms: None, why };
         };
         let now = reign.now(self.clock.mono_ms(), self.clock.wall_ms());
         let since_ms = Some(*self.leads_since.get_or_insert(now.date));
@@ -386,7 +407,7 @@ impl Shell {
         } else {
             String::new()
         };
-        LeaderStatus { leads: true, epoch: reign.row().epoch, since_ms, why }
+        LeaderStatus { leads: true, another: false, epoch: reign.row().epoch, since_ms, why }
     }
 }
 

@@ -107,6 +107,7 @@ impl Master {
                 self.become_role(Role::Claiming(self.life ^ self.count.cast_signed()));
             }
             Input::Lease(_) => {}
+            Input::Free => self.lease_asked = None,
             Input::Ordered(host, number, answer) => self.ordered(tick, host, number, answer),
             Input::Watched(host, number, answer) => {
                 self.watched((tick, wall), host, number, answer);

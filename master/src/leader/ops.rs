@@ -116,6 +116,8 @@ pub enum Input {
     Db(u64, Option<DbAnswer>),
     /// Whether the lease is ours: it only says who may try (rule L1).
     Lease(bool),
+    /// The lease may be free now: who does not lead asks at once.
+    Free,
     /// The answer to an [`Output::Order`].
     Ordered(HostId, u64, Result<(), CallError>),
     /// The answer to an [`Output::Watch`].

@@ -6,6 +6,8 @@ use shared::ids::Millis;
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct LeaderStatus {
     pub leads: bool,
+    /// Another master holds the lease: it leads, or is about to.
+    pub another: bool,
     /// The epoch of this master's reign, or the newest that it knows of.
     pub epoch: i64,
     /// The date since when it leads.

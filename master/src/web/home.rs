@@ -4,7 +4,7 @@
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
 use super::execution::list::seen_projects;
-use super::{Page, Routes, host, list, zone};
+use super::{Page, Routes, host, lead, list, zone};
 use crate::app::App;
 use crate::engine::catalog::Catalog;
 use crate::store;
@@ -152,7 +152,6 @@ async fn home(page: Page) -> Result {
     let paused = store::dispatch::paused(&app.db).await?;
     let hours = hours(&begun, zone::day(now, zone), zone, server);
     let most = hours.iter().map(|hour| hour.total).max().unwrap_or_default();
-    let leader = app.leader.borrow().clone();
     page.render(
         "home.html",
         context! {
@@ -164,7 +163,7 @@ async fn home(page: Page) -> Result {
             running => Serde(lines(running, &catalog, viewer)),
             hosts => Serde(host::views(app, viewer, &catalog).await?),
             soon => Serde(soon(app, &catalog, viewer, &paused)),
-            leader => Serde(leader),
+            lead => Serde(lead::of(app).await),
             interfaces => catalog.interfaces.values().filter(|it| viewer.lists(it.project)).count(),
         },
     )

@@ -2,7 +2,7 @@
 
 use super::auth::{Address, Means, Right};
 use super::error::{Error, RequestId, Result};
-use super::{Page, Routes};
+use super::{Page, Routes, lead};
 use crate::app::App;
 use crate::store;
 use crate::store::edit::Edit;
@@ -121,15 +121,18 @@ async fn logout(State(app): State<App>, viewer: super::auth::Viewer) -> Result {
     Ok((headers, Redirect::to("/login/")).into_response())
 }
 
-/// Whether this master can serve: the database answers. The leader's state is told beside it.
+/// Whether this master can serve: the database answers. Who leads is told beside it.
 async fn ready(State(app): State<App>) -> Response {
     let leader = app.leader.borrow().clone();
+    let lead = lead::of(&app).await;
     match store::catalog::revision(&app.db).await {
-        Ok(_) => Json(serde_json::json!({ "ready": true, "leader": leader })).into_response(),
+        Ok(_) => Json(serde_json::json!({ "ready": true, "leader": leader, "lead": lead }))
+            .into_response(),
         Err(error) => {
             tracing::warn!("not ready: {error:#}");
             let why = "the database does not answer";
-            let body = serde_json::json!({ "ready": false, "why": why, "leader": leader });
+            let body =
+                serde_json::json!({ "ready": false, "why": why, "leader": leader, "lead": lead });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }

@@ -36,6 +36,7 @@ pub mod log;
 pub mod project;
 
 mod edge;
+mod lead;
 
 use crate::app::App;
 use auth::{Access, Right};

@@ -34,7 +34,8 @@ pub struct TestApp {
     pub link: Faulty,
     router: Router,
     _data: tempfile::TempDir,
-    _leader: watch::Sender<LeaderStatus>,
+    /// What this master knows of leading.
+    pub leader: watch::Sender<LeaderStatus>,
 }
 
 /// What a request was answered with.
@@ -133,7 +134,7 @@ impl TestApp {
         })
         .unwrap();
         let router = web::router(app.clone());
-        TestApp { app, clock, link, router, _data: data, _leader: sender }
+        TestApp { app, clock, link, router, _data: data, leader: sender }
     }
 
     pub async fn user(&self, name: &str, rights: &str) -> UserId {

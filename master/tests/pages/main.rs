@@ -13,6 +13,7 @@ mod execution;
 mod executions;
 mod filters;
 mod hosts;
+mod lead;
 mod many;
 mod projects;
 mod scripts;
