@@ -17,6 +17,9 @@ mod server;
 mod disk;
 mod faults;
 mod logs;
+mod masters;
+#[expect(dead_code, reason = "the bench uses more of it")]
+mod pair;
 mod proxy;
 
 use real::Real;

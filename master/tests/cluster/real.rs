@@ -32,6 +32,8 @@ pub struct Real {
     pub executor_more: String,
     /// More of the configuration of masters.
     pub master_more: String,
+    /// Of each host.
+    pub slots: u32,
     /// Where masters dial `h1`, if not where it listens.
     pub through: Option<u16>,
 }
@@ -67,6 +69,7 @@ impl Real {
             timing: "",
             executor_more: String::new(),
             master_more: String::new(),
+            slots: 64,
             through: None,
         };
         real.issue("h1", "host-pki");
@@ -177,6 +180,13 @@ impl Real {
         self.command("hcndc", &[config]).args(args).output().unwrap()
     }
 
+    /// The command line, not waited for.
+    pub fn begin_hcndc(&self, args: &[&str]) -> Child {
+        let config = ("HCNDC_CONFIG", self.path("client.toml").display().to_string());
+        let mut command = self.command("hcndc", &[config]);
+        command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     #[track_caller]
     pub fn must(&self, args: &[&str]) -> String {
         let output = self.hcndc(args);
@@ -192,7 +202,8 @@ impl Real {
         let all = first.into_iter().chain(self.more.iter().map(|more| (more.name, more.port)));
         let hosts: Vec<String> = all
             .map(|(name, port)| {
-                let spec = format!("{{address: \"127.0.0.1:{port}\", slots: 64}}");
+                let slots = self.slots;
+                let spec = format!("{{address: \"127.0.0.1:{port}\", slots: {slots}}}");
                 format!("kind: host\nname: {name}\nspec: {spec}\n")
             })
             .collect();
@@ -339,30 +350,54 @@ impl Real {
     }
 
     fn is_ready(&self) -> bool {
+        self.ready_text().split(' ').nth(1) == Some("200")
+    }
+
+    /// What `/readyz` says; nothing while nobody listens.
+    pub fn ready_text(&self) -> String {
+        self.ask("GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap_or_default()
+    }
+
+    fn ask(&self, request: &str) -> std::io::Result<String> {
         use std::io::{Read, Write};
-        let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.port)) else {
-            return false;
-        };
-        let asked = stream.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
-        let read = stream.read_to_string(&mut answer);
-        asked.is_ok() && read.is_ok() && answer.split(' ').nth(1) == Some("200")
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// As the first user: the cookie of a session.
+    pub fn log_in(&self) -> String {
+        // Whichever master was the first to start has told it.
+        let password = std::fs::read_to_string(self.path("admin-password")).unwrap();
+        let body = format!("name=admin&password={}&next=/", password.trim());
+        let head = format!(
+            "POST /login/ HTTP/1.0\r\nHost: localhost\r\nContent-Type: \
+             application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = self.ask(&head).unwrap();
+        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        let cookie = cookie.unwrap_or_else(|| panic!("no cookie: {answer}"));
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// A page, with the cookie of a session.
+    pub fn page(&self, path: &str, cookie: &str) -> String {
+        let head = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
+        self.ask(&head).unwrap()
     }
 
     /// What the API answers, with the token of the command line.
     pub fn get(&self, path: &str) -> String {
-        use std::io::{Read, Write};
         let client = std::fs::read_to_string(self.path("client.toml")).unwrap();
         let token = client.lines().find_map(|line| line.strip_prefix("token = ")).unwrap();
         let token = token.trim_matches('"');
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let head = format!(
             "GET {path} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
         );
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        self.ask(&head).unwrap()
     }
 
     /// What jobs have left: one line for each begin and each end, `begin RUN JOB ATTEMPT`.

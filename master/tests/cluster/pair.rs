@@ -1,0 +1,209 @@
+//! Two masters on the stores of several: MariaDB, the lease and the logs in MongoDB, sessions and bus in
+//! Redis. Each test has a database of its own in each.
+
+use crate::real::{Real, text};
+use crate::server::{cluster, url};
+use mongodb::bson::{Document, doc};
+use mysql_async::prelude::Queryable;
+use shared::clock::Clock;
+use shared::ids::Millis;
+use std::time::Duration;
+
+pub struct Pair {
+    /// The first one has the executor, too.
+    pub masters: [Real; 2],
+    pub clock: Clock,
+    runtime: tokio::runtime::Runtime,
+    pool: mysql_async::Pool,
+    mongo: mongodb::Database,
+    name: String,
+    probes: u32,
+}
+
+/// So that a new leader has something to store: a job that does nothing.
+pub const PROBE: &str = "kind: interface\nname: probe\nspec: {granularity: day, zone: UTC}\njobs:\n  \
+    - {name: probe, kind: shell, fields: {use_shell: true, script: exit 0}}\n";
+
+/// The row that says who leads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leads {
+    pub epoch: i64,
+    pub batch: i64,
+    pub url: String,
+}
+
+/// How a leader goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    Killed,
+    Stopped,
+}
+
+/// Milliseconds since the leader was told to go, or was killed.
+#[derive(Clone, Copy, Debug)]
+pub struct TakeOver {
+    /// When the lease was free; not seen if another one took it before we looked.
+    pub free_ms: Option<Millis>,
+    /// When the other one's first guarded batch was stored.
+    pub batch_ms: Millis,
+}
+
+impl Pair {
+    /// Both run, and one of them leads.
+    pub fn start() -> Pair {
+        let (mysql, mongo, redis) =
+            (url("HCNDC_TEST_MYSQL"), url("HCNDC_TEST_MONGO"), url("HCNDC_TEST_REDIS"));
+        let name = cluster().replace('-', "_");
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+        let (pool, client) = runtime.block_on(async {
+            let pool = mysql_async::Pool::new(mysql.as_str());
+            let mut connection = pool.get_conn().await.unwrap();
+            connection.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
+            let client = mongodb::Client::with_uri_str(&mongo).await.unwrap();
+            (mysql_async::Pool::new(format!("{mysql}/{name}").as_str()), client)
+        });
+        let (address, options) = mongo.split_once("/?").unwrap();
+        let logs = format!("[logs]\nurl = \"{address}/{name}?{options}\"\n");
+        let more = format!(
+            "[database]\nurl = \"{mysql}/{name}\"\n[lease]\nurl = \"{address}/{name}?{options}\"\n\
+             [session]\nurl = \"{redis}\"\n[bus]\nurl = \"{redis}\"\n{logs}"
+        );
+        let mut masters = [Real::new(), Real::new()];
+        // One cluster has one authority.
+        for part in ["secret.key", "pki/ca.pem", "pki/ca.key"] {
+            let [from, to] = [0, 1].map(|at: usize| masters[at].path("master").join(part));
+            std::fs::copy(from, to).unwrap();
+        }
+        for master in &mut masters {
+            master.master_more.clone_from(&more);
+            master.executor_more.clone_from(&logs);
+        }
+        let mongo = client.database(&name);
+        let mut pair =
+            Pair { masters, clock: Clock::system(), runtime, pool, mongo, name, probes: 0 };
+        pair.masters[0].start_executor(&[]);
+        for at in [0, 1] {
+            pair.masters[at].start_master(&[]);
+            pair.masters[at].master_is_ready();
+        }
+        pair.until("one of them leads", |pair| pair.leader().is_some());
+        pair
+    }
+
+    /// What the database says.
+    pub fn leads(&self) -> Leads {
+        let asked = async {
+            let mut connection = self.pool.get_conn().await.unwrap();
+            let text = "SELECT epoch, batch, url FROM leader";
+            connection.query_first::<(i64, i64, String), _>(text).await.unwrap()
+        };
+        let (epoch, batch, url) = self.runtime.block_on(asked).expect("a row");
+        Leads { epoch, batch, url }
+    }
+
+    /// Jobs that run, as the database says.
+    pub fn running(&self) -> usize {
+        let asked = async {
+            let mut connection = self.pool.get_conn().await.unwrap();
+            let text = "SELECT COUNT(*) FROM job_run WHERE state = 'running'";
+            connection.query_first::<usize, _>(text).await.unwrap()
+        };
+        self.runtime.block_on(asked).expect("a count")
+    }
+
+    /// Which of the two says that it leads.
+    pub fn leader(&self) -> Option<usize> {
+        [0, 1].into_iter().find(|at| {
+            let master = &self.masters[*at];
+            master.master.is_some() && master.ready_text().contains("\"leads\":true")
+        })
+    }
+
+    /// Milliseconds until the lease runs out, by the server's clock; less than 0: it has.
+    fn lease_left(&self) -> Option<Millis> {
+        let left = doc! { "$project": { "left": { "$subtract": ["$until", "$$NOW"] } } };
+        let asked = async {
+            let leases = self.mongo.collection::<Document>("lease");
+            let mut found = leases.aggregate([left]).await.unwrap();
+            found.advance().await.unwrap().then(|| found.deserialize_current().unwrap())
+        };
+        self.runtime.block_on(asked).map(|row| row.get_i64("left").unwrap())
+    }
+
+    /// The leader goes: killed, or told to stop. At that moment somebody asks the other master for a
+    /// run of [`PROBE`]; waits until another reign has stored a batch.
+    pub fn take_over(&mut self, leader: usize, how: Gone) -> TakeOver {
+        let before = self.leads();
+        let began = self.clock.mono_ms();
+        match how {
+            Gone::Killed => self.masters[leader].kill_master(),
+            Gone::Stopped => self.masters[leader].signal_master("-TERM"),
+        }
+        self.probes += 1;
+        let period = format!("2026-10-{:02}", self.probes);
+        let mut asked =
+            self.masters[1 - leader].begin_hcndc(&["run", "probe", "--period", &period]);
+        let mut free = None;
+        self.until("another reign has stored a batch", |pair| {
+            if free.is_none() && pair.lease_left().is_none_or(|left| left <= 0) {
+                free = Some(pair.clock.mono_ms() - began);
+            }
+            let now = pair.leads();
+            now.epoch > before.epoch && now.batch > 0
+        });
+        let batch_ms = self.clock.mono_ms() - began;
+        assert!(asked.wait().unwrap().success(), "{}", self.logs());
+        if how == Gone::Stopped {
+            let status = self.masters[leader].master.take().expect("it was started").wait();
+            assert!(status.unwrap().success());
+        }
+        assert_ne!(self.leads().url, before.url, "the other one leads");
+        TakeOver { free_ms: free, batch_ms }
+    }
+
+    #[track_caller]
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Pair) -> bool) {
+        let end = self.clock.mono_ms() + crate::real::WAIT_MS;
+        while !holds(self) {
+            assert!(self.clock.mono_ms() < end, "waited in vain: {what}\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn logs(&self) -> String {
+        let [one, two] = &self.masters;
+        format!("=== first\n{}=== second\n{}", one.logs(), two.logs())
+    }
+
+    /// States of all executions, as one of the masters tells.
+    pub fn states(&self, at: usize) -> Vec<String> {
+        let told = self.masters[at].hcndc(&["-o", "json", "execution", "list"]);
+        assert!(told.status.success(), "{}", text(&told));
+        let list: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        let rows = list["items"].as_array().or(list.as_array()).unwrap();
+        rows.iter().map(|row| row["state"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The file to which jobs append.
+    pub fn journal(&self) -> Vec<String> {
+        self.masters[0].journal()
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        for master in &mut self.masters {
+            if let Some(child) = &mut master.master {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+        let name = self.name.clone();
+        let _ = self.runtime.block_on(async {
+            self.mongo.drop().await.unwrap();
+            let mut connection = self.pool.get_conn().await.unwrap();
+            connection.query_drop(format!("DROP DATABASE {name}")).await
+        });
+    }
+}
