@@ -74,7 +74,8 @@ pub(super) struct Shell {
     inbox: VecDeque<Input>,
     hosts: Hosts,
     writing: bool,
-    asking_lease: bool,
+    /// Questions for the lease that are under way.
+    asking_lease: u32,
     /// The definitions that lines and hosts follow.
     followed: Option<Arc<Catalog>>,
     status: watch::Sender<LeaderStatus>,
@@ -105,7 +106,7 @@ impl Shell {
             inbox: VecDeque::new(),
             hosts: Hosts::default(),
             writing: false,
-            asking_lease: false,
+            asking_lease: 0,
             followed: None,
             status,
             no_lease: None,
@@ -138,8 +139,12 @@ impl Shell {
         }
         // A question under way would take the lease once more, for nobody.
         let answered = async {
-            while self.asking_lease {
-                self.asking_lease = !matches!(self.back.recv().await, Some(Back::Lease(_)) | None);
+            while self.asking_lease > 0 {
+                match self.back.recv().await {
+                    Some(Back::Lease(_)) => self.asking_lease -= 1,
+                    Some(_) => {}
+                    None => return,
+                }
             }
         };
         if tokio::time::timeout(STOP_MAX, answered).await.is_err() {
@@ -159,7 +164,7 @@ impl Shell {
         if let Some(input) = self.inbox.pop_front() {
             return Some(input);
         }
-        let follows = matches!(self.master.role(), Role::Follower) && !self.asking_lease;
+        let follows = matches!(self.master.role(), Role::Follower) && self.asking_lease == 0;
         let (longest, then) = match follows {
             true => (FREE_EVERY_MS, Input::Free),
             false => (SLEEP_MAX_MS, Input::Time),
@@ -194,7 +199,7 @@ impl Shell {
                 Some(Input::Db(number, answer))
             }
             Back::Lease(held) => {
-                self.asking_lease = false;
+                self.asking_lease = self.asking_lease.saturating_sub(1);
                 self.another = held == Ok(false);
                 self.no_lease = held.as_ref().err().cloned();
                 let held = held.unwrap_or(false);
@@ -285,7 +290,7 @@ impl Shell {
     }
 
     fn ask_lease(&mut self) {
-        self.asking_lease = true;
+        self.asking_lease += 1;
         let (lease, holder) = (self.lease.clone(), self.holder.clone());
         let back = self.send_back.clone();
         tasks::spawn("the lease", async move {

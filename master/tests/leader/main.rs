@@ -46,7 +46,7 @@ async fn it_takes_the_lead_meets_its_hosts_and_gives_the_lease_back() {
 
     // A second one of another life does not get the lease while the first has it.
     let mut second = rig.lead(caller(&hosts));
-    second.until(|status| status.why.contains("lease")).await;
+    second.until(|status| status.another).await;
 
     // What pages see of the hosts, and the agent that was met.
     let seen = async {
