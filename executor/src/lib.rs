@@ -6,6 +6,7 @@
 //! [`clock`] and [`config`].
 
 pub mod config;
+pub mod join;
 pub mod run;
 
 pub mod agent;

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use executor::config::Config;
+use executor::join::Invitation;
 use executor::process::own;
 use executor::run::Options;
 use executor::spool::Layout;
@@ -52,6 +53,24 @@ enum Command {
     /// Put the program that is installed now, and its configuration, in the place of the supervisor
     /// and the agent that run. All jobs go on. If it cannot take over, nothing changes.
     Upgrade(#[command(flatten)] Given),
+    /// Join a cluster: make a key, have it signed by a master that has invited this host (`hcndc host
+    /// token NAME`), keep both. An agent that runs takes them up at once.
+    Join {
+        #[command(flatten)]
+        given: Given,
+        /// Address of a master's pages.
+        #[arg(long, value_name = "URL")]
+        master: String,
+        /// The host's name there.
+        #[arg(long, value_name = "NAME")]
+        host: String,
+        /// Good once; it does not travel.
+        #[arg(long)]
+        token: String,
+        /// Authority of an https address that the system does not know.
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+    },
     /// End all jobs of this data directory and the supervisor. How they ended is `unknown` then.
     StopJobs {
         #[command(flatten)]
@@ -142,6 +161,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
     let given = match &command {
         Command::Run { given, .. }
         | Command::Supervise { given, .. }
+        | Command::Join { given, .. }
         | Command::StopJobs { given, .. } => given,
         Command::Agent(given) | Command::Status(given) | Command::Upgrade(given) => given,
     };
@@ -177,6 +197,10 @@ fn obey(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Upgrade(_) => upgrade(&config),
+        Command::Join { master, host, token, ca, .. } => {
+            let ca = ca.as_deref();
+            join(&config, &Invitation { master, host, token, ca })
+        }
         Command::StopJobs { grace, .. } => {
             ask(&config, Ask::StopJobs { grace_ms: i64::from(*grace) * 1000 })?;
             let layout = Layout { root: config.data };
@@ -186,6 +210,17 @@ fn obey(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+fn join(config: &Config, invitation: &Invitation) -> anyhow::Result<()> {
+    let facts = executor::join::join(invitation, &config.pki)?;
+    println!("this is {} now; its certificate is in {}", facts.identity, config.pki.display());
+    let layout = Layout { root: config.data.clone() };
+    match executor::join::tell_agent(&layout)? {
+        true => println!("the agent that runs has taken it up"),
+        false => println!("no agent runs: `hcndc-executor run`, or systemctl start hcndc-agent"),
+    }
+    Ok(())
 }
 
 fn upgrade(config: &Config) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+use executor::agent::own::Own;
 use executor::agent::server::{Behind, Server, own_hello};
 use shared::clock::Clock;
 use shared::ids::*;
@@ -87,6 +88,7 @@ struct Port {
     authority: Authority,
     address: SocketAddr,
     behind: Fake,
+    pki: tempfile::TempDir,
     _stop: tokio::sync::oneshot::Sender<()>,
 }
 
@@ -105,10 +107,12 @@ fn credentials(authority: &Authority, role: Role) -> Credentials {
 impl Port {
     async fn open() -> Port {
         let authority = authority("prod");
-        let own = credentials(&authority, Role::Host);
+        let pki = tempfile::tempdir().unwrap();
+        authority.issue(Role::Host, "x1", now()).unwrap().write(pki.path()).unwrap();
+        let certificate = Arc::new(Own::read(pki.path()).unwrap());
         let server = Server {
-            acceptor: Acceptor::new(&own).unwrap(),
-            own: own_hello(own.identity()),
+            own: own_hello(certificate.identity()),
+            certificate,
             behind: Fake::default(),
             clock: Clock::system(),
         };
@@ -118,7 +122,7 @@ impl Port {
         shared::tasks::spawn("port", async move {
             server.run(listener, async { _ = stopped.await }).await;
         });
-        Port { authority, address, behind, _stop: stop }
+        Port { authority, address, behind, pki, _stop: stop }
     }
 
     /// Connected, and not yet greeted.
@@ -274,4 +278,43 @@ async fn calls_in_flight_have_a_limit_and_wait_their_turn() {
     let told = futures::future::join_all(calls).await;
     assert!(told.into_iter().all(|told| told.unwrap().is_ok()));
     assert_eq!(port.behind.open_most.load(Ordering::SeqCst), rpc::IN_FLIGHT_MAX);
+}
+
+/// Who the host says it is to a new connection, by its certificate's number.
+async fn shown(port: &Port) -> String {
+    let own = credentials(&port.authority, Role::Master);
+    let connector = Connector::new(&own).unwrap();
+    connector.connect(&port.address.to_string()).await.unwrap().1.serial
+}
+
+#[tokio::test]
+async fn a_host_exchanges_its_certificate_while_calls_go_on() {
+    let port = Port::open().await;
+    let before = shown(&port).await;
+    let client = port.greeted().await;
+    let request = client.next_key(within(SECOND), call(5)).await.unwrap().unwrap();
+    let signed = port.authority.sign(&request, Role::Host, "x1", now()).unwrap();
+    let told =
+        client.next_certificate(within(SECOND), call(5), signed.certificate_pem.clone()).await;
+    told.unwrap().unwrap();
+    assert!(
+        client.probe(within(SECOND), call(5)).await.unwrap().is_ok(),
+        "the connection lives on"
+    );
+    let after = shown(&port).await;
+    assert_eq!(after, signed.serial);
+    assert_ne!(after, before);
+    let kept = Credentials::read(port.pki.path()).unwrap();
+    assert_eq!(kept.facts.serial, signed.serial, "the next agent has it too");
+    // A second time, with nothing asked for; of another key; for another host.
+    let twice = client.next_certificate(within(SECOND), call(5), signed.certificate_pem).await;
+    assert!(matches!(twice.unwrap(), Err(Refused::Certificate(_))));
+    for (agent, key) in [("x1", shared::pki::Request::make().unwrap().pem), ("x2", String::new())] {
+        let own = client.next_key(within(SECOND), call(5)).await.unwrap().unwrap();
+        let request = if key.is_empty() { own } else { key };
+        let signed = port.authority.sign(&request, Role::Host, agent, now()).unwrap();
+        let told = client.next_certificate(within(SECOND), call(5), signed.certificate_pem).await;
+        assert!(matches!(told.unwrap(), Err(Refused::Certificate(_))), "{agent}");
+    }
+    assert_eq!(shown(&port).await, after, "what is wrong changes nothing");
 }

@@ -9,6 +9,7 @@ use crate::cli::authority;
 use crate::config::Config;
 use crate::db::{Db, migrate};
 use crate::leader::answer::Desk;
+use crate::leader::certs::Certs;
 use crate::leader::dial::Caller;
 use crate::leader::drive::Ports;
 use crate::leader::housekeeping::{Housekeeping, Keeper, PLAN};
@@ -19,14 +20,14 @@ use crate::link::redis::Redis;
 use crate::logs::{Logs, archive::Archive, archived::Archived, on_host::OnHost};
 use crate::session::{Limits, Sessions};
 use crate::store::edit::Edit;
-use crate::store::{token, upkeep, user};
+use crate::store::{certificate, token, user};
 use crate::{leader, web};
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 use shared::clock::Clock;
 use shared::ids::Millis;
-use shared::pki::RENEW_DAYS;
-use shared::seal::write_private;
+use shared::pki::{RENEW_DAYS, Signed};
+use shared::seal::{Key, write_private};
 use shared::tasks;
 use shared::tls::{Credentials, Role};
 use std::future::Future;
@@ -69,7 +70,8 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
         false => config.web.url.trim_end_matches('/').to_owned(),
     };
     let db = open(&config, &clock).await?;
-    let caller = Caller::over_tls(&credentials(&config, &db, clock.wall_ms()).await?)?;
+    let mut caller = Caller::over_tls(&credentials(&config, &db, clock.wall_ms()).await?)?;
+    caller.certs = Some(Arc::new(certs(&config, &db, &clock)?));
     let (status, leader) = watch::channel(LeaderStatus::default());
     let app = assemble(config, &clock, db, (caller, leader)).await?;
     greet(&app, &first, address).await?;
@@ -208,15 +210,23 @@ async fn credentials(config: &Config, db: &Db, now_ms: Millis) -> anyhow::Result
     }
     let issued = authority.issue(Role::Master, "master", now_ms)?;
     issued.write(&dir)?;
-    let kept = upkeep::Certificate {
-        serial: issued.serial.clone(),
-        role: "master".into(),
-        agent: issued.identity.agent.clone(),
-        issued_ms: issued.issued_ms,
-        expires_ms: issued.expires_ms,
-    };
-    db.commit(vec![upkeep::issued(&kept)]).await.context("recording the master's certificate")?;
+    record(db, &issued.signed).await?;
     issued.credentials()
+}
+
+/// What the authority has signed is known, so that it can be denied.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn record(db: &Db, signed: &Signed) -> anyhow::Result<()> {
+    let kept = certificate::issued(&certificate::Certificate::from(signed));
+    db.commit(vec![kept]).await.context("recording the certificate")
+}
+
+fn certs(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Certs> {
+    let authority = authority(config, clock.wall_ms())?;
+    let key = Key::read_or_make(&config.data.join("secret.key"))?;
+    Ok(Certs::new(authority, key, db.clone(), clock.clone()))
 }
 
 /// At the first start: the user `admin`, with a password that is told once. When asked for: a token.

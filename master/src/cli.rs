@@ -94,7 +94,9 @@ pub async fn main(cli: Cli) -> anyhow::Result<()> {
     // Database, keys and certificates are nobody else's business, whoever made the directory.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     match cli.command {
-        Some(Command::IssueHost { given, name, out }) => issue_host(&given.config()?, &name, &out),
+        Some(Command::IssueHost { given, name, out }) => {
+            issue_host(&given.config()?, &name, &out).await
+        }
         Some(Command::Restore { given }) => restore(&given.config()?).await,
         None => {
             let Serve { given, port, admin_password_file, client_file } = cli.serve;
@@ -130,17 +132,21 @@ async fn restore(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn issue_host(config: &Config, name: &str, out: &Path) -> anyhow::Result<()> {
+async fn issue_host(config: &Config, name: &str, out: &Path) -> anyhow::Result<()> {
     use std::io::Write;
-    let now_ms = Clock::system().wall_ms();
+    let clock = Clock::system();
+    let now_ms = clock.wall_ms();
     let authority = authority(config, now_ms)?;
     let issued = authority
         .issue(Role::Host, name, now_ms)
         .with_context(|| format!("issuing a certificate for host {name:?}"))?;
+    let db = boot::open(config, &clock).await?;
+    boot::record(&db, &issued.signed).await?;
     issued.write(out)?;
-    let until = chrono::DateTime::from_timestamp_millis(issued.expires_ms).unwrap_or_default();
+    let until =
+        chrono::DateTime::from_timestamp_millis(issued.signed.expires_ms).unwrap_or_default();
     let (out, until) = (out.display(), until.format("%Y-%m-%d"));
-    let _ = writeln!(std::io::stdout(), "{} in {out}, good until {until}", issued.identity);
+    let _ = writeln!(std::io::stdout(), "{} in {out}, good until {until}", issued.signed.identity);
     Ok(())
 }
 

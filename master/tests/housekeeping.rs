@@ -8,7 +8,7 @@ use master::leader::housekeeping::{Chore, Housekeeping, Keeper, PLAN};
 use master::leader::status::LeaderStatus;
 use master::logs::{Logs, on_host::OnHost};
 use master::session::{Limits, Sessions};
-use master::store::upkeep::{self, Certificate};
+use master::store::certificate::{self, Certificate};
 use shared::clock::Clock;
 use shared::ids::UserId;
 use shared::rpc::ExecutorClient;
@@ -94,8 +94,8 @@ async fn only_the_newest_certificate_of_an_agent_counts() {
         certificate("4", "later", 31),
         certificate("5", "over", -1),
     ];
-    keeper.db.commit(all.iter().map(upkeep::issued).collect::<Vec<_>>()).await.unwrap();
-    let soon = upkeep::expiring(&keeper.db, NOW + 30 * DAY).await.unwrap();
+    keeper.db.commit(all.iter().map(certificate::issued).collect::<Vec<_>>()).await.unwrap();
+    let soon = certificate::expiring(&keeper.db, NOW + 30 * DAY).await.unwrap();
     let agents: Vec<_> = soon.iter().map(|it| it.agent.as_str()).collect();
     assert_eq!(agents, ["over", "soon"]);
     assert!(keeper.run(Chore::Certificates).await.unwrap().starts_with("2 certificates"));

@@ -2,15 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+use executor::agent::own::Own;
 use executor::agent::server::{Behind, Server, own_hello};
+use master::db::{Db, migrate};
 use master::engine::catalog::{Catalog, Host};
+use master::leader::certs::Certs;
 use master::leader::dial::{self, Caller, Fault};
 use master::leader::lines::{Ask, FromLine, Lines, Told};
+use master::store::certificate;
 use shared::clock::Clock;
 use shared::ids::*;
 use shared::pki::Authority;
+use shared::seal::Key;
 use shared::spec::HostSpec;
-use shared::tls::{Acceptor, Role};
+use shared::tls::{Credentials, Role};
 use shared::wire::*;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,25 +56,44 @@ struct Cluster {
     authority: Authority,
     lines: Lines,
     told: mpsc::Receiver<FromLine>,
+    /// Certificates of its hosts.
+    pki: tempfile::TempDir,
 }
 
 impl Cluster {
     fn new() -> Cluster {
         let now = Clock::system().wall_ms();
         let (authority, _) = Authority::make("prod", now).unwrap();
+        Cluster::of(authority, None)
+    }
+
+    fn of(authority: Authority, certs: Option<Arc<Certs>>) -> Cluster {
+        let now = Clock::system().wall_ms();
         let own = authority.issue(Role::Master, "m1", now).unwrap().credentials().unwrap();
-        let (lines, told) = Lines::new(Caller::over_tls(&own).unwrap());
-        Cluster { authority, lines, told }
+        let caller = Caller { certs, ..Caller::over_tls(&own).unwrap() };
+        let (lines, told) = Lines::new(caller);
+        Cluster { authority, lines, told, pki: tempfile::tempdir().unwrap() }
     }
 
     /// Opens the port of an agent; it closes when the sender is dropped.
     async fn host(&self, agent: &str, at: &str) -> (SocketAddr, Fake, oneshot::Sender<()>) {
-        let now = Clock::system().wall_ms();
-        let own = self.authority.issue(Role::Host, agent, now).unwrap().credentials().unwrap();
+        self.host_since(Clock::system().wall_ms(), agent, at).await
+    }
+
+    /// Its certificate was issued then.
+    async fn host_since(
+        &self,
+        issued: Millis,
+        agent: &str,
+        at: &str,
+    ) -> (SocketAddr, Fake, oneshot::Sender<()>) {
+        let pki = self.pki.path().join(agent);
+        self.authority.issue(Role::Host, agent, issued).unwrap().write(&pki).unwrap();
+        let certificate = Arc::new(Own::read(&pki).unwrap());
         let behind = Fake::default();
         let server = Server {
-            acceptor: Acceptor::new(&own).unwrap(),
-            own: own_hello(own.identity()),
+            own: own_hello(certificate.identity()),
+            certificate,
             behind: behind.clone(),
             clock: Clock::system(),
         };
@@ -212,9 +236,43 @@ async fn the_test_button_says_who_is_there_and_why_not() {
     // A certificate that the host does not believe.
     let (foreign, _) = Authority::make("prod", now).unwrap();
     let mut own = foreign.issue(Role::Master, "m2", now).unwrap();
-    own.authority_pem.clone_from(&cluster.authority.pem);
+    own.signed.authority_pem.clone_from(&cluster.authority.pem);
     let foreign = Caller::over_tls(&own.credentials().unwrap()).unwrap();
     let why = foreign.probe(&address.to_string()).await.unwrap_err().to_string();
     assert!(why.contains("certificate"), "{why}");
     drop(stop);
+}
+
+const DAY: Millis = 24 * 3_600_000;
+
+#[tokio::test]
+async fn a_certificate_that_runs_out_is_exchanged_and_a_denied_one_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = Clock::system().wall_ms();
+    let (pki, key) = (dir.path().join("pki"), dir.path().join("secret.key"));
+    let open = || Authority::open(&pki, &key, "prod", now).unwrap();
+    let clock = Clock::set_to(now);
+    let url = format!("sqlite:{}", dir.path().join("db").display());
+    let db = Db::open(&url, clock.clone()).await.unwrap();
+    migrate::run(&db).await.unwrap();
+    let sealing = Key::read_or_make(&key).unwrap();
+    let certs = Arc::new(Certs::new(open(), sealing, db.clone(), clock.clone()));
+    let mut cluster = Cluster::of(open(), Some(certs.clone()));
+    // 70 of 90 days are over.
+    let (at, _, _stop) = cluster.host_since(now - 70 * DAY, "a1", "127.0.0.1:0").await;
+    let old = Credentials::read(&cluster.pki.path().join("a1")).unwrap().facts;
+    cluster.lines.follow(&catalog(&[(1, at, "a1")]));
+    cluster.until(is_up).await;
+    cluster.until(|told| matches!(told.told, Told::Down { .. })).await;
+    cluster.until(is_up).await;
+    let new = Credentials::read(&cluster.pki.path().join("a1")).unwrap().facts;
+    assert_ne!(new.serial, old.serial);
+    assert!(new.expires_ms > now + 89 * DAY, "for 90 days again");
+    assert_eq!(certificate::good(&db, "a1", now).await.unwrap(), 1, "recorded: it can be denied");
+    certs.check(&new).await.unwrap();
+    db.commit(vec![certificate::deny("a1", now)]).await.unwrap();
+    clock.advance(5_000);
+    let told = certs.check(&new).await.unwrap_err().to_string();
+    assert!(told.contains("denied"), "{told}");
+    assert!(certs.check(&old).await.is_ok(), "nobody has denied what nobody has recorded");
 }

@@ -13,6 +13,7 @@ pub mod wire;
 pub mod kind;
 
 pub mod codec;
+pub mod join;
 pub mod pki;
 pub mod rpc;
 pub mod seal;

@@ -8,8 +8,9 @@ use crate::seal::{Key, write_private};
 use crate::tls::{Identity, Role, SERVER_NAME};
 use anyhow::{Context, bail};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+    SerialNumber,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -36,26 +37,58 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-/// A certificate and its key, as text.
-#[derive(Clone)]
-pub struct Issued {
+/// What an authority has signed, as text. Its key is with whom it was signed for.
+#[derive(Clone, Debug)]
+pub struct Signed {
     pub identity: Identity,
     /// Hexadecimal.
     pub serial: String,
     pub issued_ms: Millis,
     pub expires_ms: Millis,
     pub certificate_pem: String,
-    pub key_pem: String,
     pub authority_pem: String,
+}
+
+/// A certificate and its key, as text.
+#[derive(Clone)]
+pub struct Issued {
+    pub signed: Signed,
+    pub key_pem: String,
 }
 
 impl std::fmt::Debug for Issued {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.debug_struct("Issued")
-            .field("identity", &self.identity)
-            .field("serial", &self.serial)
-            .field("expires_ms", &self.expires_ms)
-            .finish_non_exhaustive()
+        f.debug_tuple("Issued").field(&self.signed.identity).finish()
+    }
+}
+
+/// A key that was made where it is used and stays there, and the request to sign it.
+pub struct Request {
+    key: KeyPair,
+    pub pem: String,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("Request(…)")
+    }
+}
+
+impl Request {
+    /// For what it is to be signed, the authority decides.
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub fn make() -> anyhow::Result<Request> {
+        let key = KeyPair::generate().context("making a key")?;
+        let request = CertificateParams::default().serialize_request(&key);
+        let pem = request.and_then(|request| request.pem()).context("asking for a certificate")?;
+        Ok(Request { key, pem })
+    }
+
+    /// With what was signed for it.
+    pub fn issued(&self, signed: Signed) -> Issued {
+        Issued { signed, key_pem: self.key.serialize_pem() }
     }
 }
 
@@ -117,9 +150,38 @@ impl Authority {
         Ok((Authority::of(cluster, pem, &secret)?, secret))
     }
 
+    /// With a key that is made here, for one of ours.
+    ///
     /// # Errors
     /// The agent has no proper name, or the system no random bytes.
     pub fn issue(&self, role: Role, agent: &str, now_ms: Millis) -> anyhow::Result<Issued> {
+        let key = KeyPair::generate().context("making a key")?;
+        Ok(Issued { signed: self.of_key(&key, role, agent, now_ms)?, key_pem: key.serialize_pem() })
+    }
+
+    /// Of a request counts its key alone: for whom and for what it is signed is said here.
+    ///
+    /// # Errors
+    /// It is no request, or not signed by its own key; the agent has no proper name.
+    pub fn sign(
+        &self,
+        request_pem: &str,
+        role: Role,
+        agent: &str,
+        now_ms: Millis,
+    ) -> anyhow::Result<Signed> {
+        let request =
+            CertificateSigningRequestParams::from_pem(request_pem).context("the request")?;
+        self.of_key(&request.public_key, role, agent, now_ms)
+    }
+
+    fn of_key(
+        &self,
+        key: &impl PublicKeyData,
+        role: Role,
+        agent: &str,
+        now_ms: Millis,
+    ) -> anyhow::Result<Signed> {
         let identity = Identity::new(&self.cluster, role, agent)?;
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, identity.agent.clone());
@@ -133,44 +195,76 @@ impl Authority {
             Role::Host => vec![ExtendedKeyUsagePurpose::ServerAuth],
         };
         let (serial, expires_ms) = valid(&mut params, now_ms, LEAF_DAYS)?;
-        let key = KeyPair::generate().context("making a key")?;
-        let certificate = params.signed_by(&key, &self.issuer).context("signing")?;
-        Ok(Issued {
+        let certificate = params.signed_by(key, &self.issuer).context("signing")?;
+        Ok(Signed {
             identity,
             serial,
             issued_ms: now_ms,
             expires_ms,
             certificate_pem: certificate.pem(),
-            key_pem: key.serialize_pem(),
             authority_pem: self.pem.clone(),
         })
     }
 }
 
+/// A set of three that was written whole, and is not yet in its place.
+const NEXT: &str = "next";
+
 impl Issued {
     /// `ca.pem`, `cert.pem` and `key.pem` (0600) into `dir`, for [`crate::tls::Credentials::read`].
+    /// Whoever dies in the middle leaves the old three or the new ones: see [`settle`].
     ///
     /// # Errors
     /// They cannot be written.
     pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
-        std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
-        write_private(&dir.join("key.pem"), self.key_pem.as_bytes())?;
-        for (name, text) in [("cert.pem", &self.certificate_pem), ("ca.pem", &self.authority_pem)] {
-            let path = dir.join(name);
+        settle(dir)?;
+        let beside = dir.join("next.new");
+        let made = match std::fs::remove_dir_all(&beside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => std::fs::create_dir_all(&beside),
+        };
+        made.with_context(|| format!("making {}", beside.display()))?;
+        write_private(&beside.join("key.pem"), self.key_pem.as_bytes())?;
+        let Signed { certificate_pem, authority_pem, .. } = &self.signed;
+        for (name, text) in [("cert.pem", certificate_pem), ("ca.pem", authority_pem)] {
+            let path = beside.join(name);
             std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         }
-        Ok(())
+        let next = dir.join(NEXT);
+        std::fs::rename(&beside, &next).with_context(|| format!("making {}", next.display()))?;
+        settle(dir)
     }
 
     /// # Errors
     /// Never for what an authority has issued.
     pub fn credentials(&self) -> anyhow::Result<crate::tls::Credentials> {
         crate::tls::Credentials::from_pem(
-            self.authority_pem.as_bytes(),
-            self.certificate_pem.as_bytes(),
+            self.signed.authority_pem.as_bytes(),
+            self.signed.certificate_pem.as_bytes(),
             self.key_pem.as_bytes(),
         )
     }
+}
+
+/// Brings a set of three that was written whole into its place. Before certificates are read.
+///
+/// # Errors
+/// Files cannot be moved.
+pub fn settle(dir: &Path) -> anyhow::Result<()> {
+    let next = dir.join(NEXT);
+    if !next.is_dir() {
+        return Ok(());
+    }
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        let (from, to) = (next.join(name), dir.join(name));
+        match std::fs::rename(&from, &to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("moving {}", from.display()));
+            }
+            _ => {}
+        }
+    }
+    std::fs::remove_dir(&next).with_context(|| format!("removing {}", next.display()))
 }
 
 /// Validity and a random serial; returns the serial and when it ends.
@@ -214,11 +308,45 @@ mod tests {
         issued.write(&dir.path().join("h1")).unwrap();
         let read = crate::tls::Credentials::read(&dir.path().join("h1")).unwrap();
         assert_eq!(read.identity().to_string(), "hcndc://prod/host/h1");
-        assert_eq!(read.facts.serial, issued.serial);
-        assert_eq!(read.facts.expires_ms, issued.expires_ms);
+        assert_eq!(read.facts.serial, issued.signed.serial);
+        assert_eq!(read.facts.expires_ms, issued.signed.expires_ms);
         assert!(Authority::open(&pki, &key, "other", now).is_err());
         let sealed = std::fs::read(pki.join("ca.key")).unwrap();
         assert!(!sealed.windows(7).any(|part| part == b"PRIVATE"));
         assert!(first.issue(Role::Host, "a/b", now).is_err());
+    }
+
+    #[test]
+    fn a_key_is_signed_where_it_stays_and_for_whom_the_authority_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = 1_795_000_000_000;
+        let (authority, _) = Authority::make("prod", now).unwrap();
+        let request = Request::make().unwrap();
+        let signed = authority.sign(&request.pem, Role::Host, "h1", now).unwrap();
+        request.issued(signed).write(dir.path()).unwrap();
+        let read = crate::tls::Credentials::read(dir.path()).unwrap();
+        assert_eq!(read.identity().to_string(), "hcndc://prod/host/h1");
+        assert!(crate::tls::Acceptor::new(&read).is_ok(), "key and certificate belong together");
+        // Another key under the same signature.
+        let other = Request::make().unwrap();
+        let body = |pem: &str| pem.lines().nth(1).unwrap().to_owned();
+        let forged = request.pem.replace(&body(&request.pem), &body(&other.pem));
+        assert!(authority.sign(&forged, Role::Host, "h1", now).is_err());
+    }
+
+    #[test]
+    fn who_dies_while_certificates_are_exchanged_has_the_new_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = 1_795_000_000_000;
+        let (authority, _) = Authority::make("prod", now).unwrap();
+        authority.issue(Role::Host, "old", now).unwrap().write(dir.path()).unwrap();
+        let new = tempfile::tempdir().unwrap();
+        authority.issue(Role::Host, "new", now).unwrap().write(new.path()).unwrap();
+        // One of three is moved already.
+        std::fs::rename(new.path(), dir.path().join(NEXT)).unwrap();
+        std::fs::rename(dir.path().join("next/cert.pem"), dir.path().join("cert.pem")).unwrap();
+        let read = crate::tls::Credentials::read(dir.path()).unwrap();
+        assert_eq!(read.identity().agent, "new");
+        assert!(crate::tls::Acceptor::new(&read).is_ok(), "key and certificate belong together");
     }
 }

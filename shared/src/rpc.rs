@@ -37,6 +37,10 @@ pub trait Executor {
     async fn read_log(query: LogQuery) -> Result<Option<LogPart>, Refused>;
     /// The test button: how the host is, by itself.
     async fn probe(call: Call) -> Result<HostFacts, Refused>;
+    /// A request to sign the host's next certificate, as PEM: its key is made there and stays there.
+    async fn next_key(call: Call) -> Result<String, Refused>;
+    /// What was signed for it, as PEM; new connections are met with it.
+    async fn next_certificate(call: Call, certificate: String) -> Result<(), Refused>;
 }
 
 /// Answers the calls of one connection until it ends. Its handlers end with it.

@@ -149,6 +149,7 @@ impl Credentials {
     /// # Errors
     /// One is missing or damaged, or the key is open to all; the message names it.
     pub fn read(dir: &Path) -> anyhow::Result<Credentials> {
+        crate::pki::settle(dir)?;
         let text = |name: &str| {
             let path = dir.join(name);
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))

@@ -207,6 +207,8 @@ pub enum Refused {
     Protocol(u32),
     #[error("`hello` comes first on every connection")]
     HelloFirst,
+    #[error("the certificate is not exchanged: {0}")]
+    Certificate(String),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

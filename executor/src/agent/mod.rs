@@ -5,6 +5,7 @@
 
 pub mod facts;
 pub mod link;
+pub mod own;
 pub mod server;
 pub mod ship;
 
@@ -15,11 +16,12 @@ use crate::spool::{Layout, Lock};
 use anyhow::Context;
 use facts::Facts;
 use link::SupervisorLink;
+use own::Own;
 use server::{Behind, Server, own_hello};
 use shared::clock::Clock;
 use shared::ids::Millis;
-use shared::tls::{Acceptor, Credentials};
 use shared::wire::{HostFacts, LogPart, LogQuery, OrderCall, Refused, WatchAnswer, WatchCall};
+use std::sync::Arc;
 
 /// Threads that answer calls.
 const THREADS: usize = 2;
@@ -33,9 +35,7 @@ const LOCK_WAIT_MS: Millis = 2_000;
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let layout = Layout::make(&config.data)?;
     let _lock = lock(&layout)?;
-    let credentials = Credentials::read(&config.pki)?;
-    let acceptor = Acceptor::new(&credentials)
-        .with_context(|| format!("the certificate in {}", config.pki.display()))?;
+    let certificate = Arc::new(Own::read(&config.pki)?);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(THREADS).enable_all().build().context("a runtime")?;
     let done = runtime.block_on(async {
@@ -45,7 +45,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         let address = listener.local_addr().context("the address that was bound")?;
         let file = layout.root.join("agent.address");
         write_private(&file, &address.to_string()).context("writing agent.address")?;
-        let own = own_hello(credentials.identity());
+        let own = own_hello(certificate.identity());
         tracing::info!("agent {} of cluster {} on {address}", own.agent, own.cluster);
         if config.ships() {
             let store = ship::store::Store::open(&config.logs.url, &own).await?;
@@ -54,7 +54,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
             shared::tasks::spawn("shipping", shipper.run());
         }
         let behind = Host::new(config)?;
-        let server = Server { acceptor, own, behind, clock: Clock::system() };
+        shared::tasks::spawn("certificate", reload_when_told(certificate.clone()));
+        let server = Server { certificate, own, behind, clock: Clock::system() };
         server.run(listener, told_to_end()).await;
         Ok(())
     });
@@ -72,6 +73,17 @@ fn lock(layout: &Layout) -> anyhow::Result<Lock> {
                 std::thread::sleep(std::time::Duration::from_millis(50));
             }
             other => return other,
+        }
+    }
+}
+
+/// SIGHUP: an operator has exchanged the certificate.
+async fn reload_when_told(certificate: Arc<Own>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        if let Err(error) = certificate.reload() {
+            tracing::error!("the certificate stays as it was: {error:#}");
         }
     }
 }

@@ -4,10 +4,10 @@
 //! the peer's identity. Only the newest connection orders and watches (rule H3); `read_log` and
 //! `probe` take nothing over. Called by the agent's start.
 
+use super::own::Own;
 use shared::clock::Clock;
 use shared::ids::Millis;
 use shared::rpc::Executor;
-use shared::tls::Acceptor;
 use shared::wire::*;
 use std::collections::HashMap;
 use std::future::Future;
@@ -53,7 +53,7 @@ type Current = (i64, u64);
 /// The port of one host.
 #[derive(Debug)]
 pub struct Server<B> {
-    pub acceptor: Acceptor,
+    pub certificate: Arc<Own>,
     /// As in this host's certificate.
     pub own: Hello,
     pub behind: B,
@@ -123,7 +123,7 @@ async fn one<B: Behind>(
     turn: Turn,
     faults: Arc<Faults>,
 ) {
-    let (tls, peer) = match server.acceptor.accept(stream).await {
+    let (tls, peer) = match server.certificate.acceptor().accept(stream).await {
         Ok(accepted) => accepted,
         Err(error) => return faults.tell(from.ip(), &format!("{error:#}")),
     };
@@ -262,6 +262,29 @@ impl<B: Behind> Executor for Service<B> {
         self.ours(&call.cluster)?;
         self.server.behind.probe().await
     }
+
+    async fn next_key(self, _: Context, call: Call) -> Result<String, Refused> {
+        self.begin()?;
+        self.ours(&call.cluster)?;
+        refused(self.server.certificate.next_key())
+    }
+
+    async fn next_certificate(
+        self,
+        _: Context,
+        call: Call,
+        certificate: String,
+    ) -> Result<(), Refused> {
+        self.begin()?;
+        self.ours(&call.cluster)?;
+        let own = self.server.certificate.clone();
+        let taken = shared::tasks::blocking(move || own.take(certificate)).await;
+        refused(taken.and_then(|taken| taken))
+    }
+}
+
+fn refused<T>(result: anyhow::Result<T>) -> Result<T, Refused> {
+    result.map_err(|error| Refused::Certificate(format!("{error:#}")))
 }
 
 /// An answer that is too large would end the connection, and the next one would be as large. Only

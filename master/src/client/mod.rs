@@ -7,6 +7,7 @@ mod api;
 mod apply;
 mod execution;
 mod files;
+mod host;
 mod log;
 mod show;
 
@@ -107,6 +108,10 @@ enum Command {
 enum HostVerb {
     /// All of them, and how they are.
     List,
+    /// A token with which an executor joins as this host, once: `hcndc-executor join`.
+    Token { name: String },
+    /// Deny all its certificates: no master speaks with it until it has joined again.
+    Deny { name: String },
 }
 
 /// Runs one command.
@@ -120,6 +125,8 @@ pub async fn main(cli: Cli) -> Done {
         Command::Execution(verb) => execution::obey(&api, json, verb).await,
         Command::Log(options) => log::log(&api, json, options).await,
         Command::Host(HostVerb::List) => show::get(&api, json, show::Kind::Host, None).await,
+        Command::Host(HostVerb::Token { name }) => host::token(&api, json, &name).await,
+        Command::Host(HostVerb::Deny { name }) => host::deny(&api, json, &name).await,
     }
 }
 

@@ -70,7 +70,7 @@ impl Kind {
                 ("ADDRESS", "/spec/address"),
                 ("SLOTS", "/spec/slots"),
                 ("STATE", "/status/state"),
-                ("WHY", "/status/why"),
+                ("WHY", "/status/last/why"),
             ],
         }
     }

@@ -35,6 +35,7 @@ pub fn steps() -> Vec<Step> {
             name: "006_execution_period",
             text: include_str!("../../../ddl/006_execution_period.sql"),
         },
+        Step { version: 7, name: "007_join", text: include_str!("../../../ddl/007_join.sql") },
     ]
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Called by the lines of the leader ([`super::lines`]), by the log store and by pages.
 
+use super::certs::Certs;
 use shared::ids::{Millis, Reigning};
 use shared::rpc::{self, ExecutorClient, within};
-use shared::tls::{Connector, Credentials};
+use shared::tls::{Connector, Credentials, Facts};
 use shared::wire::*;
 use std::fmt;
 use std::sync::Arc;
@@ -44,13 +45,24 @@ pub struct Caller {
     pub dial: Dial,
     /// What it says first.
     pub hello: Hello,
+    /// The cluster's certificates; none: nobody is denied and nothing is exchanged (tests).
+    pub certs: Option<Arc<Certs>>,
+}
+
+/// Who has answered.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub agent: String,
+    /// What its certificate says; hosts inside this process have none.
+    pub certificate: Option<Facts>,
 }
 
 impl Caller {
     pub fn new(dial: Dial, cluster: &str, agent: &str) -> Caller {
         let version = env!("CARGO_PKG_VERSION").into();
         let (cluster, agent) = (cluster.into(), agent.into());
-        Caller { dial, hello: Hello { protocol: PROTOCOL, cluster, version, agent } }
+        let hello = Hello { protocol: PROTOCOL, cluster, version, agent };
+        Caller { dial, hello, certs: None }
     }
 
     /// Over mutual TLS, as its certificate says.
@@ -62,20 +74,28 @@ impl Caller {
         Ok(Caller::new(Dial::Tls(Connector::new(own)?), &who.cluster, &who.agent))
     }
 
-    /// The agent at this address, as its certificate says, and a client that has said hello.
+    /// Who answers at this address, as its certificate says, and a client that has said hello.
     ///
     /// # Errors
-    /// Nobody answers, it is not a host of this cluster, or the versions do not fit.
-    pub async fn connect(&self, address: &str) -> anyhow::Result<(String, ExecutorClient)> {
-        let (agent, client) = match &self.dial {
+    /// Nobody answers, it is not a host of this cluster, its certificate is denied, or the versions
+    /// do not fit.
+    pub async fn connect(&self, address: &str) -> anyhow::Result<(Peer, ExecutorClient)> {
+        let (peer, client) = match &self.dial {
             Dial::Tls(connector) => {
-                let (tls, peer) = connector.connect(address).await?;
-                (peer.identity.agent, rpc::connect(tls))
+                let (tls, facts) = connector.connect(address).await?;
+                if let Some(certs) = &self.certs {
+                    certs.check(&facts).await?;
+                }
+                let agent = facts.identity.agent.clone();
+                (Peer { agent, certificate: Some(facts) }, rpc::connect(tls))
             }
-            Dial::Inside(hosts) => hosts.connect(address)?,
+            Dial::Inside(hosts) => {
+                let (agent, client) = hosts.connect(address)?;
+                (Peer { agent, certificate: None }, client)
+            }
         };
         match client.hello(within(CALL_MAX), self.hello.clone()).await {
-            Ok(Ok(_)) => Ok((agent, client)),
+            Ok(Ok(_)) => Ok((peer, client)),
             Ok(Err(refused)) => anyhow::bail!("the executor at {address} refuses: {refused}"),
             Err(error) => anyhow::bail!(
                 "the executor at {address} ended the connection: {error} (its log says why: a \
@@ -89,11 +109,11 @@ impl Caller {
     /// # Errors
     /// As [`Caller::connect`]; the executor's own supervisor does not answer it.
     pub async fn probe(&self, address: &str) -> anyhow::Result<(String, HostFacts)> {
-        let (agent, client) = self.connect(address).await?;
+        let (peer, client) = self.connect(address).await?;
         let call = Call { cluster: self.hello.cluster.clone(), leader: Reigning::default() };
         let facts = flat(client.probe(within(CALL_MAX), call).await);
         let facts = facts.map_err(|fault| anyhow::anyhow!("the executor at {address}: {fault}"))?;
-        Ok((agent, facts))
+        Ok((peer.agent, facts))
     }
 }
 

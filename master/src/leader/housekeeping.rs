@@ -136,9 +136,9 @@ impl Keeper {
     }
 
     async fn certificates(&self, now: Millis) -> anyhow::Result<String> {
-        let soon = store::upkeep::expiring(&self.db, now + RENEW_DAYS * DAY_MS).await?;
+        let soon = store::certificate::expiring(&self.db, now + RENEW_DAYS * DAY_MS).await?;
         for certificate in &soon {
-            let store::upkeep::Certificate { role, agent, expires_ms, .. } = certificate;
+            let store::certificate::Certificate { role, agent, expires_ms, .. } = certificate;
             let days = (expires_ms - now).div_euclid(DAY_MS);
             match days < 0 {
                 true => tracing::error!("the certificate of {role} {agent:?} has run out"),

@@ -5,7 +5,7 @@
 //! older one does not count (rule H3). Two rows, or two addresses, that lead to one agent are
 //! refused loudly (rule H1). Called by the leader's shell ([`super::drive`]).
 
-use super::dial::{CALL_MAX, Caller, Fault, duration, flat};
+use super::dial::{CALL_MAX, Caller, Fault, Peer, duration, flat};
 use crate::engine::catalog::Catalog;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -146,6 +146,11 @@ impl Lines {
     }
 }
 
+/// Whether a host is still believed is looked at so often; whether its certificate runs out, at each
+/// so many looks.
+const TRUST_LOOK: Duration = Duration::from_secs(5);
+const RENEW_EVERY: u32 = 720;
+
 /// One line.
 struct Task {
     host: HostId,
@@ -163,12 +168,12 @@ impl Task {
         let mut wait_ms = BACKOFF_MIN_MS;
         loop {
             let (why, refused) = match self.caller.connect(&self.address).await {
-                Ok((agent, client)) => match self.claim(&agent) {
+                Ok((peer, client)) => match self.claim(&peer.agent) {
                     Ok(()) => {
-                        self.pinned.clone_from(&agent);
+                        self.pinned.clone_from(&peer.agent);
                         self.connection = next_connection();
-                        self.tell(Told::Up { agent }).await;
-                        let (why, answered) = self.serve(&client, &mut asked).await;
+                        self.tell(Told::Up { agent: peer.agent.clone() }).await;
+                        let (why, answered) = self.serve(&client, &peer, &mut asked).await;
                         if answered {
                             wait_ms = BACKOFF_MIN_MS;
                         }
@@ -215,12 +220,16 @@ impl Task {
     async fn serve(
         &self,
         client: &ExecutorClient,
+        peer: &Peer,
         asked: &mut mpsc::Receiver<(u64, Ask)>,
     ) -> (String, bool) {
         let mut open: FuturesUnordered<BoxFuture<'_, Told>> = FuturesUnordered::new();
         let mut answered = false;
+        let trust = self.watch_certificate(client, peer);
+        tokio::pin!(trust);
         loop {
             let told = tokio::select! {
+                why = &mut trust => return (why, answered),
                 Some(told) = open.next() => told,
                 Some((number, ask)) = asked.recv() => {
                     open.push(Box::pin(carry(client, number, ask)));
@@ -243,6 +252,32 @@ impl Task {
                 Some(Fault::Refused(_)) => {}
                 Some(Fault::Broken(why)) => return (why, answered),
             }
+        }
+    }
+
+    /// Exchanges its certificate in time; done when it is not believed any more, and why.
+    async fn watch_certificate(&self, client: &ExecutorClient, peer: &Peer) -> String {
+        let (Some(certs), Some(facts)) = (&self.caller.certs, &peer.certificate) else {
+            return std::future::pending().await;
+        };
+        let mut renew_in = 0;
+        loop {
+            if let Err(error) = certs.check(facts).await {
+                return format!("{error:#}");
+            }
+            if renew_in == 0 {
+                renew_in = RENEW_EVERY;
+                match certs.renew(client, facts).await {
+                    // The next connection is met with the new one.
+                    Ok(true) => return "it has a new certificate".into(),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(host = %self.host, "its certificate runs out: {error:#}");
+                    }
+                }
+            }
+            renew_in -= 1;
+            tokio::time::sleep(TRUST_LOOK).await;
         }
     }
 

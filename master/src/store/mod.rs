@@ -25,6 +25,7 @@ pub mod run;
 pub mod slice;
 
 pub mod audit;
+pub mod certificate;
 pub mod filter;
 pub mod token;
 pub mod user;

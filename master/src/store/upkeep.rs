@@ -2,7 +2,7 @@
 
 use super::read::{marks, padded};
 use super::run::LIVE;
-use crate::db::{self, Db, Mode, Value, Write, params, sql};
+use crate::db::{self, Db, Value, Write, params, sql};
 use shared::ids::{Millis, RunId};
 
 /// Rows deleted at a time, so that no batch of the leader waits behind it.
@@ -113,51 +113,4 @@ pub async fn forget_hosts(db: &Db) -> db::Result<()> {
         sql(format!("DELETE FROM {table} WHERE host_id NOT IN ({known})"), params![])
     };
     db.commit([of("host_status"), of("host_sample")]).await
-}
-
-/// One certificate of this cluster's authority.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// Hexadecimal.
-    pub serial: String,
-    /// `master` or `host`.
-    pub role: String,
-    pub agent: String,
-    pub issued_ms: Millis,
-    pub expires_ms: Millis,
-}
-
-/// That it was issued: for the alarm before it runs out, and for the deny-list.
-pub fn issued(certificate: &Certificate) -> Write {
-    let Certificate { serial, role, agent, issued_ms, expires_ms } = certificate;
-    Write::Rows {
-        table: "certificate",
-        key: &["serial"],
-        columns: &["serial", "role", "agent", "issued_ms", "expires_ms"],
-        rows: vec![params![serial, role, agent, *issued_ms, *expires_ms]],
-        mode: Mode::InsertIfAbsent,
-    }
-}
-
-/// The newest certificate of each agent, if it runs out before this date and is not denied.
-///
-/// # Errors
-/// The database's.
-pub async fn expiring(db: &Db, before: Millis) -> db::Result<Vec<Certificate>> {
-    let text = "SELECT c.serial, c.role, c.agent, c.issued_ms, c.expires_ms FROM certificate c \
-                WHERE c.denied_ms IS NULL AND c.expires_ms < ? AND NOT EXISTS (\
-                SELECT 1 FROM certificate n WHERE n.role = c.role AND n.agent = c.agent \
-                AND n.denied_ms IS NULL AND n.expires_ms > c.expires_ms) \
-                ORDER BY c.expires_ms, c.serial LIMIT 100";
-    let rows = db.query(text, params![before]).await?;
-    let certificate = |row: &db::Row| {
-        Ok(Certificate {
-            serial: row.text("serial")?.to_owned(),
-            role: row.text("role")?.to_owned(),
-            agent: row.text("agent")?.to_owned(),
-            issued_ms: row.int("issued_ms")?,
-            expires_ms: row.int("expires_ms")?,
-        })
-    };
-    rows.iter().map(certificate).collect()
 }

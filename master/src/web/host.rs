@@ -1,6 +1,7 @@
 //! Exec hosts: what they are, how they are, what they run.
 
 mod edit;
+mod join;
 mod trend;
 
 use super::auth::{Right, Viewer};
@@ -30,7 +31,7 @@ const RUNNING_MAX: u32 = 20_000;
 const PROBE_S: u64 = 8;
 
 pub(super) fn routes() -> Routes {
-    Routes::default()
+    join::add(Routes::default())
         .get("/base/exec/host/", Right::View, show)
         .get("/base/exec/host/add/", Right::Write, edit::add)
         .post("/base/exec/host/add/", Right::Write, edit::create)

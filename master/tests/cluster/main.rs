@@ -16,6 +16,7 @@ mod server;
 
 mod disk;
 mod faults;
+mod join;
 mod logs;
 mod masters;
 #[expect(dead_code, reason = "the bench uses more of it")]

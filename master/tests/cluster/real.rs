@@ -259,6 +259,19 @@ impl Real {
         child.wait().unwrap();
     }
 
+    /// `hcndc-executor join`.
+    pub fn join(&self, host: &str, token: &str) -> Output {
+        self.command("hcndc-executor", &[])
+            .args(["join", "--master", &format!("http://127.0.0.1:{}", self.port)])
+            .args(["--host", host, "--token", token])
+            .arg("--data")
+            .arg(self.path("executor"))
+            .arg("--pki")
+            .arg(self.path("host-pki"))
+            .output()
+            .unwrap()
+    }
+
     /// SIGTERM to the master, and waits for its end.
     pub fn stop_master(&mut self) {
         self.signal_master("-TERM");

@@ -151,6 +151,14 @@ impl Executor for OneHost {
     async fn probe(self, _: Context, _: Call) -> Result<HostFacts, Refused> {
         Err(Refused::Role)
     }
+
+    async fn next_key(self, _: Context, _: Call) -> Result<String, Refused> {
+        Err(Refused::Role)
+    }
+
+    async fn next_certificate(self, _: Context, _: Call, _: String) -> Result<(), Refused> {
+        Err(Refused::Role)
+    }
 }
 
 // ---- what each must do ----

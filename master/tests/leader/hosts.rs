@@ -174,4 +174,12 @@ impl Executor for SimHost {
     async fn probe(self, _: Context, _: Call) -> Result<HostFacts, Refused> {
         Ok(HostFacts { hostname: self.0.agent.clone(), ..HostFacts::default() })
     }
+
+    async fn next_key(self, _: Context, _: Call) -> Result<String, Refused> {
+        Err(Refused::Role)
+    }
+
+    async fn next_certificate(self, _: Context, _: Call, _: String) -> Result<(), Refused> {
+        Err(Refused::Role)
+    }
 }

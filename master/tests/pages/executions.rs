@@ -359,4 +359,17 @@ impl Executor for Host {
     async fn probe(self, _: tarpc::context::Context, _: Call) -> Result<HostFacts, Refused> {
         Ok(HostFacts::default())
     }
+
+    async fn next_key(self, _: tarpc::context::Context, _: Call) -> Result<String, Refused> {
+        Err(Refused::Role)
+    }
+
+    async fn next_certificate(
+        self,
+        _: tarpc::context::Context,
+        _: Call,
+        _: String,
+    ) -> Result<(), Refused> {
+        Err(Refused::Role)
+    }
 }

@@ -1,0 +1,141 @@
+//! How hosts get their certificates: an invitation, the join itself, and the end of a certificate.
+
+use super::super::auth::{Address, Right, Viewer};
+use super::super::error::{Error, Result};
+use super::super::{Page, Routes};
+use crate::app::App;
+use crate::engine::catalog::Host;
+use crate::leader::certs::{Certs, NotAdmitted};
+use crate::store::certificate;
+use crate::store::edit::Edit;
+use axum::Extension;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Method;
+use axum::response::{IntoResponse, Redirect};
+use minijinja::context;
+use serde_json::json;
+use shared::ids::*;
+use shared::join::Ask;
+use shared::tls::{Identity, Role};
+use std::sync::Arc;
+
+pub(super) fn add(routes: Routes) -> Routes {
+    routes
+        .post("/base/exec/host/{id}/invite/", Right::Write, invite)
+        .post("/base/exec/host/{id}/deny/", Right::Write, deny)
+        .post("/api/v1/hosts/{id}/invite", Right::Write, invite_for_programs)
+        .post("/api/v1/hosts/{id}/deny", Right::Write, deny_for_programs)
+        // For who has no login yet, and shows that it knows its token.
+        .public(Method::POST, "/api/v1/join", join)
+}
+
+fn certs(app: &App) -> Result<&Arc<Certs>, Error> {
+    let none = || Error::unavailable("this master has no authority to sign certificates with");
+    app.caller.certs.as_ref().ok_or_else(none)
+}
+
+/// A host that the viewer may change.
+async fn host_of(app: &App, viewer: &Viewer, id: i64) -> Result<Arc<Host>, Error> {
+    let catalog = app.catalog().await?;
+    let found = catalog.hosts.get(&HostId(id)).filter(|host| viewer.sees(host.project));
+    let host = found.cloned().ok_or_else(|| Error::not_found(format!("exec host {id}")))?;
+    viewer.must(Right::Write, host.project)?;
+    Ok(host)
+}
+
+fn edit(app: &App, viewer: &Viewer) -> Edit {
+    let (by, from) = (viewer.id, viewer.address.clone());
+    Edit { by, from, at: app.clock.wall_ms(), note: String::new() }
+}
+
+async fn token_for(app: &App, viewer: &Viewer, host: &Host) -> Result<(String, Millis), Error> {
+    let invited = certs(app)?.invite(host.id, &edit(app, viewer)).await;
+    invited.map_err(Error::internal)
+}
+
+/// The token is shown once.
+async fn invite(page: Page, Path(id): Path<i64>) -> Result {
+    let viewer = page.viewer()?;
+    let host = host_of(&page.app, viewer, id).await?;
+    let (token, expires_ms) = token_for(&page.app, viewer, &host).await?;
+    let web = &page.app.config.web;
+    let origin = match web.url.is_empty() {
+        true => format!("http://{}", web.listen),
+        false => web.url.trim_end_matches('/').to_owned(),
+    };
+    let name = host.name.clone();
+    page.render("host/invited.html", context! { id, name, token, expires_ms, origin })
+}
+
+async fn invite_for_programs(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<i64>,
+) -> Result {
+    let host = host_of(&app, &viewer, id).await?;
+    let (token, expires_ms) = token_for(&app, &viewer, &host).await?;
+    let answer = json!({ "host": host.name, "token": token, "expires_ms": expires_ms });
+    Ok(Json(answer).into_response())
+}
+
+/// Its certificates are good for nothing any more; how many there were.
+async fn deny_all(app: &App, viewer: &Viewer, id: i64) -> Result<i64, Error> {
+    let host = host_of(app, viewer, id).await?;
+    let (agent, edit) = (agent_of(&host), edit(app, viewer));
+    let count = certificate::good(&app.db, &agent, edit.at).await?;
+    let note = edit.audit(host.project, "deny", ("host", id), &agent);
+    app.db.commit(vec![certificate::deny(&agent, edit.at), note]).await?;
+    Ok(count)
+}
+
+async fn deny(page: Page, Path(id): Path<i64>) -> Result {
+    deny_all(&page.app, page.viewer()?, id).await?;
+    Ok(Redirect::to(&format!("/base/exec/host/{id}/")).into_response())
+}
+
+async fn deny_for_programs(State(app): State<App>, viewer: Viewer, Path(id): Path<i64>) -> Result {
+    let denied = deny_all(&app, &viewer, id).await?;
+    Ok(Json(json!({ "denied": denied })).into_response())
+}
+
+/// As in its certificate: the one it has, or its name, or what its number makes.
+fn agent_of(host: &Host) -> String {
+    let named = Identity::new("any", Role::Host, &host.name).is_ok();
+    match (host.agent.is_empty(), named) {
+        (false, _) => host.agent.clone(),
+        (true, true) => host.name.clone(),
+        (true, false) => format!("host-{}", host.id),
+    }
+}
+
+async fn join(
+    State(app): State<App>,
+    Extension(address): Extension<Address>,
+    Json(ask): Json<Ask>,
+) -> Result {
+    let certs = certs(&app)?;
+    let now = app.clock.wall_ms();
+    let keys = [format!("join {}", address.0)];
+    if let Some(wait_ms) = app.throttle.begin(&keys, now).await? {
+        let seconds = wait_ms / 1_000 + 1;
+        let told = format!("too many tokens that were not good; try again in {seconds} s");
+        return Err(Error::too_many(told));
+    }
+    let catalog = app.catalog().await?;
+    let mut hosts = catalog.hosts.values();
+    // No host of this name is told like no token: it is nobody's business which there are.
+    let host = hosts.find(|host| host.name == ask.host);
+    let host = host.ok_or_else(|| Error::forbidden(NotAdmitted::Token.to_string()))?;
+    let from = address.0.to_string();
+    let edit = Edit { by: UserId(0), from, at: now, note: String::new() };
+    let answer = certs.admit((host.id, &agent_of(host)), &ask, &edit).await;
+    let answer = answer.map_err(|refused| match refused {
+        NotAdmitted::Token => Error::forbidden(refused.to_string()),
+        NotAdmitted::Request(_) => Error::bad_request(refused.to_string()),
+        NotAdmitted::Database(error) => error.into(),
+        NotAdmitted::Other(error) => Error::internal(error),
+    })?;
+    app.throttle.succeeded(&keys, now).await?;
+    Ok(Json(answer).into_response())
+}
