@@ -216,7 +216,7 @@ fn check_map(
 }
 
 /// What makes no sense between two granularities.
-fn map_problem(own: Granularity, target: Granularity, map: PeriodMap) -> Option<String> {
+pub fn map_problem(own: Granularity, target: Granularity, map: PeriodMap) -> Option<String> {
     let minutes = |granularity| match granularity {
         Granularity::Minute => 1,
         Granularity::Hour => 60,

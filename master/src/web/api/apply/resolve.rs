@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use shared::ids::*;
 use shared::kind::FieldError;
+use shared::spec::PeriodMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -493,16 +494,44 @@ fn find_job<'a>(
     Some((interface, &interface.jobs[at]))
 }
 
-/// Edges and needs of untouched definitions that lead to what is gone.
+/// A wait of an untouched definition for one that has another granularity now.
+fn unfit(
+    (own, next): (&Interface, &Catalog),
+    (target, map): (InterfaceId, PeriodMap),
+    object: impl Fn() -> String,
+    source: &str,
+) -> Option<Problem> {
+    let target = next.interfaces.get(&target)?;
+    let why = validate::map_problem(own.spec.granularity, target.spec.granularity, map)?;
+    let message = format!("it waits for interface {}, which changes: {why}", target.name);
+    let path = "map".into();
+    Some(Problem { source: source.to_owned(), object: object(), path, message })
+}
+
+/// Edges and needs of untouched definitions that lead to what is gone, or to what does not fit any more.
 fn broken(next: &Catalog, items: &Identified) -> Vec<Problem> {
     let jobs: BTreeSet<(InterfaceId, JobId)> =
         next.interfaces.values().flat_map(|it| it.jobs.iter().map(|job| (it.id, job.id))).collect();
     let mut problems = Vec::new();
     let source = items.first().map_or(String::new(), |(item, ..)| item.source.clone());
     for interface in next.interfaces.values() {
+        for parent in &interface.spec.parents {
+            let object = || format!("interface {}", interface.name);
+            let wait = (parent.interface, parent.map);
+            problems.extend(unfit((interface, next), wait, object, &source));
+        }
         for job in &interface.jobs {
             let after = job.spec.after.iter().map(|edge| (interface.id, edge.job));
             let needs = job.spec.needs.iter().map(|need| (need.interface, need.job));
+            for need in &job.spec.needs {
+                let object = || format!("job {}/{}", interface.name, job.name);
+                problems.extend(unfit(
+                    (interface, next),
+                    (need.interface, need.map),
+                    object,
+                    &source,
+                ));
+            }
             if let Some((_, gone)) = after.chain(needs).find(|target| !jobs.contains(target)) {
                 problems.push(Problem {
                     source: source.clone(),

@@ -163,3 +163,28 @@ fn nothing_that_is_needed_is_removed() {
     let done = apply(&old, json!([{"kind": "interface", "name": "a"}])).unwrap();
     assert!(done.removed.is_empty());
 }
+
+#[test]
+fn a_granularity_that_does_not_fit_who_waits_is_refused() {
+    let shell = |needs: Value| {
+        let fields = json!({"program": "true"});
+        json!([{"name": "x", "kind": "shell", "fields": fields, "needs": needs}])
+    };
+    let last = json!([{"interface": "a", "job": "x", "map": "last_within"}]);
+    let old = apply(
+        &empty(),
+        json!([
+            {"kind": "interface", "name": "a", "spec": {"granularity": "hour"}, "jobs": shell(json!([]))},
+            {"kind": "interface", "name": "b", "spec": {"parents": [{"interface": "a", "map": "last_within"}]}},
+            {"kind": "interface", "name": "c", "jobs": shell(last)},
+        ]),
+    );
+    let old = old.unwrap().catalog;
+    // Who waits is in no file.
+    let told = said(apply(
+        &old,
+        json!([{"source": "a.yaml:1", "kind": "interface", "name": "a", "spec": {"granularity": "day"}}]),
+    ));
+    assert!(told.contains("a.yaml:1 interface b map: it waits for interface a"), "{told}");
+    assert!(told.contains("a.yaml:1 job c/x map: it waits for interface a"), "{told}");
+}
