@@ -288,6 +288,7 @@ pub fn duration(ms: Millis) -> String {
     let seconds = ms.max(0) / 1000;
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
+        (0, 0, 0) if ms < 1_000 => format!("{}ms", ms.max(0)),
         (0, 0, 0) if ms < 10_000 => format!("{}.{}s", seconds, ms.max(0) % 1000 / 100),
         (0, 0, 0) => format!("{seconds}s"),
         (0, 0, _) => format!("{minutes}m {:02}s", seconds % 60),
@@ -341,6 +342,7 @@ mod tests {
 
     #[test]
     fn durations_and_sizes_are_short() {
+        assert_eq!((duration(0), duration(95)), ("0ms".into(), "95ms".into()));
         assert_eq!(duration(1_234), "1.2s");
         assert_eq!(duration(192_000), "3m 12s");
         assert_eq!(duration(3_720_000), "1h 02m");

@@ -44,6 +44,9 @@ async fn a_day_in_a_filter_is_the_viewers_and_is_iso() {
     assert_eq!(count(&away, "until=2026-11-19").await + count(&away, "from=2026-11-20").await, all);
     assert_eq!(count(&away, "from=2026-11-21").await, 0, "there it is not the 21st yet");
     assert!(since > 0 && count(&away, "from=2026-11-20").await >= since);
+    // How many are new is counted of the whole list: a filtered one does not claim to know.
+    app.get(&admin, "/execute/flow/?from=2026-11-20").await.has(r#"data-newest="""#);
+    app.get(&admin, "/execute/flow/").await.has(r#"data-newest="17"#);
     let page = app.get(&away, "/execute/flow/?from=20.11.2026").await;
     page.has("a day such as 2026-11-20 is expected").has(r#"value="20.11.2026""#);
     page.has("days of America/New_York").has_not(r#"type="date""#);
