@@ -102,7 +102,7 @@ fn a_job_reaches_neither_the_executor_nor_other_jobs() {
     let authority = Authority::make("test", now).unwrap().0;
     authority.issue(Role::Host, "host-1", now).unwrap().write(&pki).unwrap();
     // Two other jobs, each with a secret in its environment, its output and its directory.
-    let script = "echo $$; echo secret > mine; exec sleep 1000";
+    let script = "echo secret > mine; echo $$; exec sleep 1000";
     let others: Vec<AttemptId> = [None, Some("daemon")]
         .into_iter()
         .map(|user| {
