@@ -52,3 +52,30 @@ fn paths_in_documents_exist() {
     }
     none("documents name files that are not there", found);
 }
+
+/// A promise names the tests that would fail without it: they are there, and none is promised bare.
+#[test]
+fn every_guarantee_names_tests_that_exist() {
+    let text = std::fs::read_to_string(root().join("docs/GUARANTEES.md")).unwrap();
+    let sources = crate::rust();
+    let exists = |name: &str| {
+        let begin = format!("fn {name}(");
+        sources.iter().any(|(_, source)| source.contains(&begin))
+    };
+    let mut found = Vec::new();
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise"));
+    let mut promises = 0;
+    for row in rows {
+        promises += 1;
+        let (promise, tests) =
+            row.trim_end_matches(" |").rsplit_once(" | ").expect("a column of tests");
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        let tests = names.iter().filter(|name| name.contains('_') && !name.contains([' ', '/']));
+        if tests.clone().count() == 0 {
+            found.push(format!("{promise}: no test"));
+        }
+        found.extend(tests.filter(|name| !exists(name)).map(|name| format!("no test {name}")));
+    }
+    assert!(promises > 10, "the table of promises is there");
+    none("guarantees that nothing shows", found);
+}
