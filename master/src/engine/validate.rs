@@ -3,11 +3,13 @@
 //! Pure: a draft is judged against the catalog as it would be with the draft in it. Called by the
 //! forms, by the API and by `apply`, and by nothing else: what is stored has passed here.
 
+mod maps;
 pub mod mesh;
 
 use super::calendar;
 use super::catalog::Catalog;
 use super::params;
+pub use maps::{PERIODS_MAX, map_problem};
 use mesh::Node;
 use shared::ids::*;
 use shared::kind::{self, FieldError, check::is_variable};
@@ -21,8 +23,6 @@ pub const DESCRIPTION_CHARS_MAX: usize = 4_000;
 pub const EDGES_MAX: usize = 500;
 pub const NEEDS_MAX: usize = 200;
 pub const LABELS_MAX: usize = 50;
-/// Periods that one wait may stand for: a month of hours, a day of minutes.
-pub const PERIODS_MAX: u32 = 1_500;
 /// The end of the year 9999.
 const INSTANT_MAX: Millis = 253_402_300_799_999;
 const DAY_S: u32 = 24 * 3600;
@@ -212,50 +212,6 @@ fn check_map(
 ) {
     if let Some(problem) = map_problem(own, target, map) {
         errors.add(path, problem);
-    }
-}
-
-/// What makes no sense between two granularities.
-pub fn map_problem(own: Granularity, target: Granularity, map: PeriodMap) -> Option<String> {
-    let minutes = |granularity| match granularity {
-        Granularity::Minute => 1,
-        Granularity::Hour => 60,
-        Granularity::Day => 1_440,
-        Granularity::Week => 10_080,
-        Granularity::Month => 44_640,
-    };
-    let within: u32 = minutes(own) / minutes(target);
-    match map {
-        PeriodMap::AllWithin | PeriodMap::LastWithin if target >= own => Some(format!(
-            "all_within and last_within are for a target of a finer granularity; {} is not finer \
-             than {}",
-            word(target),
-            word(own)
-        )),
-        PeriodMap::Same | PeriodMap::AllWithin if within > PERIODS_MAX => Some(format!(
-            "one {} has {within} periods of {}; a wait stands for at most {PERIODS_MAX}: wait for \
-             last_within, or put an interface of a granularity between them",
-            word(own),
-            word(target)
-        )),
-        PeriodMap::Previous(0) => Some("previous counts from 1".into()),
-        PeriodMap::Previous(count) if count > PERIODS_MAX => {
-            Some(format!("a wait stands for at most {PERIODS_MAX} periods"))
-        }
-        PeriodMap::Offset(steps) if steps.unsigned_abs() > PERIODS_MAX => {
-            Some(format!("an offset is at most {PERIODS_MAX} periods"))
-        }
-        _ => None,
-    }
-}
-
-fn word(granularity: Granularity) -> &'static str {
-    match granularity {
-        Granularity::Minute => "minute",
-        Granularity::Hour => "hour",
-        Granularity::Day => "day",
-        Granularity::Week => "week",
-        Granularity::Month => "month",
     }
 }
 

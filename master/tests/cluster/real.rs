@@ -3,12 +3,14 @@
 
 #[path = "port.rs"]
 mod port;
+#[path = "procs.rs"]
+mod procs;
 
 pub(crate) use port::free_port;
+use procs::{children_of, cpu_ms, kill_of, pids_with, resident_kib, signal};
 use rusqlite::{Connection, OpenFlags};
 use shared::clock::Clock;
 use shared::ids::Millis;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -417,62 +419,6 @@ impl Real {
     pub fn journal(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.path("journal")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "signals are sent by the system's own program")]
-fn signal(pid: u32, signal: &str) -> bool {
-    Command::new("kill")
-        .args([signal, &pid.to_string()])
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-fn kill_of(data: &Path, kind: &str) -> usize {
-    let pids = pids_with(&[kind.as_ref(), data.as_os_str()]);
-    pids.into_iter().filter(|pid| signal(*pid, "-9")).count()
-}
-
-fn children_of(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-}
-
-/// Processes whose command line has all of these.
-fn pids_with(words: &[&OsStr]) -> Vec<u32> {
-    use std::os::unix::ffi::OsStrExt;
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let parts: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        if words.iter().all(|word| parts.contains(&word.as_bytes())) {
-            found.push(pid);
-        }
-    }
-    found
-}
-
-fn resident_kib(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// Of a process, and of its children that it has reaped. (The kernel's clock ticks are 10 ms.)
-fn cpu_ms(pid: u32) -> (u64, u64) {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks: Vec<u64> =
-        fields.split(' ').skip(11).take(4).filter_map(|text| text.parse().ok()).collect();
-    match ticks[..] {
-        [user, system, user_below, system_below] => {
-            ((user + system) * 10, (user_below + system_below) * 10)
-        }
-        _ => (0, 0),
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod diff;
 pub mod documents;
+mod names;
 pub mod resolve;
 
 use crate::app::App;
