@@ -327,10 +327,11 @@ mod tests {
         let read = crate::tls::Credentials::read(dir.path()).unwrap();
         assert_eq!(read.identity().to_string(), "hcndc://prod/host/h1");
         assert!(crate::tls::Acceptor::new(&read).is_ok(), "key and certificate belong together");
-        // Another key under the same signature.
+        // Another key under the same signature: the third line is the first that two requests differ in.
         let other = Request::make().unwrap();
-        let body = |pem: &str| pem.lines().nth(1).unwrap().to_owned();
-        let forged = request.pem.replace(&body(&request.pem), &body(&other.pem));
+        let line = |pem: &str| pem.lines().nth(2).unwrap().to_owned();
+        let forged = request.pem.replace(&line(&request.pem), &line(&other.pem));
+        assert_ne!(forged, request.pem);
         assert!(authority.sign(&forged, Role::Host, "h1", now).is_err());
     }
 
