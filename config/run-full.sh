@@ -14,22 +14,10 @@ profile=${PROFILE:-dev}
 export MYSQL_PORT=${MYSQL_PORT:-23407} REDIS_PORT=${REDIS_PORT:-23681} MONGO_PORT=${MONGO_PORT:-23119}
 mkdir -p "${DATA:-var-full}"
 data=$(cd "${DATA:-var-full}" && pwd)
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-
-for tool in cargo npm awk gzip curl; do
-    command -v "$tool" > /dev/null || { echo "make run-full needs $tool: see README.md" >&2; exit 1; }
-done
-if [ ! -e static/vendor/.stamp ]; then
-    say "Fetching layui and ECharts"
-    make vendor
-fi
-
-say "Building"
-cargo build --locked --profile "$profile" -p master -p executor --bins
-bin=${CARGO_TARGET_DIR:-target}/$([ "$profile" = dev ] && echo debug || echo "$profile")
-master=$bin/hcndc-master executor=$bin/hcndc-executor
+tools="cargo npm awk gzip curl"
+# shellcheck source=config/prepare.sh
+. config/prepare.sh
 export HCNDC_CONFIG=$data/master1.client.toml
-hcndc() { "$bin/hcndc" "$@"; }
 
 executors=() masters=() servers=''
 stop() {

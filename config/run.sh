@@ -12,22 +12,10 @@ executor_port=${EXECUTOR_PORT:-$((port + 1))}
 profile=${PROFILE:-dev}
 mkdir -p "${DATA:-var}"
 data=$(cd "${DATA:-var}" && pwd)
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-
-for tool in cargo npm awk gzip; do
-    command -v "$tool" > /dev/null || { echo "make run needs $tool: see README.md" >&2; exit 1; }
-done
-if [ ! -e static/vendor/.stamp ]; then
-    say "Fetching layui and ECharts"
-    make vendor
-fi
-
-say "Building"
-cargo build --locked --profile "$profile" -p master -p executor --bins
-bin=${CARGO_TARGET_DIR:-target}/$([ "$profile" = dev ] && echo debug || echo "$profile")
-master=$bin/hcndc-master executor=$bin/hcndc-executor
+tools="cargo npm awk gzip"
+# shellcheck source=config/prepare.sh
+. config/prepare.sh
 export HCNDC_CONFIG=$data/client.toml
-hcndc() { "$bin/hcndc" "$@"; }
 
 master_pid='' executor_pid=''
 stop() {
