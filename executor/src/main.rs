@@ -217,7 +217,9 @@ fn join(config: &Config, invitation: &Invitation) -> anyhow::Result<()> {
     println!("this is {} now; its certificate is in {}", facts.identity, config.pki.display());
     let layout = Layout { root: config.data.clone() };
     match executor::join::tell_agent(&layout)? {
-        true => println!("the agent that runs has taken it up"),
+        true => println!(
+            "the agent that runs was told; if this host had another name before, start it again"
+        ),
         false => println!("no agent runs: `hcndc-executor run`, or systemctl start hcndc-agent"),
     }
     Ok(())

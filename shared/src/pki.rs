@@ -224,14 +224,17 @@ impl Issued {
             _ => std::fs::create_dir_all(&beside),
         };
         made.with_context(|| format!("making {}", beside.display()))?;
-        write_private(&beside.join("key.pem"), self.key_pem.as_bytes())?;
         let Signed { certificate_pem, authority_pem, .. } = &self.signed;
-        for (name, text) in [("cert.pem", certificate_pem), ("ca.pem", authority_pem)] {
-            let path = beside.join(name);
-            std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        let all =
+            [("key.pem", &self.key_pem), ("cert.pem", certificate_pem), ("ca.pem", authority_pem)];
+        for (name, text) in all {
+            write_private(&beside.join(name), text.as_bytes())?;
         }
+        // A power loss finds what the disk has been told to keep.
+        synced(&beside)?;
         let next = dir.join(NEXT);
         std::fs::rename(&beside, &next).with_context(|| format!("making {}", next.display()))?;
+        synced(dir)?;
         settle(dir)
     }
 
@@ -264,7 +267,18 @@ pub fn settle(dir: &Path) -> anyhow::Result<()> {
             _ => {}
         }
     }
-    std::fs::remove_dir(&next).with_context(|| format!("removing {}", next.display()))
+    match std::fs::remove_dir(&next) {
+        // Another process of ours was faster.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", next.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn synced(dir: &Path) -> anyhow::Result<()> {
+    let synced = std::fs::File::open(dir).and_then(|dir| dir.sync_all());
+    synced.with_context(|| format!("keeping {}", dir.display()))
 }
 
 /// Validity and a random serial; returns the serial and when it ends.

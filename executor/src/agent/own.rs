@@ -56,8 +56,9 @@ impl Own {
     /// # Errors
     /// Nothing was asked for, it is of another key or for somebody else, or cannot be written.
     pub fn take(&self, certificate: String) -> anyhow::Result<()> {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let request = asked.context("nothing was asked for")?;
+        // Held to the end: of two masters that answer, one after the other.
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = asked.as_ref().context("nothing was asked for")?;
         let path = self.dir.join("ca.pem");
         let authority = std::fs::read_to_string(&path)
             .with_context(|| format!("reading {}", path.display()))?;
@@ -71,6 +72,7 @@ impl Own {
         });
         self.usable(&issued)?;
         issued.write(&self.dir)?;
+        *asked = None;
         self.reload()
     }
 

@@ -28,8 +28,8 @@ const QUIET_MS: Millis = 60_000;
 /// Peers whose faults are remembered.
 const FAULTS_MAX: usize = 256;
 /// Bytes of output in one answer, and marks with them: together they fit a frame.
-const LOG_PART_MAX: u32 = 128 * 1024;
-const MARKS_MAX: usize = 1_000;
+#[expect(clippy::cast_possible_truncation, reason = "a part is 128 KiB")]
+const LOG_PART_MAX: u32 = crate::spool::output::PART_MAX as u32;
 /// Of a frame, for what stands around an answer.
 const WRAPPING_MAX: usize = 4 * 1024;
 /// Bytes of words about one attempt, when all at length do not fit (`wire` proves that these do).
@@ -252,7 +252,7 @@ impl<B: Behind> Executor for Service<B> {
         if let Some(part) = &mut part {
             part.bytes.truncate(max as usize);
             // The first ones tell of the first bytes; a reader who wants more asks further on.
-            part.marks.truncate(MARKS_MAX);
+            part.marks.truncate(shared::chunk::MARKS_MAX);
         }
         Ok(part)
     }

@@ -49,7 +49,7 @@ impl Lengths {
 /// by a chunk of out. Nothing is written down yet.
 ///
 /// # Errors
-/// As the operating system says.
+/// As the operating system says; `InvalidData`: it is shorter than what was planned.
 pub fn decide(
     base: &Path,
     plan: &Plan,
@@ -63,6 +63,13 @@ pub fn decide(
     let mut done = true;
     for stream in [Stream::Err, Stream::Out] {
         let mut at = plan.planned(stream);
+        if lengths.ended && lengths.of(stream) < at.bytes {
+            // Were it called whole, what the job has written since would go from the host unshipped.
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the job has cut it off itself",
+            ));
+        }
         while at.bytes < lengths.of(stream) {
             if cuts.len() >= count || bytes == 0 {
                 return Ok(cuts);

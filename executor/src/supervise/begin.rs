@@ -52,8 +52,8 @@ pub fn supervise(called: Called) -> anyhow::Result<()> {
     supervisor.run()
 }
 
-/// Whether a supervisor that is called so could go on with the life of another: all that can fail is
-/// tried, and nothing is touched.
+/// Whether a supervisor that is called so could go on with the life of another: state, configuration,
+/// certificate, users and groups are tried. (Not journal and socket: who lives holds them.)
 ///
 /// # Errors
 /// Why it could not.

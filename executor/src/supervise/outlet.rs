@@ -65,6 +65,7 @@ impl Outlet {
         let listed: Vec<(u64, Grown)> = news.map(|(at, grown)| (*at, *grown)).collect();
         let seq = listed.last().map_or(self.seq, |(at, _)| *at);
         Outputs {
+            ships: self.ships,
             life: self.life,
             seq,
             more: seq < self.seq && listed.len() == LISTED_MAX,
@@ -126,6 +127,7 @@ mod tests {
         assert_eq!((count, after), (ENDED_MAX + 1, 30_001));
         let mut none = Outlet::new(LIFE, false);
         none.note(grown(1, 1, true));
-        assert!(none.since(LIFE, 0).listed.is_empty());
+        let told = none.since(LIFE, 0);
+        assert!(told.listed.is_empty() && !told.ships);
     }
 }

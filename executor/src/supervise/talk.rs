@@ -73,6 +73,9 @@ pub struct Grown {
 /// For the agent that ships.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outputs {
+    /// Its configuration says that output is shipped: only then what it does not list has ended.
+    #[serde(default)]
+    pub ships: bool,
     /// Another one than before: what has ended meanwhile was not told.
     pub life: Incarnation,
     pub seq: u64,

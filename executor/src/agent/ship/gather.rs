@@ -23,13 +23,15 @@ pub(super) struct Unsent {
     included: usize,
     /// The batch had room for it.
     pub(super) reached: bool,
-    /// Its output is not there (any more), or cannot be read: a later start finds it again.
+    /// Its output is not there any more, or is not what it was: a later start looks again.
     pub(super) gone: bool,
+    /// It cannot be read or noted now: it is tried again.
+    pub(super) failed: bool,
 }
 
 impl Unsent {
     pub(super) fn new(attempt: AttemptId, known: Known) -> Unsent {
-        Unsent { attempt, known, included: 0, reached: false, gone: false }
+        Unsent { attempt, known, included: 0, reached: false, gone: false, failed: false }
     }
 }
 
@@ -57,12 +59,21 @@ pub(super) fn gather(layout: &Layout, host: &str, mut unsent: Vec<Unsent>) -> Ba
                 chunks.extend(more);
             }
             Err(error) => {
-                one.gone = true;
                 one.included = 0;
                 let attempt = one.attempt;
                 match error.kind() {
-                    io::ErrorKind::NotFound => tracing::debug!("{attempt} has no output here"),
-                    _ => tracing::warn!("the output of {attempt} is not shipped: {error}"),
+                    io::ErrorKind::NotFound => {
+                        one.gone = true;
+                        tracing::debug!("{attempt} has no output here");
+                    }
+                    io::ErrorKind::InvalidData => {
+                        one.gone = true;
+                        tracing::warn!("the output of {attempt} stays on this host: {error}");
+                    }
+                    _ => {
+                        one.failed = true;
+                        tracing::warn!("the output of {attempt} is shipped later: {error}");
+                    }
                 }
             }
         }

@@ -28,6 +28,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::fro
 const HOLD_MS: Millis = 1_000;
 /// So much does not wait.
 const ENOUGH: u64 = 64 * 1024;
+/// What could not be read or noted rests so long.
+const FAILED_REST_MS: Millis = 10_000;
 /// Attempts of which more than their name is in memory; others wait on the disk.
 const KNOWN_MAX: usize = 20_000;
 /// Attempts in one batch.
@@ -41,12 +43,17 @@ pub(super) struct Known {
     pub(super) lengths: Lengths,
     /// Since when something may wait to be planned.
     since: Millis,
+    /// It could not be read or planned: not again before then.
+    rests: Millis,
     /// Read when it is needed.
     pub(super) plan: Option<Plan>,
 }
 
 impl Known {
     fn is_due(&self, now: Millis) -> bool {
+        if now < self.rests {
+            return false;
+        }
         let Some(plan) = &self.plan else { return true };
         if self.lengths.ended || plan.pending().next().is_some() {
             return true;
@@ -132,6 +139,10 @@ impl Shipper {
     /// The supervisor does not answer; the disk cannot be read.
     pub async fn learn(&mut self) -> anyhow::Result<()> {
         let few = self.known.len() < KNOWN_MAX / 2;
+        // A supervisor with another configuration lists nobody: that does not mean that nothing runs.
+        if self.rest && !self.link.outputs(Incarnation(0), 0).await?.ships {
+            return Ok(());
+        }
         let found = match self.rest && few {
             // Before the supervisor is asked: what it does not name then has ended.
             true => Some(self.scan().await?),
@@ -142,6 +153,10 @@ impl Shipper {
         let mut lost = false;
         loop {
             let told = self.link.outputs(life, after).await?;
+            if !told.ships {
+                self.rest = true;
+                return Ok(());
+            }
             let another = told.life != life && life != Incarnation(0);
             // Its ends of an earlier life were not told: the disk knows.
             lost |= another || told.missed;
@@ -159,7 +174,9 @@ impl Shipper {
         }
         self.heard = (life, after);
         match found {
-            Some(found) => {
+            Some((found, more)) => {
+                // Not before the supervisor has answered: without that it is all to be done again.
+                self.rest = more || self.known.len() >= KNOWN_MAX;
                 let ended = found.into_iter().filter(|(attempt, _)| !running.contains(attempt));
                 for (attempt, lengths) in ended {
                     self.note(attempt, lengths);
@@ -184,13 +201,13 @@ impl Shipper {
         }
     }
 
-    /// Attempts on the disk that the store does not have whole.
-    async fn scan(&mut self) -> anyhow::Result<Vec<(AttemptId, Lengths)>> {
+    /// Attempts on the disk that the store does not have whole, and whether there are more.
+    async fn scan(&self) -> anyhow::Result<(Vec<(AttemptId, Lengths)>, bool)> {
         let layout = self.layout.clone();
         let room = KNOWN_MAX - self.known.len();
         let found = shared::tasks::blocking(move || gather::scan(&layout, room)).await??;
-        self.rest = found.len() >= room;
-        Ok(found)
+        let more = found.len() >= room;
+        Ok((found, more))
     }
 
     /// One batch.
@@ -238,13 +255,18 @@ impl Shipper {
     }
 
     fn put_back(&mut self, now: Millis, unsent: Vec<Unsent>) {
-        for Unsent { attempt, mut known, reached, gone, .. } in unsent {
+        for Unsent { attempt, mut known, reached, gone, failed, .. } in unsent {
             let whole = known.plan.as_ref().is_some_and(Plan::whole);
             if whole || gone {
                 continue;
             }
             if reached {
                 known.since = now;
+            }
+            if failed {
+                // A full disk takes no notes. What stands in them is read anew.
+                known.plan = None;
+                known.rests = now + FAILED_REST_MS;
             }
             self.known.insert(attempt, known);
         }
