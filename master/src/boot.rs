@@ -29,7 +29,7 @@ use shared::ids::Millis;
 use shared::pki::{RENEW_DAYS, Signed};
 use shared::seal::{Key, write_private};
 use shared::tasks;
-use shared::tls::{Credentials, Role};
+use shared::tls::{Connector, Credentials, Role};
 use std::future::Future;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -45,6 +45,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(3);
 /// A token that is written into a `client.toml`.
 const TOKEN_DAYS: i64 = 365;
 const DAY_MS: Millis = 24 * 3_600_000;
+/// Whether our own certificate runs out is looked at so often.
+const OWN_LOOK: Duration = Duration::from_secs(6 * 3_600);
 
 /// What is written once, at the first start.
 #[derive(Clone, Debug, Default)]
@@ -70,10 +72,14 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
         false => config.web.url.trim_end_matches('/').to_owned(),
     };
     let db = open(&config, &clock).await?;
-    let mut caller = Caller::over_tls(&credentials(&config, &db, clock.wall_ms()).await?)?;
+    let own = credentials(&config, &db, clock.wall_ms()).await?;
+    let (mut caller, next) = Caller::exchangeable(&own)?;
+    tasks::spawn("own certificate", renew_own(config.clone(), db.clone(), clock.clone(), next));
     caller.certs = Some(Arc::new(certs(&config, &db, &clock)?));
     let (status, leader) = watch::channel(LeaderStatus::default());
     let app = assemble(config, &clock, db, (caller, leader)).await?;
+    // The frame of every page shows what is known of it.
+    app.catalog().await.context("reading the definitions")?;
     greet(&app, &first, address).await?;
 
     let (stop, stopping) = watch::channel(false);
@@ -214,6 +220,18 @@ async fn credentials(config: &Config, db: &Db, now_ms: Millis) -> anyhow::Result
     issued.credentials()
 }
 
+/// A master that nobody restarts would be refused by every host after 90 days.
+async fn renew_own(config: Config, db: Db, clock: Clock, next: watch::Sender<Connector>) {
+    loop {
+        tokio::time::sleep(OWN_LOOK).await;
+        let own = credentials(&config, &db, clock.wall_ms()).await;
+        match own.and_then(|own| Connector::new(&own)) {
+            Ok(connector) => _ = next.send_replace(connector),
+            Err(error) => tracing::error!("this master's certificate: {error:#}; tried again"),
+        }
+    }
+}
+
 /// What the authority has signed is known, so that it can be denied.
 ///
 /// # Errors
@@ -333,5 +351,26 @@ async fn answer(
             stopped(drained).await;
             tokio::time::sleep(DRAIN_MAX).await;
         } => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_master_has_a_new_certificate_before_the_old_one_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data: dir.path().to_owned(), ..Config::default() };
+        let clock = Clock::system();
+        let db = open(&config, &clock).await.unwrap();
+        let now = clock.wall_ms();
+        let serial = async |days: i64| {
+            let own = credentials(&config, &db, now + days * DAY_MS).await.unwrap();
+            own.facts.serial
+        };
+        let first = serial(0).await;
+        assert_eq!(serial(59).await, first);
+        assert_ne!(serial(61).await, first);
     }
 }

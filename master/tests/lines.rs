@@ -275,4 +275,10 @@ async fn a_certificate_that_runs_out_is_exchanged_and_a_denied_one_is_not_believ
     let told = certs.check(&new).await.unwrap_err().to_string();
     assert!(told.contains("denied"), "{told}");
     assert!(certs.check(&old).await.is_ok(), "nobody has denied what nobody has recorded");
+    // Denied, it is not exchanged for a good one.
+    let next = open().issue(Role::Host, "a1", now).unwrap().signed;
+    db.commit([certificate::renewed(&(&next).into(), &new.serial)]).await.unwrap();
+    assert!(!certificate::good_serial(&db, &next.serial).await.unwrap());
+    db.commit([certificate::renewed(&(&next).into(), &old.serial)]).await.unwrap();
+    assert!(certificate::good_serial(&db, &next.serial).await.unwrap());
 }

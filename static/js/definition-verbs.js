@@ -115,7 +115,7 @@ document.addEventListener('click', async (event) => {
   const verb = event.target.closest('button[data-verb]');
   if (verb) {
     const { ask } = await verbs();
-    const answer = await ask({ verb: verb.dataset.verb, dispatch: Number(verb.dataset.dispatch) }, verb.dataset.name);
+    const answer = await ask({ verb: verb.dataset.verb, ...(verb.dataset.host ? { host: Number(verb.dataset.host) } : { dispatch: Number(verb.dataset.dispatch) }) }, verb.dataset.name);
     if (answer) location.reload();
     return;
   }

@@ -298,7 +298,7 @@ async fn command(api: &Api, verb: Value) -> Result<Value, Failure> {
     }
 }
 
-async fn tell(api: &Api, json: bool, verb: Value) -> Done {
+pub(super) async fn tell(api: &Api, json: bool, verb: Value) -> Done {
     say(json, &command(api, verb).await?);
     Ok(Code::Ok)
 }

@@ -112,6 +112,13 @@ enum HostVerb {
     Token { name: String },
     /// Deny all its certificates: no master speaks with it until it has joined again.
     Deny { name: String },
+    /// Say that it is dead and will not come back: nothing waits for it any more.
+    Retire {
+        name: String,
+        /// Only show what it would do.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Runs one command.
@@ -127,6 +134,11 @@ pub async fn main(cli: Cli) -> Done {
         Command::Host(HostVerb::List) => show::get(&api, json, show::Kind::Host, None).await,
         Command::Host(HostVerb::Token { name }) => host::token(&api, json, &name).await,
         Command::Host(HostVerb::Deny { name }) => host::deny(&api, json, &name).await,
+        Command::Host(HostVerb::Retire { name, dry_run }) => {
+            let host = show::id_of(&api, show::Kind::Host, &name).await?;
+            let verb = serde_json::json!({ "verb": "retire", "host": host, "dry_run": dry_run });
+            execution::tell(&api, json, verb).await
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use shared::seal::Key;
 use shared::tls::{Facts, Role};
 use shared::wire::Call;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use tokio::sync::Mutex;
 
 const DAY_MS: Millis = 24 * 3_600_000;
 /// Denials are read so often.
@@ -34,7 +34,7 @@ pub struct Certs {
 /// As last read: with the database away, what was denied stays denied.
 #[derive(Debug, Default)]
 struct Denied {
-    /// Of the monotonic clock; none: never.
+    /// Of the monotonic clock; none: never, and then everybody waits for the first answer.
     at: Option<Millis>,
     serials: BTreeSet<String>,
 }
@@ -72,34 +72,26 @@ impl Certs {
     /// # Errors
     /// It is denied: in words.
     pub async fn check(&self, peer: &Facts) -> anyhow::Result<()> {
-        let due = self.due();
-        if due {
+        // One at a time: who comes meanwhile waits for the answer rather than go by an older one.
+        let mut denied = self.denied.lock().await;
+        let now = self.clock.mono_ms();
+        if denied.at.is_none_or(|at| at + LOOK_MS <= now) {
             match certificate::denied(&self.db, self.clock.wall_ms()).await {
-                Ok(serials) => {
-                    let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-                    denied.serials = serials.into_iter().collect();
+                Ok(serials) => denied.serials = serials.into_iter().collect(),
+                Err(error) => {
+                    // Without any answer yet nobody is believed: nothing could be stored either.
+                    anyhow::ensure!(denied.at.is_some(), "which certificates are denied: {error}");
+                    tracing::warn!("which certificates are denied: {error}");
                 }
-                Err(error) => tracing::warn!("which certificates are denied: {error}"),
             }
+            denied.at = Some(now);
         }
-        let denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         anyhow::ensure!(
             !denied.serials.contains(&peer.serial),
             "the certificate of {} was denied: let the host join again (`hcndc host token NAME`)",
             peer.identity
         );
         Ok(())
-    }
-
-    /// One of many that ask at the same time looks.
-    fn due(&self) -> bool {
-        let now = self.clock.mono_ms();
-        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = denied.at.is_none_or(|at| at + LOOK_MS <= now);
-        if due {
-            denied.at = Some(now);
-        }
-        due
     }
 
     /// Exchanges a certificate that runs out soon, over the connection itself. Whether it did.
@@ -117,9 +109,11 @@ impl Certs {
         let request = asked.map_err(|fault| anyhow::anyhow!("asking for its key: {fault}"))?;
         let agent = &peer.identity.agent;
         let signed = self.authority.sign(&request, Role::Host, agent, now)?;
-        // Recorded first: what is out there can be denied.
-        let kept = certificate::issued(&Certificate::from(&signed));
-        self.db.commit(vec![kept]).await.context("recording it")?;
+        // Recorded first: what is out there can be denied. Not for who was denied meanwhile.
+        let kept = certificate::renewed(&Certificate::from(&signed), &peer.serial);
+        self.db.commit([kept]).await.context("recording it")?;
+        let known = certificate::good_serial(&self.db, &signed.serial).await?;
+        anyhow::ensure!(known, "it was denied");
         let given = client.next_certificate(within(CALL_MAX), call, signed.certificate_pem).await;
         flat(given).map_err(|fault| anyhow::anyhow!("giving it the certificate: {fault}"))?;
         tracing::info!("host {agent:?} has a new certificate");

@@ -10,6 +10,7 @@ use shared::wire::*;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// `hello` and `order` are short; a `watch` has its hold in addition. Below what the core waits.
 pub(super) const CALL_MAX: Duration = Duration::from_millis(3_500);
@@ -17,7 +18,8 @@ pub(super) const CALL_MAX: Duration = Duration::from_millis(3_500);
 /// How a host is reached.
 #[derive(Clone)]
 pub enum Dial {
-    Tls(Connector),
+    /// With the certificate of the moment.
+    Tls(watch::Receiver<Connector>),
     /// Hosts inside this process, for the bench and for tests: the agent that answers at an address,
     /// and a client whose other end it holds.
     Inside(Arc<dyn Inside>),
@@ -70,8 +72,17 @@ impl Caller {
     /// # Errors
     /// The credentials do not fit together.
     pub fn over_tls(own: &Credentials) -> anyhow::Result<Caller> {
+        Caller::exchangeable(own).map(|(caller, _)| caller)
+    }
+
+    /// The same, and where the next certificate goes: new connections are made with it.
+    ///
+    /// # Errors
+    /// The credentials do not fit together.
+    pub fn exchangeable(own: &Credentials) -> anyhow::Result<(Caller, watch::Sender<Connector>)> {
         let who = own.identity();
-        Ok(Caller::new(Dial::Tls(Connector::new(own)?), &who.cluster, &who.agent))
+        let (next, connector) = watch::channel(Connector::new(own)?);
+        Ok((Caller::new(Dial::Tls(connector), &who.cluster, &who.agent), next))
     }
 
     /// Who answers at this address, as its certificate says, and a client that has said hello.
@@ -82,12 +93,12 @@ impl Caller {
     pub async fn connect(&self, address: &str) -> anyhow::Result<(Peer, ExecutorClient)> {
         let (peer, client) = match &self.dial {
             Dial::Tls(connector) => {
+                let connector = connector.borrow().clone();
                 let (tls, facts) = connector.connect(address).await?;
-                if let Some(certs) = &self.certs {
-                    certs.check(&facts).await?;
-                }
                 let agent = facts.identity.agent.clone();
-                (Peer { agent, certificate: Some(facts) }, rpc::connect(tls))
+                let peer = Peer { agent, certificate: Some(facts) };
+                self.believes(&peer).await?;
+                (peer, rpc::connect(tls))
             }
             Dial::Inside(hosts) => {
                 let (agent, client) = hosts.connect(address)?;
@@ -101,6 +112,17 @@ impl Caller {
                 "the executor at {address} ended the connection: {error} (its log says why: a \
                  certificate that it does not believe, most of the time)"
             ),
+        }
+    }
+
+    /// Whether its certificate is still believed.
+    ///
+    /// # Errors
+    /// It was denied: in words.
+    pub async fn believes(&self, peer: &Peer) -> anyhow::Result<()> {
+        match (&self.certs, &peer.certificate) {
+            (Some(certs), Some(facts)) => certs.check(facts).await,
+            _ => Ok(()),
         }
     }
 

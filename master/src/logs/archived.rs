@@ -69,7 +69,17 @@ impl Archived {
     ) -> Result<Option<u64>> {
         match self.archive.seek(attempt, stream, wanted).await {
             Ok(Some(place)) => Ok(Some(place)),
-            Ok(None) => self.hosts.seek(attempt, stream, wanted).await,
+            Ok(None) => {
+                let place = self.hosts.find(attempt).await?;
+                if self.is_away(place.host) {
+                    return Ok(None);
+                }
+                // Who has nothing more, or cannot be asked, has nothing that is nearer.
+                match self.hosts.seek(attempt, stream, wanted).await {
+                    Err(Error::Away { .. } | Error::NoOutput { .. }) => Ok(None),
+                    other => other,
+                }
+            }
             Err(away) => {
                 self.hosts.seek(attempt, stream, wanted).await.map_err(|error| both(error, &away))
             }

@@ -4,7 +4,7 @@
 
 use super::{Error, PART_MAX, Result, Seek};
 use crate::db::Db;
-use crate::leader::dial::Caller;
+use crate::leader::dial::{Caller, Peer};
 use crate::store::whereabouts::{self, Place};
 use shared::clock::Clock;
 use shared::ids::{AttemptId, HostId, Millis};
@@ -37,6 +37,7 @@ struct Inner {
 struct Kept {
     address: String,
     client: ExecutorClient,
+    peer: Peer,
     used: Millis,
 }
 
@@ -66,7 +67,13 @@ impl OnHost {
         let mut fresh = false;
         loop {
             let client = match self.kept(place.host, &place.address) {
-                Some(client) if !fresh => client,
+                Some((client, peer)) if !fresh => {
+                    if let Err(denied) = self.0.caller.believes(&peer).await {
+                        self.forget(place.host);
+                        return Err(away(format!("{denied:#}")));
+                    }
+                    client
+                }
                 _ => {
                     fresh = true;
                     self.connect(place.host, &place.address).await.map_err(away)?
@@ -137,13 +144,13 @@ impl OnHost {
         }
     }
 
-    fn kept(&self, host: HostId, address: &str) -> Option<ExecutorClient> {
+    fn kept(&self, host: HostId, address: &str) -> Option<(ExecutorClient, Peer)> {
         let now = self.0.clock.mono_ms();
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, kept| now - kept.used < IDLE_MS);
         let found = kept.get_mut(&host).filter(|kept| kept.address == address)?;
         found.used = now;
-        Some(found.client.clone())
+        Some((found.client.clone(), found.peer.clone()))
     }
 
     async fn connect(
@@ -152,7 +159,7 @@ impl OnHost {
         address: &str,
     ) -> std::result::Result<ExecutorClient, String> {
         let connected = self.0.caller.connect(address).await;
-        let (_, client) = connected.map_err(|error| format!("{error:#}"))?;
+        let (peer, client) = connected.map_err(|error| format!("{error:#}"))?;
         let used = self.0.clock.mono_ms();
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_MAX
@@ -160,7 +167,8 @@ impl OnHost {
         {
             kept.remove(&oldest);
         }
-        kept.insert(host, Kept { address: address.to_owned(), client: client.clone(), used });
+        let address = address.to_owned();
+        kept.insert(host, Kept { address, client: client.clone(), peer, used });
         Ok(client)
     }
 

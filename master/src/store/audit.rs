@@ -45,6 +45,14 @@ pub struct Deed<'a> {
     pub detail: &'a str,
 }
 
+impl<'a> Deed<'a> {
+    /// A definition was stored that had version `from` before, 0 for a new one.
+    pub fn put(project: ProjectId, object: (&'a str, i64), from: i64, detail: &'a str) -> Deed<'a> {
+        let action = if from == 0 { "create" } else { "update" };
+        Deed { project, action, object, detail }
+    }
+}
+
 /// All that one edit has done.
 pub(super) fn write(edit: &Edit, deeds: &[Deed]) -> Write {
     let row = |deed: &Deed| {

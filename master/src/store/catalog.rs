@@ -175,7 +175,9 @@ async fn dispatches(db: &Db, known: &Catalog) -> db::Result<BTreeMap<DispatchId,
 
 async fn hosts(db: &Db, known: &Catalog) -> db::Result<BTreeMap<HostId, Arc<Host>>> {
     let heads = heads(db, "host").await?;
-    let (mut all, ids) = split(heads, &known.hosts, (HostId, |h| h.version));
+    // The agent of a new host is written without a version: until there is one, it is read anew.
+    let version = |host: &Host| if host.agent.is_empty() { -1 } else { host.version };
+    let (mut all, ids) = split(heads, &known.hosts, (HostId, version));
     let select = "SELECT id, project_id, name, agent, version, spec FROM host";
     for row in by_ids(db, &ids, (select, "id"), (&["id"], "deleted_ms IS NULL")).await? {
         let id = HostId(row.int("id")?);

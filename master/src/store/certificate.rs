@@ -41,6 +41,26 @@ pub fn issued(certificate: &Certificate) -> Write {
     }
 }
 
+/// The same, unless the one that it follows was denied: then nothing is written.
+pub fn renewed(certificate: &Certificate, before: &str) -> Write {
+    let Certificate { serial, role, agent, issued_ms, expires_ms } = certificate;
+    sql(
+        "INSERT INTO certificate (serial, role, agent, issued_ms, expires_ms) \
+         SELECT ?, ?, ?, ?, ? FROM revision WHERE name = 'definition' AND NOT EXISTS (\
+         SELECT 1 FROM certificate d WHERE d.serial = ? AND d.denied_ms IS NOT NULL)",
+        params![serial, role, agent, *issued_ms, *expires_ms, before],
+    )
+}
+
+/// Whether this one is recorded, and not denied.
+///
+/// # Errors
+/// The database's.
+pub async fn good_serial(db: &Db, serial: &str) -> db::Result<bool> {
+    let text = "SELECT serial FROM certificate WHERE serial = ? AND denied_ms IS NULL";
+    Ok(db.first(text, params![serial]).await?.is_some())
+}
+
 /// The newest certificate of each agent, if it runs out before this date and is not denied.
 ///
 /// # Errors
@@ -82,6 +102,11 @@ pub fn deny(agent: &str, now: Millis) -> Write {
          WHERE role = 'host' AND agent = ? AND denied_ms IS NULL",
         params![now, agent],
     )
+}
+
+/// What it was invited with is good no more either.
+pub fn uninvite(host: HostId) -> Write {
+    sql("DELETE FROM join_token WHERE host_id = ?", params![host])
 }
 
 /// How many certificates of this host's agent are good.

@@ -78,12 +78,10 @@ pub fn put_all(all: &[(Put, i64)], edit: &Edit) -> db::Result<Vec<Write>> {
         let spec = json(put.spec)?;
         Ok(params![put.id, from + 1, put.project, spec, note, edit.at, edit.by])
     };
-    let mut deeds = Vec::with_capacity(all.len());
-    for (put, from) in all {
-        let action = if *from == 0 { "create" } else { "update" };
-        let object = ("dispatch", put.id.0);
-        deeds.push(Deed { project: put.project, action, object, detail: put.name });
-    }
+    let deeds: Vec<Deed> = all
+        .iter()
+        .map(|(put, from)| Deed::put(put.project, ("dispatch", put.id.0), *from, put.name))
+        .collect();
     Ok(vec![
         Write::Rows {
             table: "dispatch",

@@ -438,6 +438,7 @@ pub async fn batch(db: &Db) -> Result<i64> {
 /// The counters of the top bar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counters {
+    /// Running, or ready to.
     pub running: i64,
     pub waiting: i64,
     /// Executions made since `since` that have failed.
@@ -454,8 +455,8 @@ pub async fn counters(db: &Db, projects: Option<&[ProjectId]>, since: Millis) ->
     let mut counters = Counters::default();
     for row in db.query(live, of.clone()).await? {
         match row.text("state")? {
-            "running" => counters.running = row.int("n")?,
-            _ => counters.waiting += row.int("n")?,
+            "waiting" => counters.waiting = row.int("n")?,
+            _ => counters.running += row.int("n")?,
         }
     }
     let failed = format!(

@@ -40,29 +40,6 @@ pub async fn states_since(
     counts(db.query(sql, with(since.into(), of, None)).await?)
 }
 
-/// Live executions, by state, and executions that failed since then.
-///
-/// # Errors
-/// The database's.
-pub async fn counters(
-    db: &Db,
-    projects: Projects<'_>,
-    since: Millis,
-) -> db::Result<BTreeMap<String, i64>> {
-    let (clause, of) = of_projects(projects);
-    let sql = format!(
-        "SELECT state, COUNT(*) AS n FROM execution \
-         WHERE state IN ('waiting', 'ready', 'running'){clause} GROUP BY state"
-    );
-    let mut all = counts(db.query(sql, of.clone()).await?)?;
-    let sql = format!(
-        "SELECT state, COUNT(*) AS n FROM execution \
-         WHERE state = 'failed' AND created_ms >= ?{clause} GROUP BY state"
-    );
-    all.extend(counts(db.query(sql, with(since.into(), of, None)).await?)?);
-    Ok(all)
-}
-
 /// Values in the order of their marks.
 fn with(first: Value, of: Vec<Value>, limit: Option<u32>) -> Vec<Value> {
     std::iter::once(first).chain(of).chain(limit.map(Value::from)).collect()

@@ -34,14 +34,32 @@ pub fn insert(put: &Put, edit: &Edit) -> db::Result<Vec<Write>> {
     ])
 }
 
+/// Whether what it ran before the database was restored is not known yet.
+///
+/// # Errors
+/// The database's.
+pub async fn is_in_doubt(db: &Db, id: HostId) -> db::Result<bool> {
+    let row = db.first("SELECT host_id FROM host_doubt WHERE host_id = ?", params![id]).await?;
+    Ok(row.is_some())
+}
+
 /// # Errors
 /// The spec cannot be written. At the commit: [`db::Error::Conflict`] when `from` is not the newest.
 pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
     Ok(vec![
         guard(
-            "UPDATE host SET name = ?, spec = ?, version = ?, updated_ms = ?, updated_by = ? \
-             WHERE id = ? AND version = ? AND deleted_ms IS NULL",
-            params![put.name, json(put.spec)?, from + 1, edit.at, edit.by, put.id, from],
+            "UPDATE host SET project_id = ?, name = ?, spec = ?, version = ?, updated_ms = ?, \
+             updated_by = ? WHERE id = ? AND version = ? AND deleted_ms IS NULL",
+            params![
+                put.project,
+                put.name,
+                json(put.spec)?,
+                from + 1,
+                edit.at,
+                edit.by,
+                put.id,
+                from
+            ],
         ),
         edit.revision(),
         edit.audit(put.project, "update", ("host", put.id.0), put.name),

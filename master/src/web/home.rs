@@ -156,12 +156,12 @@ async fn home(page: Page) -> Result {
         "home.html",
         context! {
             states => Serde(states),
-            live => Serde(store::home::counters(&app.db, projects, today).await?),
+            live => Serde(store::execution::counters(&app.db, projects, today).await?),
             hours => Serde(hours), most,
             failed => Serde(lines(failed, &catalog, viewer)),
             waiting => Serde(lines(waiting, &catalog, viewer)),
             running => Serde(lines(running, &catalog, viewer)),
-            hosts => Serde(host::views(app, viewer, &catalog).await?),
+            hosts => Serde(host::listed(app, viewer, &catalog).await?),
             soon => Serde(soon(app, &catalog, viewer, &paused)),
             lead => Serde(lead::of(app).await),
             interfaces => catalog.interfaces.values().filter(|it| viewer.lists(it.project)).count(),
@@ -172,14 +172,8 @@ async fn home(page: Page) -> Result {
 async fn counters(State(app): State<App>, viewer: Viewer) -> Result {
     let projects = seen_projects(&viewer);
     let today = zone::today_ms(app.clock.wall_ms(), viewer.zone);
-    let counts = store::home::counters(&app.db, projects.as_deref(), today).await?;
-    let count = |names: &[&str]| -> i64 { names.iter().filter_map(|name| counts.get(*name)).sum() };
-    let body = serde_json::json!({
-        "running": count(&["running", "ready"]),
-        "waiting": count(&["waiting"]),
-        "failed": count(&["failed"]),
-    });
-    Ok(Json(body).into_response())
+    let counts = store::execution::counters(&app.db, projects.as_deref(), today).await?;
+    Ok(Json(counts).into_response())
 }
 
 #[derive(Debug, Default, Deserialize)]

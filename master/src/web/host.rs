@@ -81,7 +81,7 @@ fn state_of(
     }
 }
 
-/// All hosts that the viewer may see.
+/// All hosts that the viewer may see; [`listed`] are those of the chosen project.
 ///
 /// # Errors
 /// The database's.
@@ -97,7 +97,7 @@ pub(super) async fn views(
     }
     let now = app.clock.wall_ms();
     let lost = app.config.timing.lost_ms;
-    let seen = catalog.hosts.values().filter(|host| viewer.lists(host.project));
+    let seen = catalog.hosts.values().filter(|host| viewer.sees(host.project));
     Ok(seen
         .map(|host| {
             let status = statuses.remove(&host.id.0);
@@ -137,6 +137,18 @@ async fn add_trends(app: &App, hosts: &mut [View]) -> Result<(), Error> {
     Ok(())
 }
 
+/// # Errors
+/// The database's.
+pub(super) async fn listed(
+    app: &App,
+    viewer: &Viewer,
+    catalog: &Catalog,
+) -> Result<Vec<View>, Error> {
+    let mut all = views(app, viewer, catalog).await?;
+    all.retain(|view| viewer.lists(ProjectId(view.project)));
+    Ok(all)
+}
+
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 struct Filter {
@@ -147,7 +159,7 @@ struct Filter {
 
 async fn show(page: Page, Query(filter): Query<Filter>) -> Result {
     let catalog = page.app.catalog().await?;
-    let mut hosts = views(&page.app, page.viewer()?, &catalog).await?;
+    let mut hosts = listed(&page.app, page.viewer()?, &catalog).await?;
     hosts.retain(|host| {
         let labels = host.spec.labels.join(" ");
         let texts = [&host.name, &host.spec.address, &host.spec.description, &labels];

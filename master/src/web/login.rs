@@ -124,15 +124,17 @@ async fn logout(State(app): State<App>, viewer: super::auth::Viewer) -> Result {
 /// Whether this master can serve: the database answers. Who leads is told beside it.
 async fn ready(State(app): State<App>) -> Response {
     let leader = app.leader.borrow().clone();
-    let lead = lead::of(&app).await;
+    // One question tells whether the database answers: one that hangs is not asked again.
     match store::catalog::revision(&app.db).await {
-        Ok(_) => Json(serde_json::json!({ "ready": true, "leader": leader, "lead": lead }))
-            .into_response(),
+        Ok(_) => {
+            let lead = lead::of(&app).await;
+            Json(serde_json::json!({ "ready": true, "leader": leader, "lead": lead }))
+                .into_response()
+        }
         Err(error) => {
             tracing::warn!("not ready: {error:#}");
             let why = "the database does not answer";
-            let body =
-                serde_json::json!({ "ready": false, "why": why, "leader": leader, "lead": lead });
+            let body = serde_json::json!({ "ready": false, "why": why, "leader": leader });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }

@@ -361,6 +361,10 @@ impl Saver {
         if count > 0 {
             uses.push(format!("{count} running jobs"));
         }
+        // Only retiring it says that nothing is to be waited for.
+        if store::host::is_in_doubt(&self.app.db, id).await? {
+            uses.push("what it ran before the database was restored (retire it first)".into());
+        }
         unused(uses)?;
         let what = (host.project, host.name.as_str());
         self.commit(store::host::delete(id, from, what, &self.edit())).await

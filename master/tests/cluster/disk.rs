@@ -1,6 +1,7 @@
 //! A disk of a few megabytes, and full ones. To mount it the tests run as root, as they do in CI.
 
 use super::faults::held_job;
+use super::logs::Stored;
 use super::real::Real;
 use super::{ended, judge, mesh};
 use std::io::Write;
@@ -108,4 +109,26 @@ fn a_master_whose_disk_is_full() {
     ended(&mut real);
     assert_eq!(real.executions(), ["succeeded"], "{}", real.logs());
     judge(&real);
+}
+
+/// The host's disk takes no notes of what is shipped: it is shipped when there is room again.
+#[test]
+fn a_full_host_that_ships_its_logs() {
+    let mut stored = Stored::new();
+    let disk = SmallDisk::at(&stored.real.path("executor"), 32);
+    stored.real.executor_more += "[output]\ndisk_low_bytes = 1048576\n";
+    stored.start(&[]);
+    stored.real.until("the job runs", |real| real.attempts_started() > 0);
+    assert!(disk.fill() > 0, "the disk was full from the start");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let told = std::fs::read_to_string(stored.real.path("executor.log")).unwrap();
+    assert!(told.contains("is shipped later"), "the fault: notes were taken all the time\n{told}");
+    disk.free();
+    stored.real.until("the execution has ended", |real| {
+        real.executions().iter().all(|state| state != "running")
+    });
+    // What the job could not write is not there; what it could is shipped to its end.
+    stored.real.until_some("the store has its end", || {
+        stored.chunks().iter().any(|chunk| chunk.end.is_some())
+    });
 }

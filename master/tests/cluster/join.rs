@@ -45,6 +45,6 @@ fn a_host_joins_by_its_token_and_a_denied_one_is_silent() {
         hosts.contains("silent") && hosts.contains("denied")
     });
     let joined = real.join("h1", &token(&real));
-    assert!(text(&joined).contains("has taken it up"), "{}", text(&joined));
+    assert!(text(&joined).contains("the agent that runs was told"), "{}", text(&joined));
     real.until("the host is up again", |real| real.must(&["host", "list"]).contains(" up"));
 }

@@ -13,15 +13,15 @@ use std::collections::BTreeMap;
 const LINES: u32 = 60;
 
 /// A database of its own in the real store; the agent's way to it may be cut.
-struct Stored {
-    real: Real,
+pub struct Stored {
+    pub real: Real,
     runtime: tokio::runtime::Runtime,
     database: mongodb::Database,
     proxy: Proxy,
 }
 
 impl Stored {
-    fn new() -> Stored {
+    pub fn new() -> Stored {
         let mut real = Real::new();
         let server = url("HCNDC_TEST_MONGO");
         let (name, address) = (cluster(), server.trim_start_matches("mongodb://"));
@@ -38,7 +38,7 @@ impl Stored {
     }
 
     /// A job that writes bytes that are no text, on both streams, for a while.
-    fn start(&mut self, agent: &[(&str, String)]) {
+    pub fn start(&mut self, agent: &[(&str, String)]) {
         self.real.start_executor(agent);
         self.real.start_master(&[]);
         self.real.master_is_ready();
@@ -53,7 +53,7 @@ impl Stored {
         self.real.must(&["run", "first", "--period", "2026-11-20"]);
     }
 
-    fn chunks(&self) -> Vec<Chunk> {
+    pub fn chunks(&self) -> Vec<Chunk> {
         let chunks = self.database.collection::<Chunk>(&collection("hcndc"));
         self.runtime.block_on(async {
             let mut cursor = chunks.find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
@@ -201,4 +201,21 @@ fn the_host_is_gone_and_its_logs_are_still_shown() {
     let page =
         stored.real.get(&format!("/api/v1/attempts/{}/log?stream=err&line=43", stored.attempt()));
     assert!(page.contains("err 42") && !page.contains("err 41"), "{page}");
+}
+
+/// Only the agent has heard that output is shipped now: what the supervisor runs has not ended.
+#[test]
+fn a_host_begins_to_ship_while_a_job_runs() {
+    let mut stored = Stored::new();
+    let ships = std::mem::take(&mut stored.real.executor_more);
+    stored.start(&[]);
+    stored.real.until("the job runs", |real| real.attempts_started() > 0);
+    std::fs::write(stored.real.path("executor.toml"), &ships).unwrap();
+    assert!(stored.real.kill_of_executor("agent") > 0, "no agent was there to be killed");
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert!(stored.chunks().is_empty(), "it was called whole while it ran: {:?}", stored.chunks());
+    let told = stored.real.upgrade();
+    assert!(told.contains("1 attempts go on"), "{told}");
+    stored.until_ended();
+    stored.until_whole();
 }

@@ -243,6 +243,34 @@ impl Real {
         }
     }
 
+    /// Waits for something outside.
+    #[track_caller]
+    pub fn until_some(&self, what: &str, holds: impl Fn() -> bool) {
+        let end = self.clock.mono_ms() + WAIT_MS;
+        while !holds() {
+            assert!(self.clock.mono_ms() < end, "waited in vain: {what}\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(25));
+        }
+    }
+
+    pub fn attempts_started(&self) -> usize {
+        let text = "SELECT started_ms FROM attempt WHERE started_ms IS NOT NULL";
+        self.rows(text, |row| row.get::<_, Millis>(0)).len()
+    }
+
+    /// `hcndc-executor upgrade`, with the configuration that stands there now.
+    pub fn upgrade(&self) -> String {
+        let told = self
+            .command("hcndc-executor", &[])
+            .args(["upgrade", "--config", &self.path("executor.toml").display().to_string()])
+            .args(["--data", &self.path("executor").display().to_string()])
+            .arg("--pki")
+            .arg(self.path("host-pki"))
+            .output()
+            .unwrap();
+        text(&told)
+    }
+
     /// What the programs have said.
     pub fn logs(&self) -> String {
         let tail = |name: &str| {
@@ -430,8 +458,8 @@ pub fn text(output: &Output) -> String {
 impl Drop for Real {
     /// Nothing that was started outlives the test.
     fn drop(&mut self) {
-        // What a test has stopped cannot be told to end.
-        self.signal_host("-CONT");
+        // Jobs too; what a test has stopped ends only by this.
+        self.signal_host("-KILL");
         let more = self.more.iter_mut().map(|more| &mut more.child);
         let own = [&mut self.executor, &mut self.master].into_iter().flatten();
         for child in own.chain(more) {

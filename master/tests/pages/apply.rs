@@ -181,3 +181,27 @@ async fn many_definitions_are_few_statements() {
     assert_eq!(versions.iter().filter(|version| **version == 2).count(), 1_000);
     assert!(stored.interfaces.values().all(|it| it.jobs.len() == 2));
 }
+
+#[tokio::test]
+async fn a_host_is_moved_once_and_stays_whose_it_is() {
+    let app = TestApp::new().await;
+    let admin = app.admin().await;
+    let host = |project: Option<&str>| {
+        let mut host = json!({"source": "h.yaml:1", "kind": "host", "name": "one", "spec": {"address": "127.0.0.1:7701"}});
+        if let Some(project) = project {
+            host["project"] = project.into();
+        }
+        json!([host])
+    };
+    let changes = async |documents: Value| {
+        let (status, done) = apply(&app, &admin, false, documents).await;
+        assert_eq!(status, 200, "{done}");
+        done["changes"].as_array().unwrap().len()
+    };
+    assert_eq!(changes(host(None)).await, 1);
+    assert_eq!(changes(host(Some("default"))).await, 1, "moved to a project");
+    assert_eq!(changes(host(Some("default"))).await, 0, "and there it is");
+    assert_eq!(changes(host(None)).await, 0, "who says nothing moves nothing");
+    let stored = catalog::load(&app.app.db).await.unwrap();
+    assert!(stored.hosts.values().all(|it| it.project == shared::ids::ProjectId(1)));
+}

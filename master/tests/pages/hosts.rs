@@ -91,3 +91,39 @@ async fn a_page_of_hosts_is_told_when_they_were_heard_of() {
     let more = futures::poll!(other.next());
     assert!(more.is_pending(), "{more:?}");
 }
+
+#[tokio::test]
+async fn a_dead_host_is_retired_and_one_in_doubt_is_not_deleted_instead() {
+    let (app, admin) = with_host().await;
+    app.get(&admin, "/base/exec/host/1/").await.is(200).has("data-verb=\"retire\" data-host=\"1\"");
+    let doubt = "INSERT INTO host_doubt (host_id) VALUES (1)";
+    app.app.db.commit([master::db::sql(doubt, vec![])]).await.unwrap();
+    let delete =
+        async || app.api(&admin, Method::DELETE, "/api/v1/hosts/1?version=1", json!({})).await;
+    let refused = delete().await;
+    assert!(refused.is(409).json().to_string().contains("retire it first"));
+    app.app.db.commit([master::db::sql("DELETE FROM host_doubt", vec![])]).await.unwrap();
+    delete().await.is(204);
+}
+
+#[tokio::test]
+async fn the_agent_of_a_host_is_known_as_soon_as_it_is_pinned() {
+    let (app, admin) = with_host().await;
+    app.get(&admin, "/base/exec/host/1/").await.is(200).has_not("machine7");
+    app.app.db.commit(store::whereabouts::pin(HOST, "machine7")).await.unwrap();
+    app.get(&admin, "/base/exec/host/1/").await.is(200).has("machine7");
+}
+
+#[tokio::test]
+async fn a_host_of_another_project_is_reached_by_its_link() {
+    let (app, admin) = with_host().await;
+    let second = "INSERT INTO project (id, name, title, params, created_ms, row_version) \
+                  VALUES (2, 'second', 'Second', '{}', 0, 1)";
+    let theirs = "UPDATE host SET project_id = 2, version = version + 1";
+    let raise = "UPDATE revision SET value = value + 1";
+    let all = [second, theirs, raise].map(|text| master::db::sql(text, vec![]));
+    app.app.db.commit(all).await.unwrap();
+    let first = admin.with("project", "1");
+    app.get(&first, "/base/exec/host/").await.is(200).has_not("etl-1");
+    app.get(&first, "/base/exec/host/1/").await.is(200).has("etl-1");
+}

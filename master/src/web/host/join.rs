@@ -4,15 +4,15 @@ use super::super::auth::{Address, Right, Viewer};
 use super::super::error::{Error, Result};
 use super::super::{Page, Routes};
 use crate::app::App;
-use crate::engine::catalog::Host;
+use crate::engine::catalog::{Catalog, Host};
 use crate::leader::certs::{Certs, NotAdmitted};
 use crate::store::certificate;
 use crate::store::edit::Edit;
 use axum::Extension;
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::Method;
-use axum::response::{IntoResponse, Redirect};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use minijinja::context;
 use serde_json::json;
 use shared::ids::*;
@@ -41,7 +41,20 @@ async fn host_of(app: &App, viewer: &Viewer, id: i64) -> Result<Arc<Host>, Error
     let found = catalog.hosts.get(&HostId(id)).filter(|host| viewer.sees(host.project));
     let host = found.cloned().ok_or_else(|| Error::not_found(format!("exec host {id}")))?;
     viewer.must(Right::Write, host.project)?;
+    alone(&catalog, &host)?;
     Ok(host)
+}
+
+/// Whoever may write one host has nothing to say of another one's certificates.
+fn alone(catalog: &Catalog, host: &Host) -> Result<(), Error> {
+    let agent = agent_of(host);
+    let mut others = catalog.hosts.values().filter(|other| other.id != host.id);
+    match others.any(|other| agent_of(other) == agent) {
+        true => Err(Error::conflict(format!(
+            "another exec host has the agent \"{agent}\" in its certificate: give this one another name"
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn edit(app: &App, viewer: &Viewer) -> Edit {
@@ -55,17 +68,20 @@ async fn token_for(app: &App, viewer: &Viewer, host: &Host) -> Result<(String, M
 }
 
 /// The token is shown once.
-async fn invite(page: Page, Path(id): Path<i64>) -> Result {
+async fn invite(page: Page, Path(id): Path<i64>, headers: HeaderMap) -> Result {
     let viewer = page.viewer()?;
     let host = host_of(&page.app, viewer, id).await?;
     let (token, expires_ms) = token_for(&page.app, viewer, &host).await?;
     let web = &page.app.config.web;
-    let origin = match web.url.is_empty() {
-        true => format!("http://{}", web.listen),
-        false => web.url.trim_end_matches('/').to_owned(),
+    let asked = headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let origin = match (web.url.is_empty(), asked) {
+        (false, _) => web.url.trim_end_matches('/').to_owned(),
+        (true, Some(asked)) => format!("http://{asked}"),
+        (true, None) => format!("http://{}", web.listen),
     };
     let name = host.name.clone();
-    page.render("host/invited.html", context! { id, name, token, expires_ms, origin })
+    let shown = context! { id, name, token, expires_ms, origin };
+    Ok(kept_nowhere(page.render("host/invited.html", shown)?))
 }
 
 async fn invite_for_programs(
@@ -76,7 +92,12 @@ async fn invite_for_programs(
     let host = host_of(&app, &viewer, id).await?;
     let (token, expires_ms) = token_for(&app, &viewer, &host).await?;
     let answer = json!({ "host": host.name, "token": token, "expires_ms": expires_ms });
-    Ok(Json(answer).into_response())
+    Ok(kept_nowhere(Json(answer).into_response()))
+}
+
+fn kept_nowhere(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Its certificates are good for nothing any more; how many there were.
@@ -85,7 +106,8 @@ async fn deny_all(app: &App, viewer: &Viewer, id: i64) -> Result<i64, Error> {
     let (agent, edit) = (agent_of(&host), edit(app, viewer));
     let count = certificate::good(&app.db, &agent, edit.at).await?;
     let note = edit.audit(host.project, "deny", ("host", id), &agent);
-    app.db.commit(vec![certificate::deny(&agent, edit.at), note]).await?;
+    let (deny, uninvite) = (certificate::deny(&agent, edit.at), certificate::uninvite(host.id));
+    app.db.commit(vec![deny, uninvite, note]).await?;
     Ok(count)
 }
 
@@ -127,6 +149,7 @@ async fn join(
     // No host of this name is told like no token: it is nobody's business which there are.
     let host = hosts.find(|host| host.name == ask.host);
     let host = host.ok_or_else(|| Error::forbidden(NotAdmitted::Token.to_string()))?;
+    alone(&catalog, host)?;
     let from = address.0.to_string();
     let edit = Edit { by: UserId(0), from, at: now, note: String::new() };
     let answer = certs.admit((host.id, &agent_of(host)), &ask, &edit).await;

@@ -49,6 +49,8 @@ type Names = BTreeMap<String, i64>;
 pub(super) struct Known {
     projects: Names,
     pub(super) hosts: Names,
+    /// Whose the hosts are that were there before.
+    homes: BTreeMap<String, ProjectId>,
     pub(super) interfaces: BTreeMap<(ProjectId, String), InterfaceId>,
     pub(super) jobs: BTreeMap<(InterfaceId, String), JobId>,
     dispatches: BTreeMap<(ProjectId, String), DispatchId>,
@@ -58,11 +60,13 @@ impl Known {
     fn of(catalog: &Catalog) -> Known {
         let projects = catalog.projects.iter().map(|(id, it)| (it.name.clone(), id.0));
         let hosts = catalog.hosts.values().map(|it| (it.name.clone(), it.id.0));
+        let homes = catalog.hosts.values().map(|it| (it.name.clone(), it.project));
         let interfaces = catalog.interfaces.values();
         let dispatches = catalog.dispatches.values();
         Known {
             projects: projects.collect(),
             hosts: hosts.collect(),
+            homes: homes.collect(),
             interfaces: interfaces
                 .clone()
                 .map(|it| ((it.project, it.name.clone()), it.id))
@@ -76,7 +80,8 @@ impl Known {
 
     fn project(&self, item: &Item) -> Result<ProjectId, Problem> {
         match (&item.project, item.what) {
-            (None, What::Host) => Ok(ProjectId(0)),
+            // A host that is there stays whose it is.
+            (None, What::Host) => Ok(self.homes.get(&item.name).copied().unwrap_or(ProjectId(0))),
             (None, _) => Ok(ProjectId(1)),
             (Some(name), _) => self
                 .projects
