@@ -8,8 +8,11 @@
     reason = "a test binary has no outside, and may fail"
 )]
 
+#[path = "../contract/own.rs"]
+mod own;
 #[expect(dead_code, reason = "the bench uses more of it")]
 mod real;
+mod replica;
 #[expect(dead_code, reason = "the contracts use more of it")]
 #[path = "../contract/server.rs"]
 mod server;
@@ -22,6 +25,7 @@ mod masters;
 #[expect(dead_code, reason = "the bench uses more of it")]
 mod pair;
 mod proxy;
+mod stores;
 
 use real::Real;
 use std::collections::BTreeMap;

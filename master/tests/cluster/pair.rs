@@ -1,13 +1,19 @@
 //! Two masters on the stores of several: MariaDB, the lease and the logs in MongoDB, sessions and bus in
-//! Redis. Each test has a database of its own in each.
+//! Redis. Each test has a database of its own in each; the servers are those of all tests, or its own.
 
 use crate::real::{Real, text};
 use crate::server::{cluster, url};
+use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
-use mysql_async::prelude::Queryable;
+use mysql_async::prelude::{FromRow, Queryable};
+use shared::chunk::{Chunk, collection};
 use shared::clock::Clock;
 use shared::ids::Millis;
 use std::time::Duration;
+
+/// More than a pool has connections.
+const TRIES_MAX: u32 = 200;
+const TIDY_MAX: Duration = Duration::from_secs(5);
 
 pub struct Pair {
     /// The first one has the executor, too.
@@ -23,6 +29,23 @@ pub struct Pair {
 /// So that a new leader has something to store: a job that does nothing.
 pub const PROBE: &str = "kind: interface\nname: probe\nspec: {granularity: day, zone: UTC}\njobs:\n  \
     - {name: probe, kind: shell, fields: {use_shell: true, script: exit 0}}\n";
+
+/// Addresses of the three, without a database.
+#[derive(Clone, Debug)]
+pub struct Servers {
+    pub mysql: String,
+    pub mongo: String,
+    pub redis: String,
+}
+
+impl Servers {
+    /// Those of `make services`.
+    pub fn shared() -> Servers {
+        let [mysql, mongo, redis] =
+            ["HCNDC_TEST_MYSQL", "HCNDC_TEST_MONGO", "HCNDC_TEST_REDIS"].map(url);
+        Servers { mysql, mongo, redis }
+    }
+}
 
 /// The row that says who leads.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,8 +74,11 @@ pub struct TakeOver {
 impl Pair {
     /// Both run, and one of them leads.
     pub fn start() -> Pair {
-        let (mysql, mongo, redis) =
-            (url("HCNDC_TEST_MYSQL"), url("HCNDC_TEST_MONGO"), url("HCNDC_TEST_REDIS"));
+        Pair::on(&Servers::shared())
+    }
+
+    /// Both run, and one of them leads.
+    pub fn on(Servers { mysql, mongo, redis }: &Servers) -> Pair {
         let name = cluster().replace('-', "_");
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
@@ -60,7 +86,7 @@ impl Pair {
             let pool = mysql_async::Pool::new(mysql.as_str());
             let mut connection = pool.get_conn().await.unwrap();
             connection.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
-            let client = mongodb::Client::with_uri_str(&mongo).await.unwrap();
+            let client = mongodb::Client::with_uri_str(mongo).await.unwrap();
             (mysql_async::Pool::new(format!("{mysql}/{name}").as_str()), client)
         });
         let (address, options) = mongo.split_once("/?").unwrap();
@@ -93,23 +119,41 @@ impl Pair {
 
     /// What the database says.
     pub fn leads(&self) -> Leads {
-        let asked = async {
-            let mut connection = self.pool.get_conn().await.unwrap();
-            let text = "SELECT epoch, batch, url FROM leader";
-            connection.query_first::<(i64, i64, String), _>(text).await.unwrap()
-        };
-        let (epoch, batch, url) = self.runtime.block_on(asked).expect("a row");
+        let row: (i64, i64, String) = self.first("SELECT epoch, batch, url FROM leader");
+        let (epoch, batch, url) = row;
         Leads { epoch, batch, url }
     }
 
     /// Jobs that run, as the database says.
     pub fn running(&self) -> usize {
-        let asked = async {
-            let mut connection = self.pool.get_conn().await.unwrap();
-            let text = "SELECT COUNT(*) FROM job_run WHERE state = 'running'";
-            connection.query_first::<usize, _>(text).await.unwrap()
-        };
-        self.runtime.block_on(asked).expect("a count")
+        self.first("SELECT COUNT(*) FROM job_run WHERE state = 'running'")
+    }
+
+    /// Of rows, as the database says.
+    pub fn count(&self, text: &str) -> usize {
+        self.first(text)
+    }
+
+    /// The first row. Connections of before the server's last start are found dead one by one.
+    fn first<T: FromRow + Send + 'static>(&self, text: &str) -> T {
+        let mut why = String::new();
+        for _ in 0..TRIES_MAX {
+            let asked = async { self.pool.get_conn().await?.query_first::<T, _>(text).await };
+            match self.runtime.block_on(asked) {
+                Ok(row) => return row.expect("a row"),
+                Err(error) => why = error.to_string(),
+            }
+        }
+        panic!("{text}: {why}");
+    }
+
+    /// What the store has of the output of jobs, in the order of attempts, streams and places.
+    pub fn chunks(&self) -> Vec<Chunk> {
+        let chunks = self.mongo.collection::<Chunk>(&collection("hcndc"));
+        self.runtime.block_on(async {
+            let found = chunks.find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
+            found.try_collect().await.unwrap()
+        })
     }
 
     /// Which of the two says that it leads.
@@ -200,10 +244,13 @@ impl Drop for Pair {
             }
         }
         let name = self.name.clone();
-        let _ = self.runtime.block_on(async {
-            self.mongo.drop().await.unwrap();
-            let mut connection = self.pool.get_conn().await.unwrap();
-            connection.query_drop(format!("DROP DATABASE {name}")).await
+        // A server of the test's own may be dead: what is in it goes with it.
+        self.runtime.block_on(async {
+            let _ = tokio::time::timeout(TIDY_MAX, self.mongo.drop()).await;
+            let dropped = async {
+                self.pool.get_conn().await?.query_drop(format!("DROP DATABASE {name}")).await
+            };
+            let _ = tokio::time::timeout(TIDY_MAX, dropped).await;
         });
     }
 }

@@ -15,6 +15,8 @@ mod lease_mongo;
 mod logs;
 mod logs_mongo;
 mod made;
+#[expect(dead_code, reason = "the cluster tests use more of it")]
+mod own;
 #[expect(unreachable_pub, dead_code, reason = "the cluster tests use more of it")]
 #[path = "../cluster/proxy.rs"]
 mod proxy;

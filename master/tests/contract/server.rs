@@ -1,8 +1,6 @@
-//! The servers that adapters are tried on: those that `make services` starts, and one of a test's own
-//! that it may kill.
+//! The servers that adapters are tried on: those that `make services` starts.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// What a condition may take on a machine that is busy; then it is no slowness.
@@ -45,54 +43,4 @@ pub(crate) fn free_port() -> u16 {
         .map(|at| 25_001 + (start + at) % 3_000 * 2)
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .unwrap()
-}
-
-/// A Redis that a test may kill and start again; killed when it goes out of scope.
-pub(crate) struct OwnRedis {
-    port: u16,
-    dir: tempfile::TempDir,
-    process: Option<Child>,
-}
-
-impl OwnRedis {
-    pub(crate) fn start() -> OwnRedis {
-        let dir = tempfile::tempdir().unwrap();
-        let mut redis = OwnRedis { port: free_port(), dir, process: None };
-        redis.again();
-        redis
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a server that is killed")]
-    pub(crate) fn again(&mut self) {
-        assert!(self.process.is_none(), "it runs");
-        let port = self.port.to_string();
-        let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"])
-            .arg("--dir")
-            .arg(self.dir.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is there: make services installs it");
-        self.process = Some(child);
-    }
-
-    /// By kill -9.
-    pub(crate) fn kill(&mut self) {
-        let mut process = self.process.take().expect("it runs");
-        process.kill().unwrap();
-        process.wait().unwrap();
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-}
-
-impl Drop for OwnRedis {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Sessions, failed logins and the bus in Redis, and what happens when it dies.
 
-use crate::server::{OwnRedis, cluster, free_port, until, url};
+use crate::own::{Kind, Own};
+use crate::server::{cluster, free_port, until, url};
 use crate::session::{LIMITS, bus_suite, sessions_suite, throttle_suite};
 use master::bus::{Bus, Ear, Topic, redis::Wire};
 use master::link::redis::Redis;
@@ -102,7 +103,7 @@ async fn masters_hear_each_other() {
 
 #[tokio::test]
 async fn redis_may_die_and_come_back() {
-    let mut server = OwnRedis::start();
+    let mut server = Own::start(Kind::Redis, &[]);
     let cluster = cluster();
     let open = async || Redis::open("session.url", &server.url(), &cluster).await.unwrap();
     let (one, two) = (bus(open().await), bus(open().await));
