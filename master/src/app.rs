@@ -9,6 +9,7 @@ use crate::leader::status::LeaderStatus;
 use crate::logs::Logs;
 use crate::session::{Failures, Sessions, Throttle};
 use crate::store;
+use crate::web::away::Known;
 use crate::web::dispatch::Upcoming;
 use crate::web::events::Hub;
 use crate::web::frame::Templates;
@@ -44,6 +45,8 @@ pub struct Inner {
     pub throttle: Throttle,
     /// When each rule fires next.
     pub upcoming: Upcoming,
+    /// What is told while the database is away.
+    pub known: Known,
     /// Browsers that listen.
     pub live: Hub,
     /// Pictures of late.
@@ -99,6 +102,7 @@ impl App {
             applying: Semaphore::new(1),
             throttle,
             upcoming: Upcoming::default(),
+            known: Known::default(),
             live: Hub::default(),
             graphs: graph::Cache::default(),
             catalog: Mutex::default(),

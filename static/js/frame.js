@@ -155,6 +155,22 @@ function tick() {
 tick();
 setInterval(tick, 1000);
 
+// ---- the database is away: pages that were open before say what the newest would ----
+async function away(gone) {
+  const shown = byId('away');
+  if (!gone) {
+    if (shown?.dataset.later) shown.remove();
+    return;
+  }
+  const page = await fetch('/');
+  const fresh = new DOMParser().parseFromString(await page.text(), 'text/html').getElementById('away');
+  if (!fresh) return;
+  fresh.dataset.later = '1';
+  if (shown) shown.replaceWith(fresh);
+  else byId('main').prepend(fresh);
+  localTimes(fresh);
+}
+
 // ---- counters ----
 const EVERY_MS = 5000;
 export function showCounters(counts) {
@@ -170,6 +186,7 @@ async function count() {
   try {
     const answer = await fetch('/api/v1/counters');
     if (answer.ok) showCounters(await answer.json());
+    await away(answer.status === 503);
   } catch { /* the live bar of the page tells of it */ }
 }
 count();

@@ -5,6 +5,7 @@
 //! to the lease are tasks, calls are the lines', and their answers are the next inputs.
 
 use super::answer::{Answered, Desk};
+use super::away::Look;
 use super::dial::{self, Caller, Fault};
 use super::hosts::Hosts;
 use super::lines::{Ask, FromLine, Lines, Told};
@@ -85,6 +86,7 @@ pub(super) struct Shell {
     another: bool,
     trouble: Option<String>,
     leads_since: Option<Millis>,
+    away: Look,
 }
 
 impl Shell {
@@ -113,6 +115,7 @@ impl Shell {
             another: false,
             trouble: None,
             leads_since: None,
+            away: Look::default(),
         }
     }
 
@@ -394,7 +397,7 @@ impl Shell {
                 false => "it is taking over".into(),
             });
             let epoch = self.status.borrow().epoch;
-            return LeaderStatus { leads: false, another, epoch, since_ms: None, why };
+            return LeaderStatus { another, epoch, why, ..LeaderStatus::default() };
         };
         let now = reign.now(self.clock.mono_ms(), self.clock.wall_ms());
         let since_ms = Some(*self.leads_since.get_or_insert(now.date));
@@ -412,7 +415,9 @@ impl Shell {
         } else {
             String::new()
         };
-        LeaderStatus { leads: true, another: false, epoch: reign.row().epoch, since_ms, why }
+        let epoch = reign.row().epoch;
+        let away = self.away.at(reign, (self.clock.mono_ms(), self.clock.wall_ms()));
+        LeaderStatus { leads: true, another: false, epoch, since_ms, why, away }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Line {
     full_at: Option<Millis>,
     /// The answer that our last committed batch holds (rule H9).
     pub stored: Option<Answer>,
+    /// When that one was heard.
+    pub stored_at: Option<Millis>,
 }
 
 impl Line {
@@ -50,6 +52,11 @@ impl Line {
             self.again = tick + pace.order_again_ms;
         }
         self.released = orders;
+    }
+
+    /// The answer that our last committed batch holds, and when it was heard.
+    pub fn rest_on(&mut self, stored: Option<(Answer, Millis)>) {
+        (self.stored, self.stored_at) = stored.unzip();
     }
 
     pub fn released(&self) -> &HostOrders {

@@ -201,6 +201,9 @@ impl Master {
                 self.become_role(role);
             }
             Role::Leading(mut reign) => {
+                if lane == Lane::Poll {
+                    reign.poll_went(tick, failed);
+                }
                 let next = match (lane, answer) {
                     (Lane::Lead, answer) => reign.answered((tick, wall), answer),
                     (Lane::Poll | Lane::Load, Some(answer)) => {

@@ -12,6 +12,7 @@ pub mod reign;
 pub mod run;
 
 pub mod answer;
+pub mod away;
 pub mod certs;
 pub mod dial;
 pub mod drive;

@@ -1,6 +1,7 @@
 //! One reign of one leader: what people wrote and what the hosts said is applied at once, what
 //! changed is stored as soon as no batch is in the air, and only then orders go out (rule L3).
 
+use super::away::Asked;
 use super::line::{HostOrders, Line};
 use super::ops::*;
 use crate::engine::World;
@@ -35,7 +36,7 @@ pub struct Reign {
     pub(super) world: World,
     /// As our last batch left it.
     pub(super) row: LeaderRow,
-    pace: Pace,
+    pub(super) pace: Pace,
     sabotage: Switch,
     /// (tick, date) at one moment.
     anchor: (Millis, Millis),
@@ -44,6 +45,7 @@ pub struct Reign {
     /// The bus made the poll that is under way.
     by_bus: bool,
     polled: Millis,
+    pub(super) asked_to_poll: Asked,
     ticked: Millis,
     purged: Millis,
     took_off: Millis,
@@ -66,13 +68,14 @@ struct Flight {
     /// The last event whose changes are in it.
     step: u64,
     doubtful: bool,
+    asked: Asked,
 }
 
 /// What the committed state wants of the hosts, and the answers it rests on.
 #[derive(Clone, Debug, Default)]
 struct Released {
     orders: BTreeMap<HostId, HostOrders>,
-    bases: BTreeMap<HostId, Answer>,
+    bases: BTreeMap<HostId, (Answer, Millis)>,
 }
 
 impl Reign {
@@ -93,6 +96,7 @@ impl Reign {
             nudged: false,
             by_bus: false,
             polled: anchor.0 - pace.poll_ms,
+            asked_to_poll: Asked::from(anchor.0),
             ticked: anchor.0 - pace.tick_ms,
             purged: anchor.0,
             took_off: anchor.0,
@@ -120,6 +124,19 @@ impl Reign {
 
     pub fn row(&self) -> &LeaderRow {
         &self.row
+    }
+
+    /// The batch in the air: since when, and how it has gone so far.
+    pub(super) fn asked_to_store(&self) -> Option<Asked> {
+        self.flight.as_ref().map(|flight| flight.asked)
+    }
+
+    /// A poll was answered, or could not be.
+    pub(super) fn poll_went(&mut self, tick: Millis, failed: bool) {
+        self.asked_to_poll = match failed {
+            true => Asked { failed, ..self.asked_to_poll },
+            false => Asked::from(tick),
+        };
     }
 
     /// Nothing is in the air, and nothing waits for a batch: memory and rows are the same.
@@ -269,7 +286,7 @@ impl Reign {
                 }
             }
             None => {
-                flight.doubtful = true;
+                (flight.doubtful, flight.asked.failed) = (true, true);
                 self.flight = Some(flight);
             }
             Some(DbAnswer::Committed) => self.land(flight, (tick, wall)),
@@ -291,7 +308,8 @@ impl Reign {
     }
 
     /// It is certain that nothing is stored: the very same, a little later.
-    fn again(&mut self, flight: Flight, tick: Millis) {
+    fn again(&mut self, mut flight: Flight, tick: Millis) {
+        flight.asked.failed = true;
         self.rest = tick + self.pace.poll_ms;
         self.flight = Some(flight);
     }
@@ -337,14 +355,17 @@ impl Reign {
         let answers = self.world.fleet.hosts.iter();
         let then = Released {
             orders: self.world.due().orders.clone(),
-            bases: answers.filter_map(|(&host, seen)| Some((host, seen.answer?))).collect(),
+            bases: answers
+                .filter_map(|(&host, seen)| Some((host, (seen.answer?, seen.at?))))
+                .collect(),
         };
         if self.has(Sabotage::OrderBeforeCommit) {
             self.release(then.clone(), tick);
         }
         let LeaderRow { epoch, holder, batch, server } = self.row.clone();
         let batch = Batch { epoch, holder, batch, server, fires, changes };
-        self.flight = Some(Flight { batch, then, step: self.world.step(), doubtful: false });
+        let asked = Asked::from(tick);
+        self.flight = Some(Flight { batch, then, step: self.world.step(), doubtful: false, asked });
     }
 
     fn orders_are_released(&self) -> bool {
@@ -364,7 +385,7 @@ impl Reign {
     fn release(&mut self, then: Released, tick: Millis) {
         for (&host, line) in &mut self.lines {
             line.release(then.orders.get(&host), tick, &self.pace);
-            line.stored = then.bases.get(&host).copied();
+            line.rest_on(then.bases.get(&host).copied());
         }
         self.released = then;
     }
@@ -384,7 +405,7 @@ impl Reign {
             if !self.lines.contains_key(&host) {
                 let line = self.lines.entry(host).or_default();
                 line.release(self.released.orders.get(&host), tick, &self.pace);
-                line.stored = self.released.bases.get(&host).copied();
+                line.rest_on(self.released.bases.get(&host).copied());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What this master says of leading: on every page's head, and in `/readyz`.
 
-use shared::ids::Millis;
+use shared::ids::{ExecutionId, Millis, ProjectId};
 
 /// How this master stands to leading.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -14,4 +14,37 @@ pub struct LeaderStatus {
     pub since_ms: Option<Millis>,
     /// Why it does not lead, or why nothing runs although it does: for people. Empty: all is well.
     pub why: String,
+    /// It leads, and can store nothing.
+    pub away: Option<Away>,
+}
+
+/// The database does not take what the leader would store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Away {
+    /// A date.
+    pub since_ms: Millis,
+    /// The next one first.
+    pub ends: Vec<Ending>,
+}
+
+/// Jobs with `on_lost = retry` that their host will end, if nothing can be stored before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Ending {
+    /// Names are for who may see them: `/readyz` is for anybody.
+    #[serde(skip)]
+    pub host: String,
+    pub at_ms: Millis,
+    pub count: usize,
+    /// The first ones of them.
+    #[serde(skip)]
+    pub jobs: Vec<Doomed>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doomed {
+    pub project: ProjectId,
+    pub execution: ExecutionId,
+    pub job: String,
+    pub interface: String,
+    pub period: String,
 }

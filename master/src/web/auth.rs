@@ -5,9 +5,10 @@
 //! hand. Nothing is allowed that nobody has granted.
 
 use super::error::Error;
-use super::zone;
+use super::{away, zone};
 use crate::app::App;
 use crate::store;
+use crate::store::user::User;
 pub use crate::store::user::{Right, Rights};
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -129,7 +130,12 @@ pub(super) async fn identify(State(app): State<App>, mut request: Request, next:
             request.extensions_mut().insert(viewer);
         }
         Ok(None) => {}
-        Err(error) => return error.into_response(),
+        Err((error, known)) => {
+            let mut response = error.into_response();
+            // No handler runs for them: the page of the error is theirs.
+            known.map(|viewer| response.extensions_mut().insert(viewer));
+            return response;
+        }
     }
     next.run(request).await
 }
@@ -164,25 +170,47 @@ async fn viewer_of(
     app: &App,
     headers: &HeaderMap,
     address: IpAddr,
-) -> Result<Option<Viewer>, Error> {
+) -> Result<Option<Viewer>, (Error, Option<Viewer>)> {
     let now = app.clock.wall_ms();
     let (user, means) = match bearer(headers) {
-        Some(token) => match store::token::user_of(&app.db, &digest(token.trim()), now).await? {
-            Some(user) => (user, Means::Token),
-            None => return Err(Error::bad_token()),
-        },
+        Some(token) => {
+            let found = store::token::user_of(&app.db, &digest(token.trim()), now).await;
+            match found.map_err(|error| (error.into(), None))? {
+                Some(user) => (user, Means::Token),
+                None => return Err((Error::bad_token(), None)),
+            }
+        }
         None => {
             let Some(cookie) = cookie(headers, app.cookie_name()) else { return Ok(None) };
-            match app.sessions.find(&cookie).await? {
+            match app.sessions.find(&cookie).await.map_err(|error| (error.into(), None))? {
                 Some(user) => (user, Means::Session(cookie)),
                 None => return Ok(None),
             }
         }
     };
-    let Some(account) = store::user::find(&app.db, user).await? else { return Ok(None) };
-    if account.disabled {
-        return Ok(None);
-    }
+    let found = tokio::time::timeout(away::patience(app), store::user::find(&app.db, user)).await;
+    let found = match found {
+        Ok(found) => found.map_err(Error::from),
+        Err(_) => Err(Error::unavailable("the database is busy or away; try again in a moment")),
+    };
+    let account = match found {
+        Ok(account) => account,
+        Err(error) => {
+            let known = app.known.silent(user, now).filter(|known| !known.disabled);
+            let viewer = known.map(|known| viewer_as(app, headers, (known, means, address)));
+            return Err((error, viewer));
+        }
+    };
+    app.known.answered(user, account.as_ref());
+    let account = account.filter(|account| !account.disabled);
+    Ok(account.map(|account| viewer_as(app, headers, (account, means, address))))
+}
+
+fn viewer_as(
+    app: &App,
+    headers: &HeaderMap,
+    (account, means, address): (User, Means, IpAddr),
+) -> Viewer {
     let mut viewer = Viewer {
         id: account.id,
         name: account.name,
@@ -198,7 +226,7 @@ async fn viewer_of(
         let chosen = cookie(headers, "project").and_then(|id| id.parse().ok()).map(ProjectId);
         viewer.scope = chosen.filter(|id| id.0 != 0 && viewer.sees(*id));
     }
-    Ok(Some(viewer))
+    viewer
 }
 
 /// A token; what a browser may send by itself (`Basic`) is none.

@@ -4,6 +4,7 @@
 //! [`render`] (the outermost layer that knows the request) writes it as a page or, under
 //! `/api/`, as `application/problem+json` (RFC 9457).
 
+use super::auth::Viewer;
 use super::frame::Page;
 use super::i18n::Lang;
 use crate::app::App;
@@ -182,10 +183,12 @@ pub(super) async fn render(State(app): State<App>, request: Request, next: Next)
     let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(RequestId(id.clone()));
-    let asker = parts.clone();
+    let mut asker = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(mut problem) = problem_of(&mut response).await {
         problem.instance = id.clone();
+        // Known from before; see `auth::identify`.
+        response.extensions_mut().remove::<Viewer>().map(|viewer| asker.extensions.insert(viewer));
         let status = response.status();
         let log = format!("{} {}: {status}: {}", asker.method, asker.uri.path(), problem.detail);
         match status.is_server_error() {

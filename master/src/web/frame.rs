@@ -147,6 +147,7 @@ impl Page {
             scope => viewer.and_then(|viewer| viewer.scope).map(|scope| scope.0),
             nav => Serde(NAV),
             zone => self.app.config.web.zone.as_str(),
+            away => super::away::shown(&self.app, viewer),
             now_ms => self.app.clock.wall_ms(),
             texts => self.app.templates.script_texts(self.lang),
             reasons => self.app.templates.script_reasons(self.lang),

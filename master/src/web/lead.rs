@@ -40,6 +40,7 @@ pub(super) async fn of(app: &App) -> Lead {
         (Ok(row), Ok(doubt)) => {
             lead.doubt = doubt;
             if let Some(row) = row {
+                app.known.led_by(&row.url);
                 (lead.epoch, lead.since_ms, lead.url) = (row.epoch, Some(row.since_ms), row.url);
             }
         }

@@ -35,6 +35,7 @@ pub mod graph;
 pub mod log;
 pub mod project;
 
+pub mod away;
 mod edge;
 mod lead;
 

@@ -17,6 +17,7 @@ mod replica;
 #[path = "../contract/server.rs"]
 mod server;
 
+mod away;
 mod disk;
 mod faults;
 mod join;

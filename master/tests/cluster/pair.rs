@@ -1,5 +1,6 @@
-//! Two masters on the stores of several: MariaDB, the lease and the logs in MongoDB, sessions and bus in
-//! Redis. Each test has a database of its own in each; the servers are those of all tests, or its own.
+//! Two masters, or three, on the stores of several: MariaDB, the lease and the logs in MongoDB, sessions
+//! and bus in Redis. Each test has a database of its own in each; the servers are those of all tests, or
+//! its own.
 
 use crate::real::{Real, text};
 use crate::server::{cluster, url};
@@ -17,7 +18,7 @@ const TIDY_MAX: Duration = Duration::from_secs(5);
 
 pub struct Pair {
     /// The first one has the executor, too.
-    pub masters: [Real; 2],
+    pub masters: Vec<Real>,
     pub clock: Clock,
     runtime: tokio::runtime::Runtime,
     pool: mysql_async::Pool,
@@ -44,6 +45,23 @@ impl Servers {
         let [mysql, mongo, redis] =
             ["HCNDC_TEST_MYSQL", "HCNDC_TEST_MONGO", "HCNDC_TEST_REDIS"].map(url);
         Servers { mysql, mongo, redis }
+    }
+}
+
+/// What a [`Pair`] is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub servers: Servers,
+    pub masters: usize,
+    /// Where masters and executor find MariaDB and MongoDB, if not where the test does.
+    pub through: Option<[String; 2]>,
+    /// `[timing]` of all; empty: the defaults.
+    pub timing: &'static str,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup { servers: Servers::shared(), masters: 2, through: None, timing: "" }
     }
 }
 
@@ -74,12 +92,19 @@ pub struct TakeOver {
 impl Pair {
     /// Both run, and one of them leads.
     pub fn start() -> Pair {
-        Pair::on(&Servers::shared())
+        Pair::of(Setup::default())
     }
 
-    /// Both run, and one of them leads.
-    pub fn on(Servers { mysql, mongo, redis }: &Servers) -> Pair {
+    /// As [`Pair::start`], on these servers.
+    pub fn on(servers: &Servers) -> Pair {
+        Pair::of(Setup { servers: servers.clone(), ..Setup::default() })
+    }
+
+    /// All run, and one of them leads.
+    pub fn of(setup: Setup) -> Pair {
+        let Servers { mysql, mongo, redis } = &setup.servers;
         let name = cluster().replace('-', "_");
+        let own = [format!("{mysql}/{name}"), named(mongo, &name)];
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
         let (pool, client) = runtime.block_on(async {
@@ -87,29 +112,36 @@ impl Pair {
             let mut connection = pool.get_conn().await.unwrap();
             connection.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
             let client = mongodb::Client::with_uri_str(mongo).await.unwrap();
-            (mysql_async::Pool::new(format!("{mysql}/{name}").as_str()), client)
+            (mysql_async::Pool::new(own[0].as_str()), client)
         });
-        let (address, options) = mongo.split_once("/?").unwrap();
-        let logs = format!("[logs]\nurl = \"{address}/{name}?{options}\"\n");
+        let [database, store] = match &setup.through {
+            Some([mysql, mongo]) => [named(mysql, &name), named(mongo, &name)],
+            None => own.clone(),
+        };
+        let logs = format!("[logs]\nurl = \"{store}\"\n");
         let more = format!(
-            "[database]\nurl = \"{mysql}/{name}\"\n[lease]\nurl = \"{address}/{name}?{options}\"\n\
+            "[database]\nurl = \"{database}\"\n[lease]\nurl = \"{store}\"\n\
              [session]\nurl = \"{redis}\"\n[bus]\nurl = \"{redis}\"\n{logs}"
         );
-        let mut masters = [Real::new(), Real::new()];
+        let mut masters: Vec<Real> = (0..setup.masters).map(|_| Real::new()).collect();
         // One cluster has one authority.
         for part in ["secret.key", "pki/ca.pem", "pki/ca.key"] {
-            let [from, to] = [0, 1].map(|at: usize| masters[at].path("master").join(part));
-            std::fs::copy(from, to).unwrap();
+            let [from, to @ ..] = &masters[..] else { unreachable!("there is a first one") };
+            for to in to {
+                let path = |master: &Real| master.path("master").join(part);
+                std::fs::copy(path(from), path(to)).unwrap();
+            }
         }
         for master in &mut masters {
             master.master_more.clone_from(&more);
             master.executor_more.clone_from(&logs);
+            master.timing = setup.timing;
         }
         let mongo = client.database(&name);
         let mut pair =
             Pair { masters, clock: Clock::system(), runtime, pool, mongo, name, probes: 0 };
         pair.masters[0].start_executor(&[]);
-        for at in [0, 1] {
+        for at in 0..setup.masters {
             pair.masters[at].start_master(&[]);
             pair.masters[at].master_is_ready();
         }
@@ -124,6 +156,20 @@ impl Pair {
         Leads { epoch, batch, url }
     }
 
+    /// Rows of the database, asked without the masters. Connections of before the server's last start are
+    /// found dead one by one.
+    pub fn rows<T: FromRow + Send + 'static>(&self, text: &str) -> Vec<T> {
+        let mut why = String::new();
+        for _ in 0..TRIES_MAX {
+            let asked = async { self.pool.get_conn().await?.query::<T, _>(text).await };
+            match self.runtime.block_on(asked) {
+                Ok(rows) => return rows,
+                Err(error) => why = error.to_string(),
+            }
+        }
+        panic!("{text}: {why}");
+    }
+
     /// Jobs that run, as the database says.
     pub fn running(&self) -> usize {
         self.first("SELECT COUNT(*) FROM job_run WHERE state = 'running'")
@@ -134,17 +180,8 @@ impl Pair {
         self.first(text)
     }
 
-    /// The first row. Connections of before the server's last start are found dead one by one.
     fn first<T: FromRow + Send + 'static>(&self, text: &str) -> T {
-        let mut why = String::new();
-        for _ in 0..TRIES_MAX {
-            let asked = async { self.pool.get_conn().await?.query_first::<T, _>(text).await };
-            match self.runtime.block_on(asked) {
-                Ok(row) => return row.expect("a row"),
-                Err(error) => why = error.to_string(),
-            }
-        }
-        panic!("{text}: {why}");
+        self.rows(text).into_iter().next().expect("a row")
     }
 
     /// What the store has of the output of jobs, in the order of attempts, streams and places.
@@ -156,9 +193,9 @@ impl Pair {
         })
     }
 
-    /// Which of the two says that it leads.
+    /// Which of them says that it leads.
     pub fn leader(&self) -> Option<usize> {
-        [0, 1].into_iter().find(|at| {
+        (0..self.masters.len()).find(|at| {
             let master = &self.masters[*at];
             master.master.is_some() && master.ready_text().contains("\"leads\":true")
         })
@@ -186,8 +223,10 @@ impl Pair {
         }
         self.probes += 1;
         let period = format!("2026-10-{:02}", self.probes);
-        let mut asked =
-            self.masters[1 - leader].begin_hcndc(&["run", "probe", "--period", &period]);
+        let other = (0..self.masters.len())
+            .find(|at| *at != leader && self.masters[*at].master.is_some())
+            .expect("another master runs");
+        let mut asked = self.masters[other].begin_hcndc(&["run", "probe", "--period", &period]);
         let mut free = None;
         self.until("another reign has stored a batch", |pair| {
             if free.is_none() && pair.lease_left().is_none_or(|left| left <= 0) {
@@ -216,8 +255,8 @@ impl Pair {
     }
 
     pub fn logs(&self) -> String {
-        let [one, two] = &self.masters;
-        format!("=== first\n{}=== second\n{}", one.logs(), two.logs())
+        let of = |(at, master): (usize, &Real)| format!("=== {at}\n{}", master.logs());
+        self.masters.iter().enumerate().map(of).collect()
     }
 
     /// States of all executions, as one of the masters tells.
@@ -233,6 +272,12 @@ impl Pair {
     pub fn journal(&self) -> Vec<String> {
         self.masters[0].journal()
     }
+}
+
+/// The address of a database on this server.
+fn named(server: &str, name: &str) -> String {
+    let (address, options) = server.split_once("/?").unwrap();
+    format!("{address}/{name}?{options}")
 }
 
 impl Drop for Pair {

@@ -29,7 +29,7 @@ pub struct Real {
     /// Executors beside `h1`.
     more: Vec<More>,
     /// `[timing]` of both configurations; empty: the defaults.
-    timing: &'static str,
+    pub timing: &'static str,
     /// More of the configuration of executors.
     pub executor_more: String,
     /// More of the configuration of masters.
