@@ -1,7 +1,7 @@
-//! Two masters on shared stores: one leads, both serve; when the leader goes, at once or in order, the
-//! other one goes on with what runs.
+//! Two masters, and three, on shared stores: one leads, all serve; when the leader goes, at once or in
+//! order, another one goes on with what runs.
 
-use crate::pair::{Gone, PROBE, Pair};
+use crate::pair::{Gone, PROBE, Pair, Setup};
 use std::collections::BTreeMap;
 
 /// One interface: jobs side by side that take a while, and one after all of them.
@@ -62,4 +62,33 @@ fn one_leads_both_serve_and_the_other_goes_on() {
     println!("stopped: {:?}", pair.take_over(other, Gone::Stopped));
     pair.until("all four have ended", |pair| pair.states(leader) == ["succeeded"; 4]);
     judge(&pair, 14);
+}
+
+/// All three serve pages and take commands; whoever leads is killed, and then the next one too.
+#[test]
+fn of_three_masters_the_leader_is_killed_twice_in_a_row() {
+    let mut pair = Pair::of(Setup { masters: 3, ..Setup::default() });
+    let leader = pair.leader().unwrap();
+    let says = |at: &usize| pair.masters[*at].ready_text().contains("\"leads\":true");
+    assert_eq!((0..3).filter(says).count(), 1, "one leads");
+    let yaml = format!("{}---\n{PROBE}", mesh(&pair, "first", 4, 8));
+    pair.masters[0].apply(&yaml);
+    for (at, period) in ["2026-11-20", "2026-11-21", "2026-11-22"].iter().enumerate() {
+        pair.masters[at].must(&["run", "first", "--period", period]);
+    }
+    let cookie = pair.masters[0].log_in();
+    for master in &pair.masters {
+        let page = master.page("/execute/flow/", &cookie);
+        assert!(page.starts_with("HTTP/1.0 200") && page.contains("2026-11-22"), "{page}");
+    }
+    pair.until("the jobs have begun", |pair| pair.journal().len() >= 12);
+
+    println!("first: {:?}", pair.take_over(leader, Gone::Killed));
+    pair.until("the next one says that it leads", |pair| pair.leader().is_some());
+    let next = pair.leader().unwrap();
+    println!("second: {:?}", pair.take_over(next, Gone::Killed));
+    let last = 3 - leader - next;
+    pair.until("all have ended", |pair| pair.states(last) == ["succeeded"; 5]);
+    assert_eq!(pair.leader(), Some(last));
+    judge(&pair, 15);
 }

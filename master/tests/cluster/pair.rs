@@ -87,6 +87,8 @@ pub struct TakeOver {
     pub free_ms: Option<Millis>,
     /// When the other one's first guarded batch was stored.
     pub batch_ms: Millis,
+    /// When the job that was asked for at that moment had run: it places again.
+    pub placed_ms: Millis,
 }
 
 impl Pair {
@@ -236,13 +238,17 @@ impl Pair {
             now.epoch > before.epoch && now.batch > 0
         });
         let batch_ms = self.clock.mono_ms() - began;
+        let placed =
+            format!("SELECT COUNT(*) FROM run WHERE period = '{period}' AND state = 'succeeded'");
+        self.until("the job that was asked for has run", |pair| pair.count(&placed) > 0);
+        let placed_ms = self.clock.mono_ms() - began;
         assert!(asked.wait().unwrap().success(), "{}", self.logs());
         if how == Gone::Stopped {
             let status = self.masters[leader].master.take().expect("it was started").wait();
             assert!(status.unwrap().success());
         }
         assert_ne!(self.leads().url, before.url, "the other one leads");
-        TakeOver { free_ms: free, batch_ms }
+        TakeOver { free_ms: free, batch_ms, placed_ms }
     }
 
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[expect(clippy::disallowed_methods, reason = "signals are sent by the system's own program")]
 pub fn signal(pid: u32, signal: &str) -> bool {
@@ -12,15 +12,31 @@ pub fn signal(pid: u32, signal: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// SIGKILL to many at once; who has ended meanwhile is left out.
+#[expect(clippy::disallowed_methods, reason = "signals are sent by the system's own program")]
+pub fn kill_all(pids: &[u32]) {
+    for some in pids.chunks(1_000) {
+        let words = some.iter().map(u32::to_string);
+        let _ = Command::new("kill").arg("-9").args(words).stderr(Stdio::null()).status();
+    }
+}
+
 pub fn kill_of(data: &Path, kind: &str) -> usize {
     let pids = pids_with(&[kind.as_ref(), data.as_os_str()]);
     pids.into_iter().filter(|pid| signal(*pid, "-9")).count()
 }
 
 pub fn children_of(pid: u32) -> Vec<u32> {
-    let path = format!("/proc/{pid}/task/{pid}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    // A child is in the list of the thread that has made it.
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.map(|thread| std::fs::read_to_string(thread.path().join("children")));
+    let all: Vec<u32> = lists
+        .filter_map(Result::ok)
+        .flat_map(|text| {
+            text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect();
+    all
 }
 
 /// Processes whose command line has all of these.

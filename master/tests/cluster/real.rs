@@ -7,10 +7,11 @@ mod port;
 mod procs;
 
 pub(crate) use port::free_port;
-use procs::{children_of, cpu_ms, kill_of, pids_with, resident_kib, signal};
+use procs::{children_of, cpu_ms, kill_all, kill_of, pids_with, resident_kib, signal};
 use rusqlite::{Connection, OpenFlags};
 use shared::clock::Clock;
 use shared::ids::Millis;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -336,16 +337,20 @@ impl Real {
     /// Sends a signal to agent and supervisor of `h1` and to all that its jobs have started, as if the
     /// machine itself were stopped; how many there were.
     pub fn signal_host(&self, name: &str) -> usize {
-        let data = self.path("executor");
+        self.everybody_of("executor").into_iter().filter(|pid| signal(*pid, name)).count()
+    }
+
+    fn everybody_of(&self, host: &str) -> Vec<u32> {
+        let data = self.path(host);
         let mut pids = pids_with(&[data.as_os_str()]);
+        let mut known: BTreeSet<u32> = pids.iter().copied().collect();
         let mut seen = 0;
         // Children of children: until there is nobody new.
         while seen < pids.len() {
-            let below = children_of(pids[seen]);
-            pids.extend(below.into_iter().filter(|pid| !pids.contains(pid)).collect::<Vec<_>>());
+            pids.extend(children_of(pids[seen]).into_iter().filter(|pid| known.insert(*pid)));
             seen += 1;
         }
-        pids.into_iter().filter(|pid| signal(*pid, name)).count()
+        pids
     }
 
     /// A signal to the master.
@@ -462,7 +467,9 @@ impl Drop for Real {
     /// Nothing that was started outlives the test.
     fn drop(&mut self) {
         // Jobs too; what a test has stopped ends only by this.
-        self.signal_host("-KILL");
+        for host in self.more.iter().map(|more| more.name).chain(["executor"]) {
+            kill_all(&self.everybody_of(host));
+        }
         let more = self.more.iter_mut().map(|more| &mut more.child);
         let own = [&mut self.executor, &mut self.master].into_iter().flatten();
         for child in own.chain(more) {
