@@ -48,7 +48,7 @@ fn written(real: &Real, what: &str) -> BTreeMap<String, usize> {
 }
 
 #[track_caller]
-fn none_began_twice(real: &Real) {
+pub fn none_began_twice(real: &Real) {
     let twice: Vec<_> = written(real, "begin").into_iter().filter(|(_, n)| *n > 1).collect();
     assert!(twice.is_empty(), "attempts that began twice: {twice:?}\n{}", real.logs());
 }

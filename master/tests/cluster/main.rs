@@ -18,6 +18,7 @@ mod replica;
 mod server;
 
 mod away;
+mod clocks;
 mod disk;
 mod faults;
 mod join;

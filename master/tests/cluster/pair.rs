@@ -57,11 +57,13 @@ pub struct Setup {
     pub through: Option<[String; 2]>,
     /// `[timing]` of all; empty: the defaults.
     pub timing: &'static str,
+    /// Each master has a wall clock that the test sets: `clock` of its folder.
+    pub clocks: bool,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { servers: Servers::shared(), masters: 2, through: None, timing: "" }
+        Setup { servers: Servers::shared(), masters: 2, through: None, timing: "", clocks: false }
     }
 }
 
@@ -144,7 +146,8 @@ impl Pair {
             Pair { masters, clock: Clock::system(), runtime, pool, mongo, name, probes: 0 };
         pair.masters[0].start_executor(&[]);
         for at in 0..setup.masters {
-            pair.masters[at].start_master(&[]);
+            let env = if setup.clocks { pair.masters[at].own_clock("clock") } else { Vec::new() };
+            pair.masters[at].start_master(&env);
             pair.masters[at].master_is_ready();
         }
         pair.until("one of them leads", |pair| pair.leader().is_some());

@@ -142,6 +142,28 @@ impl Real {
         self.master = Some(child);
     }
 
+    /// An environment in which a program's wall clock is ours, as [`Real::set_clock`] says; the monotonic
+    /// ones stay the machine's, as when somebody sets a clock.
+    pub fn own_clock(&self, name: &str) -> Vec<(&'static str, String)> {
+        self.set_clock(name, 0);
+        let found = glob("/usr/lib", "faketime/libfaketimeMT.so.1");
+        let library = found.expect("libfaketime is there: .ci/needs installs it");
+        vec![
+            ("LD_PRELOAD", library.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.path(name).display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".into()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+            ("NO_FAKE_STAT", "1".into()),
+        ]
+    }
+
+    /// So many seconds before or behind the machine's.
+    pub fn set_clock(&self, name: &str, seconds: i32) {
+        let (path, next) = (self.path(name), self.path("clock.next"));
+        std::fs::write(&next, format!("{seconds:+}\n")).unwrap();
+        std::fs::rename(next, path).unwrap();
+    }
+
     /// Until it answers the command line.
     pub fn master_is_ready(&mut self) {
         self.until("the master answers", |real| {
@@ -456,6 +478,12 @@ impl Real {
         let text = std::fs::read_to_string(self.path("journal")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
+}
+
+/// `folder/*/path`.
+fn glob(folder: &str, path: &str) -> Option<PathBuf> {
+    let below = std::fs::read_dir(folder).ok()?.flatten();
+    below.map(|entry| entry.path().join(path)).find(|path| path.exists())
 }
 
 pub fn text(output: &Output) -> String {
