@@ -2,6 +2,7 @@
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
+use shared::address::Target;
 use shared::ids::Millis;
 use shared::wire::Timing;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,8 @@ pub struct Output {
 pub struct Logs {
     /// A MongoDB that the masters read too; empty: output stays on this host.
     pub url: String,
+    /// Authorities one of which must have signed the store's certificate; empty: as `url` says.
+    pub ca: PathBuf,
     /// What the store has goes here so many hours after its attempt has ended.
     pub keep_h: u32,
 }
@@ -180,7 +183,7 @@ impl Default for Output {
 
 impl Default for Logs {
     fn default() -> Logs {
-        Logs { url: String::new(), keep_h: 24 }
+        Logs { url: String::new(), ca: PathBuf::new(), keep_h: 24 }
     }
 }
 
@@ -266,6 +269,11 @@ impl Config {
         {
             anyhow::bail!("logs.url: {why}");
         }
+        let ca = &self.logs.ca;
+        if !ca.as_os_str().is_empty() {
+            ensure!(self.ships(), "logs.ca: there is no logs.url");
+            self.logs.ca = std::path::absolute(ca).context("logs.ca: not a path")?;
+        }
         self.limits.check()?;
         Ok(self)
     }
@@ -273,6 +281,12 @@ impl Config {
     /// Output is shipped to a store.
     pub fn ships(&self) -> bool {
         !self.logs.url.is_empty()
+    }
+}
+
+impl Logs {
+    pub fn target(&self) -> Target {
+        Target::new("logs", &self.url, &self.ca)
     }
 }
 
@@ -309,6 +323,7 @@ mod tests {
             ("[timing]\nfence_ms = 30000", "fence_ms"),
             ("[output]\nkeep_h = 1", "output.keep_h"),
             ("[logs]\nurl = 'redis://h'", "logs.url"),
+            ("[logs]\nca = '/etc/ca.pem'", "logs.ca"),
             (
                 "[limits]\nmemory_mib = 3",
                 "limits.memory_mib: 3 lets no program run: 16 or more, or 0",

@@ -136,8 +136,7 @@ async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
 /// # Errors
 /// It cannot be reached, or is newer than this program.
 pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Db> {
-    let url = config.database_url();
-    let db = Db::open(&url, clock.clone()).await.context("database.url")?;
+    let db = Db::open(config.database_target(), clock.clone()).await.context("database.url")?;
     let steps = migrate::run(&db).await.context("bringing the database up to date")?;
     if steps > 0 {
         tracing::info!(steps, "the database is up to date");
@@ -159,20 +158,20 @@ async fn assemble(
     let cluster = &config.cluster;
     let sessions = match config.session.url.as_str() {
         "" => Sessions::memory(clock.clone(), limits),
-        url => {
-            let redis = Redis::open("session.url", url, cluster).await?;
+        _ => {
+            let redis = Redis::open(config.session.target("session"), cluster).await?;
             Sessions::redis(redis, clock.clone(), limits)
         }
     };
     let bus = match config.bus.url.as_str() {
         "" => Bus::memory(),
-        url => Bus::Redis(Wire::over(Redis::open("bus.url", url, cluster).await?)?),
+        _ => Bus::Redis(Wire::over(Redis::open(config.bus.target("bus"), cluster).await?)?),
     };
     let hosts = OnHost::new(db.clone(), caller.clone(), clock.clone());
     let logs = match config.logs.url.as_str() {
         "" => Logs::OnHost(hosts),
-        url => {
-            let archive = Archive::open(url, cluster).await?;
+        _ => {
+            let archive = Archive::open(config.logs.target("logs"), cluster).await?;
             Logs::Archived(Archived::new(hosts, archive, clock.clone()))
         }
     };
@@ -190,7 +189,7 @@ async fn lease(config: &Config, lock: &Arc<local::DirLock>, clock: Clock) -> any
             }
             Lease::Local(local::Local::new(Arc::clone(lock), clock))
         }
-        url => Lease::Mongo(Mongo::open("lease.url", url, &config.cluster).await?),
+        _ => Lease::Mongo(Mongo::open(config.lease.target("lease"), &config.cluster).await?),
     })
 }
 

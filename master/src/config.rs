@@ -5,6 +5,7 @@
 
 use crate::link::redis;
 use serde::{Deserialize, Serialize};
+use shared::address::Target;
 use shared::ids::Millis;
 use shared::mongo;
 use shared::wire::Timing;
@@ -98,12 +99,13 @@ impl Web {
 pub struct Database {
     /// Empty: `sqlite:` in the data directory.
     pub url: String,
+    /// Authorities one of which must have signed the server's certificate; empty: as `url` says.
+    pub ca: PathBuf,
 }
 
-#[expect(clippy::derivable_impls, reason = "each section says its defaults here")]
 impl Default for Database {
     fn default() -> Database {
-        Database { url: String::new() }
+        Database { url: String::new(), ca: PathBuf::new() }
     }
 }
 
@@ -113,6 +115,14 @@ impl Default for Database {
 pub struct Outside {
     /// Empty: in this process.
     pub url: String,
+    /// As [`Database::ca`].
+    pub ca: PathBuf,
+}
+
+impl Outside {
+    pub fn target(&self, key: &str) -> Target {
+        Target::new(key, &self.url, &self.ca)
+    }
 }
 
 /// The numbers that master and hosts must agree on (`docs/ARCHITECTURE.md`, The protocol).
@@ -163,6 +173,10 @@ impl Config {
         Ok(config)
     }
 
+    pub fn database_target(&self) -> Target {
+        Target::new("database", &self.database_url(), &self.database.ca)
+    }
+
     /// The database's address, with the default filled in.
     pub fn database_url(&self) -> String {
         match self.database.url.is_empty() {
@@ -192,18 +206,7 @@ impl Config {
             "web.url: {:?} should begin with http:// or https://",
             self.web.url
         );
-        for (key, Outside { url }, check) in [
-            ("session.url", &self.session, redis::check as fn(&str) -> Result<(), String>),
-            ("bus.url", &self.bus, redis::check),
-            ("lease.url", &self.lease, mongo::check),
-            ("logs.url", &self.logs, mongo::check),
-        ] {
-            if !url.is_empty()
-                && let Err(why) = check(url)
-            {
-                anyhow::bail!("{key}: {why}");
-            }
-        }
+        self.check_servers()?;
         for (key, value) in [
             ("web.session_idle_s", self.web.session_idle_s),
             ("web.session_max_s", self.web.session_max_s),
@@ -230,6 +233,28 @@ impl Config {
             "timing: watch_ms < fence_ms < lost_ms < memory_ms is expected, found {watch_ms}, \
              {fence_ms}, {lost_ms}, {memory_ms}"
         );
+        Ok(())
+    }
+
+    fn check_servers(&self) -> anyhow::Result<()> {
+        let has = |ca: &Path| !ca.as_os_str().is_empty();
+        anyhow::ensure!(
+            !has(&self.database.ca) || self.database.url.starts_with("mysql:"),
+            "database.ca: an embedded database has no certificate; database.url names no server"
+        );
+        for (key, Outside { url, ca }, check) in [
+            ("session", &self.session, redis::check as fn(&str) -> Result<(), String>),
+            ("bus", &self.bus, redis::check),
+            ("lease", &self.lease, mongo::check),
+            ("logs", &self.logs, mongo::check),
+        ] {
+            anyhow::ensure!(!url.is_empty() || !has(ca), "{key}.ca: there is no {key}.url");
+            if !url.is_empty()
+                && let Err(why) = check(url)
+            {
+                anyhow::bail!("{key}.url: {why}");
+            }
+        }
         Ok(())
     }
 }
@@ -259,6 +284,12 @@ mod tests {
         let mut config = Config::default();
         config.session.url = "memcached://h".into();
         assert!(config.check().unwrap_err().to_string().contains("session.url"));
+        let mut config = Config::default();
+        config.bus.ca = "/etc/ca.pem".into();
+        assert!(config.check().unwrap_err().to_string().contains("bus.ca"));
+        let mut config = Config::default();
+        config.database.ca = "/etc/ca.pem".into();
+        assert!(config.check().unwrap_err().to_string().contains("database.ca"));
         let mut config = Config::default();
         config.timing.fence_ms = 30_000;
         assert!(config.check().unwrap_err().to_string().contains("timing"));

@@ -1,12 +1,14 @@
 //! MongoDB: one way to open it, one deadline, one way to say that it is away. Used by the lease and
 //! the reader of logs in the master, and by the agent that ships them.
 
-use crate::address::{scrub, shown};
+use crate::address::{Target, shown};
+use mongodb::bson::doc;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
-use mongodb::options::{Acknowledgment, ClientOptions, CollectionOptions, WriteConcern};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, CollectionOptions, Tls, TlsOptions, WriteConcern,
+};
 use mongodb::{Client, Collection, Database};
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// If the address names no database.
@@ -36,39 +38,59 @@ pub struct Manner {
 #[derive(Clone)]
 pub struct Mongo {
     database: Database,
-    url: Arc<str>,
+    target: Target,
     manner: Manner,
 }
 
 /// By hand: the address holds a password.
 impl std::fmt::Debug for Mongo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Mongo({})", shown(&self.url))
+        write!(f, "Mongo({:?})", self.target)
     }
 }
 
 impl Mongo {
-    /// Asks nobody yet. `key` is where the address stands in the configuration.
+    /// Asks nobody yet.
     ///
     /// # Errors
-    /// The address cannot be one.
-    pub async fn open(
-        key: &str,
-        url: &str,
-        cluster: &str,
-        manner: Manner,
-    ) -> anyhow::Result<Mongo> {
-        let wrong = |why: &str| anyhow::anyhow!("{key}: {}: {}", shown(url), scrub(why, url));
-        check(url).map_err(|why| anyhow::anyhow!("{key}: {why}"))?;
+    /// The address cannot be one; its authorities cannot be read.
+    pub async fn open(target: Target, cluster: &str, manner: Manner) -> anyhow::Result<Mongo> {
+        let (key, url) = (&target.key, &target.url);
+        let wrong = |why: &str| anyhow::anyhow!("{key}.url: {}: {}", shown(url), target.told(why));
+        check(url).map_err(|why| anyhow::anyhow!("{key}.url: {why}"))?;
         let mut options =
-            ClientOptions::parse(url).await.map_err(|error| wrong(&error.to_string()))?;
+            ClientOptions::parse(&**url).await.map_err(|error| wrong(&error.to_string()))?;
+        if target.authorities()?.is_some() {
+            let tls = TlsOptions::builder().ca_file_path(target.ca.to_path_buf()).build();
+            options.tls = Some(Tls::Enabled(tls));
+        }
         options.app_name = Some(format!("hcndc {cluster}"));
         options.connect_timeout = Some(manner.deadline);
-        options.server_selection_timeout = Some(manner.deadline);
+        // Before our own deadline: it knows why.
+        options.server_selection_timeout = Some(manner.deadline * 4 / 5);
         options.max_pool_size = Some(manner.pool_max);
         let database = options.default_database.clone().unwrap_or_else(|| DATABASE.to_owned());
         let client = Client::with_options(options).map_err(|error| wrong(&error.to_string()))?;
-        Ok(Mongo { database: client.database(&database), url: url.into(), manner })
+        Ok(Mongo { database: client.database(&database), target, manner })
+    }
+
+    /// Whether it is who it should be, asked at the start. One that is away is only told of: it may
+    /// come back.
+    ///
+    /// # Errors
+    /// Its certificate is not one of our authorities, or not its own.
+    pub async fn meet(&self) -> anyhow::Result<()> {
+        let ping = self.database.run_command(doc! { "ping": 1 });
+        let why = match tokio::time::timeout(self.manner.deadline, ping).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it does not answer".to_owned(),
+        };
+        let key = &self.target.key;
+        let away = self.away(&why);
+        anyhow::ensure!(!Target::is_stranger(&why), "{key}.url: {away}");
+        tracing::warn!("{key}.url: {away}");
+        Ok(())
     }
 
     /// What is written there counts once a majority of the servers has it.
@@ -97,7 +119,7 @@ impl Mongo {
 
     /// In these words, without the password.
     pub fn away(&self, why: &str) -> Away {
-        Away { server: shown(&self.url), why: scrub(why, &self.url) }
+        Away { server: shown(&self.target.url), why: self.target.told(why) }
     }
 }
 

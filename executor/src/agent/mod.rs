@@ -48,7 +48,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         let own = own_hello(certificate.identity());
         tracing::info!("agent {} of cluster {} on {address}", own.agent, own.cluster);
         if config.ships() {
-            let store = ship::store::Store::open(&config.logs.url, &own).await?;
+            let store = ship::store::Store::open(config.logs.target(), &own).await?;
             let link = SupervisorLink::new(&layout.socket());
             let shipper = ship::Shipper::new(layout, link, store, Clock::system());
             shared::tasks::spawn("shipping", shipper.run());

@@ -18,6 +18,7 @@ pub use crate::params;
 pub use error::{Error, Result};
 pub use value::{Row, Value};
 
+use shared::address::Target;
 use shared::clock::Clock;
 use shared::ids::Millis;
 use std::borrow::Cow;
@@ -116,18 +117,20 @@ impl Db {
     ///
     /// # Errors
     /// The kind of database is not known; it cannot be opened.
-    pub async fn open(url: &str, clock: Clock) -> Result<Db> {
-        Db::open_with(url, clock, Limits::default()).await
+    pub async fn open(target: impl Into<Target>, clock: Clock) -> Result<Db> {
+        Db::open_with(target, clock, Limits::default()).await
     }
 
     /// # Errors
     /// As [`Db::open`].
-    pub async fn open_with(url: &str, clock: Clock, limits: Limits) -> Result<Db> {
+    pub async fn open_with(target: impl Into<Target>, clock: Clock, limits: Limits) -> Result<Db> {
+        let target = target.into();
+        let url = &*target.url;
         match url.split_once(':') {
             Some(("sqlite", path)) => {
                 sqlite::Sqlite::open(path.into(), clock, limits).await.map(Db::Sqlite)
             }
-            Some(("mysql", _)) => mysql::Mysql::open(url, limits).await.map(Db::Mysql),
+            Some(("mysql", _)) => mysql::Mysql::open(&target, limits).await.map(Db::Mysql),
             _ => {
                 let kind = url.split(':').next().unwrap_or_default();
                 Err(Error::Fatal(format!(

@@ -14,7 +14,10 @@ use super::migrate::{self, Step};
 use super::{Batch, Limits, Row, Value, params};
 use fault::fault;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, Transaction, TxOpts};
+use mysql_async::{
+    Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, SslOpts, Transaction, TxOpts,
+};
+use shared::address::Target;
 use shared::ids::Millis;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -87,6 +90,20 @@ fn shown(opts: &Opts) -> String {
     format!("mysql://{}:{}/{name}", opts.ip_or_hostname(), opts.tcp_port())
 }
 
+/// With its authorities, if it has any of its own.
+fn opts(target: &Target) -> Result<Opts> {
+    let opts = Opts::from_url(&target.url).map_err(|error| {
+        let form = "mysql://USER:PASSWORD@HOST:PORT/DATABASE is expected";
+        Error::Fatal(format!("this is no address of a database: {error}: {form}"))
+    })?;
+    let authorities = target.authorities().map_err(|error| Error::Fatal(format!("{error:#}")))?;
+    let Some(pem) = authorities else { return Ok(opts) };
+    let tls =
+        SslOpts::default().with_root_certs(vec![pem.into()]).with_disable_built_in_roots(true);
+    // A socket file would be found by itself, and has no certificate.
+    Ok(OptsBuilder::from_opts(opts).ssl_opts(tls).prefer_socket(false).into())
+}
+
 /// It could be entered at the start: what keeps us out now may pass.
 fn in_reach(error: &mysql_async::Error) -> Error {
     match fault(error) {
@@ -99,12 +116,9 @@ impl Mysql {
     /// Connects once, so that what is wrong is said at the start.
     ///
     /// # Errors
-    /// The address is none, nobody answers there, or the user may not enter.
-    pub async fn open(url: &str, limits: Limits) -> Result<Mysql> {
-        let opts = Opts::from_url(url).map_err(|error| {
-            let form = "mysql://USER:PASSWORD@HOST:PORT/DATABASE is expected";
-            Error::Fatal(format!("this is no address of a database: {error}: {form}"))
-        })?;
+    /// The address is none, nobody answers there, another one does, or the user may not enter.
+    pub async fn open(target: &Target, limits: Limits) -> Result<Mysql> {
+        let opts = opts(target)?;
         if opts.db_name().is_none_or(str::is_empty) {
             let at = shown(&opts);
             return Err(Error::Fatal(format!("{at} names no database: add its name at the end")));
@@ -113,7 +127,7 @@ impl Mysql {
         let wrong = |why: String| Error::Fatal(format!("cannot use the database {at}: {why}"));
         let first = timeout(CONNECT_MAX, Conn::new(opts.clone())).await;
         let mut first = match first {
-            Ok(connected) => connected.map_err(|error| wrong(error.to_string()))?,
+            Ok(connected) => connected.map_err(|error| wrong(target.told(&error.to_string())))?,
             Err(_) => return Err(wrong("no answer in time".into())),
         };
         let version: Option<String> =

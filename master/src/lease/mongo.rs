@@ -9,6 +9,7 @@ use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{IndexOptions, ReturnDocument};
+use shared::address::Target;
 use shared::mongo::{self, Manner, is_duplicate};
 use std::future::Future;
 use std::time::Duration;
@@ -29,12 +30,16 @@ pub struct Mongo {
 }
 
 impl Mongo {
-    /// Asks nobody yet. `key` is where the address stands in the configuration.
+    /// Asks nobody yet, but whether one that needs a certificate is who it should be.
     ///
     /// # Errors
-    /// The address cannot be one.
-    pub async fn open(key: &str, url: &str, cluster: &str) -> anyhow::Result<Mongo> {
-        let server = mongo::Mongo::open(key, url, cluster, MANNER).await?;
+    /// The address cannot be one, or another one answers there.
+    pub async fn open(target: Target, cluster: &str) -> anyhow::Result<Mongo> {
+        let certified = target.is_certified();
+        let server = mongo::Mongo::open(target, cluster, MANNER).await?;
+        if certified {
+            server.meet().await?;
+        }
         let leases = server.collection(COLLECTION);
         Ok(Mongo { server, leases, cluster: cluster.to_owned(), indexed: Default::default() })
     }

@@ -2,8 +2,10 @@
 
 use super::Away;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
-use redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation};
-use shared::address::shown;
+use redis::{
+    Client, Cmd, FromRedisValue, RedisError, RedisResult, ScriptInvocation, TlsCertificates,
+};
+use shared::address::{Target, shown};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,27 +29,39 @@ struct Inner {
     client: Client,
     manager: ConnectionManager,
     cluster: String,
-    server: String,
+    target: Target,
 }
 
 /// By hand: the client's own would show the password.
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Redis({})", self.0.server)
+        write!(f, "Redis({:?})", self.0.target)
     }
 }
 
 impl Redis {
-    /// Asks whether it is there. One that is away is only told of: it may come back. `key` is where
-    /// the address stands in the configuration.
+    /// Asks whether it is there. One that is away is only told of: it may come back.
     ///
     /// # Errors
-    /// The address cannot be one, or the server does not let us in.
-    pub async fn open(key: &str, url: &str, cluster: &str) -> anyhow::Result<Redis> {
+    /// The address cannot be one, the server does not let us in, or is not who it should be.
+    pub async fn open(target: Target, cluster: &str) -> anyhow::Result<Redis> {
+        let (key, url) = (format!("{}.url", target.key), &*target.url);
         let server = shown(url);
         check(url).map_err(|why| anyhow::anyhow!("{key}: {why}"))?;
-        let wrong = |error: RedisError| anyhow::anyhow!("{key}: {server}: {error}");
-        let client = Client::open(url).map_err(wrong)?;
+        let told = |error: &RedisError| target.told(&error.to_string());
+        let wrong = |error: RedisError| anyhow::anyhow!("{key}: {server}: {}", told(&error));
+        let client = match target.authorities()? {
+            None => Client::open(url),
+            // Its own words would be about a method of the client.
+            Some(_) if !url.starts_with("rediss://") => {
+                anyhow::bail!("{key}: with {}.ca the address begins with rediss://", target.key)
+            }
+            Some(pem) => {
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
+                Client::build_with_tls(url, certificates)
+            }
+        };
+        let client = client.map_err(wrong)?;
         let settings = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT_MAX))
             .set_response_timeout(Some(ANSWER_MAX))
@@ -60,12 +74,13 @@ impl Redis {
         match tokio::time::timeout(DEADLINE, ping.query_async::<()>(&mut connection)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) if is_refusal(&error) => {
-                anyhow::bail!("{key}: {} does not let us in: {error}", server)
+                anyhow::bail!("{key}: {server} does not let us in: {}", told(&error))
             }
-            Ok(Err(error)) => tracing::warn!("{key}: {} is away: {error}", server),
-            Err(_) => tracing::warn!("{key}: {} does not answer", server),
+            Ok(Err(error)) if Target::is_stranger(&error.to_string()) => return Err(wrong(error)),
+            Ok(Err(error)) => tracing::warn!("{key}: {server} is away: {}", told(&error)),
+            Err(_) => tracing::warn!("{key}: {server} does not answer"),
         }
-        Ok(Redis(Arc::new(Inner { client, manager, cluster: cluster.to_owned(), server })))
+        Ok(Redis(Arc::new(Inner { client, manager, cluster: cluster.to_owned(), target })))
     }
 
     /// Clusters that share a server do not meet.
@@ -116,10 +131,10 @@ impl Redis {
     pub async fn in_time<T>(&self, asked: impl Future<Output = RedisResult<T>>) -> Result<T, Away> {
         let why = match tokio::time::timeout(DEADLINE, asked).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => self.0.target.told(&error.to_string()),
             Err(_) => format!("no answer within {} s", DEADLINE.as_secs()),
         };
-        Err(Away { server: self.0.server.clone(), why })
+        Err(Away { server: shown(&self.0.target.url), why })
     }
 }
 

@@ -9,6 +9,7 @@ use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc, serialize_to_bson};
 use mongodb::error::Error;
 use serde::Deserialize;
+use shared::address::Target;
 use shared::chunk::{Chunk, ChunkId, collection, signed};
 use shared::ids::{AttemptId, RunId};
 use shared::mongo::{Away, Manner, Mongo};
@@ -38,12 +39,16 @@ struct Edge {
 }
 
 impl Archive {
-    /// Asks nobody yet.
+    /// Asks nobody yet, but whether one that needs a certificate is who it should be.
     ///
     /// # Errors
-    /// The address cannot be one.
-    pub async fn open(url: &str, cluster: &str) -> anyhow::Result<Archive> {
-        let server = Mongo::open("logs.url", url, cluster, MANNER).await?;
+    /// The address cannot be one, or another one answers there.
+    pub async fn open(target: Target, cluster: &str) -> anyhow::Result<Archive> {
+        let certified = target.is_certified();
+        let server = Mongo::open(target, cluster, MANNER).await?;
+        if certified {
+            server.meet().await?;
+        }
         let chunks = server.collection(&collection(cluster));
         Ok(Archive { server, chunks })
     }

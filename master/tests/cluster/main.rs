@@ -10,6 +10,8 @@
 
 #[path = "../contract/own.rs"]
 mod own;
+#[path = "../contract/own_tls.rs"]
+mod own_tls;
 #[expect(dead_code, reason = "the bench uses more of it")]
 mod real;
 mod replica;
@@ -28,6 +30,7 @@ mod masters;
 mod pair;
 mod proxy;
 mod stores;
+mod tls;
 
 use real::Real;
 use std::collections::BTreeMap;

@@ -5,13 +5,14 @@ use crate::server::{cluster, free_port, until, url};
 use master::lease::{Lease, mongo::Mongo};
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
+use shared::address::Target;
 use std::net::TcpListener;
 use std::time::Duration;
 
 const VARIABLE: &str = "HCNDC_TEST_MONGO";
 
 async fn lease(cluster: &str) -> Lease {
-    Lease::Mongo(Mongo::open("lease.url", &url(VARIABLE), cluster).await.unwrap())
+    Lease::Mongo(Mongo::open(Target::plain("lease", &url(VARIABLE)), cluster).await.unwrap())
 }
 
 async fn documents() -> Collection<Document> {
@@ -102,7 +103,7 @@ async fn a_server_that_is_away_is_told_within_the_deadline() {
     let silent = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     for port in [free_port(), silent.local_addr().unwrap().port()] {
         let address = format!("mongodb://me:geheim@127.0.0.1:{port}/?replicaSet=rs0");
-        let mongo = Mongo::open("lease.url", &address, "c").await.unwrap();
+        let mongo = Mongo::open(Target::plain("lease", &address), "c").await.unwrap();
         assert!(!format!("{mongo:?}").contains("geheim"), "{mongo:?}");
         let lease = Lease::Mongo(mongo);
         let asked = lease.try_hold("one", Duration::from_secs(3));
@@ -123,7 +124,7 @@ async fn a_wrong_address_is_told_at_the_start() {
         "mongodb://me:ge@heim@h",
         "mongodb://me:geheim@h/?w=-1",
     ] {
-        let told = Mongo::open("lease.url", wrong, "c").await.unwrap_err().to_string();
+        let told = Mongo::open(Target::plain("lease", wrong), "c").await.unwrap_err().to_string();
         assert!(told.starts_with("lease.url: "), "{told}");
         assert!(!told.contains("geheim") && !told.contains("heim@"), "{told}");
         assert!(!told.contains('\n'), "{told}");

@@ -15,6 +15,7 @@ use master::logs::archived::Archived;
 use master::logs::{Logs, PART_MAX, Seek};
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
+use shared::address::Target;
 use shared::chunk::{Chunk, ChunkId, collection};
 use shared::clock::Clock;
 use shared::ids::*;
@@ -45,7 +46,7 @@ impl InMongo {
         let port = server.rsplit(':').next().unwrap().parse().unwrap();
         let proxy = Proxy::to(port, free_port());
         let cut = format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port);
-        let archive = Archive::open(&cut, &cluster).await.unwrap();
+        let archive = Archive::open(Target::plain("logs", &cut), &cluster).await.unwrap();
         let logs = Logs::Archived(Archived::new(hosts.hosts.clone(), archive, Clock::system()));
         let own = Hello {
             protocol: 1,
@@ -53,7 +54,7 @@ impl InMongo {
             version: String::new(),
             agent: "a1".into(),
         };
-        let store = ship::Store::open(&real, &own).await.unwrap();
+        let store = ship::Store::open(Target::plain("logs", &real), &own).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         InMongo { logs, hosts, proxy, store, cluster, dir, at: AtomicI64::new(1_000) }
     }

@@ -17,6 +17,7 @@ mod logs_mongo;
 mod made;
 #[expect(dead_code, reason = "the cluster tests use more of it")]
 mod own;
+mod own_tls;
 #[expect(unreachable_pub, dead_code, reason = "the cluster tests use more of it")]
 #[path = "../cluster/proxy.rs"]
 mod proxy;
@@ -26,6 +27,7 @@ mod session;
 mod session_redis;
 mod shown;
 mod store;
+mod tls;
 
 use master::db::{Db, Limits, migrate};
 use mysql_async::prelude::Queryable;

@@ -6,12 +6,13 @@ use crate::session::{LIMITS, bus_suite, sessions_suite, throttle_suite};
 use master::bus::{Bus, Ear, Topic, redis::Wire};
 use master::link::redis::Redis;
 use master::session::{Error, Limits, Sessions, Throttle};
+use shared::address::Target;
 use shared::clock::Clock;
 use shared::ids::UserId;
 use std::time::Duration;
 
 async fn redis(cluster: &str) -> Redis {
-    Redis::open("session.url", &url("HCNDC_TEST_REDIS"), cluster).await.unwrap()
+    Redis::open(Target::plain("session", &url("HCNDC_TEST_REDIS")), cluster).await.unwrap()
 }
 
 fn bus(redis: Redis) -> Bus {
@@ -105,7 +106,8 @@ async fn masters_hear_each_other() {
 async fn redis_may_die_and_come_back() {
     let mut server = Own::start(Kind::Redis, &[]);
     let cluster = cluster();
-    let open = async || Redis::open("session.url", &server.url(), &cluster).await.unwrap();
+    let open =
+        async || Redis::open(Target::plain("session", &server.url()), &cluster).await.unwrap();
     let (one, two) = (bus(open().await), bus(open().await));
     let sessions = Sessions::redis(open().await, Clock::set_to(1_000_000), LIMITS);
     let ann = UserId(1);
@@ -139,18 +141,18 @@ async fn redis_may_die_and_come_back() {
 #[tokio::test]
 async fn a_wrong_address_is_told_at_the_start_and_a_dead_server_is_waited_for() {
     for wrong in ["memcached://me:geheim@h:1", "redis://me:geheim@h:port", "me:geheim@h"] {
-        let told = Redis::open("bus.url", wrong, "c").await.unwrap_err().to_string();
+        let told = Redis::open(Target::plain("bus", wrong), "c").await.unwrap_err().to_string();
         assert!(told.starts_with("bus.url: ") && !told.contains("geheim"), "{told}");
         assert!(!told.contains('\n'), "{told}");
     }
     let dead = format!("redis://me:geheim@127.0.0.1:{}", free_port());
-    let redis = Redis::open("bus.url", &dead, "c").await.unwrap();
+    let redis = Redis::open(Target::plain("bus", &dead), "c").await.unwrap();
     let away = redis.ask::<()>(&redis::cmd("PING")).await.unwrap_err().to_string();
     assert!(away.contains("127.0.0.1") && !away.contains("geheim"), "{away}");
     assert!(!format!("{redis:?}").contains("geheim"), "{redis:?}");
     // One that answers and does not let us in will not change its mind.
     let address = url("HCNDC_TEST_REDIS");
     let refused = address.replacen("redis://", "redis://nobody:geheim@", 1);
-    let told = Redis::open("bus.url", &refused, "c").await.unwrap_err().to_string();
+    let told = Redis::open(Target::plain("bus", &refused), "c").await.unwrap_err().to_string();
     assert!(told.contains("let us in") && !told.contains("geheim"), "{told}");
 }

@@ -9,6 +9,7 @@ use master::store::edit::Edit;
 use master::store::token;
 use master::web;
 use master::web::auth::{Access, Right, digest};
+use shared::address::Target;
 
 /// A path of the URL map with something in its places.
 fn filled(path: &str) -> String {
@@ -117,7 +118,7 @@ async fn a_session_expires() {
 #[tokio::test]
 async fn a_session_store_that_is_away_is_unavailable() {
     // Nobody has port 1.
-    let redis = Redis::open("session.url", "redis://127.0.0.1:1", "test").await.unwrap();
+    let redis = Redis::open(Target::plain("session", "redis://127.0.0.1:1"), "test").await.unwrap();
     let app = TestApp::with_sessions(|clock, limits| Sessions::redis(redis, clock, limits)).await;
     let user = app.user("robot", "view").await;
     let somebody = Client::with_cookie("hcndc=0123456789; lang=en");

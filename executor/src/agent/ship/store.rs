@@ -5,6 +5,7 @@ use mongodb::bson::doc;
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{IndexOptions, ReadConcern};
 use mongodb::{Collection, IndexModel};
+use shared::address::Target;
 use shared::chunk::{self, Chunk, ChunkId};
 use shared::ids::AttemptId;
 use shared::mongo::{Away, DUPLICATE_KEY, Manner, Mongo};
@@ -40,9 +41,9 @@ impl Store {
     /// Asks nobody yet.
     ///
     /// # Errors
-    /// The address cannot be one.
-    pub async fn open(url: &str, own: &Hello) -> anyhow::Result<Store> {
-        let server = Mongo::open("logs.url", url, &own.cluster, MANNER).await?;
+    /// The address cannot be one; its authorities cannot be read.
+    pub async fn open(target: Target, own: &Hello) -> anyhow::Result<Store> {
+        let server = Mongo::open(target, &own.cluster, MANNER).await?;
         let chunks = server.collection(&chunk::collection(&own.cluster));
         Ok(Store { server, chunks, host: own.agent.as_str().into(), indexed: Arc::default() })
     }
