@@ -17,7 +17,7 @@ const NIGHT: u32 = 8;
 /// Seconds between two firings.
 const BEAT_S: u32 = 2;
 /// FENCE and LOST so that there is time to read the banner before, in a test.
-const SHORT: &str = "[timing]\nwatch_ms = 1000\nfence_ms = 6000\nlost_ms = 9000\n";
+pub const SHORT: &str = "[timing]\nwatch_ms = 1000\nfence_ms = 6000\nlost_ms = 9000\n";
 
 /// Both stores behind links of ours.
 struct Stores([Proxy; 2]);
@@ -149,6 +149,7 @@ fn stores_are_away_while_jobs_run() {
     // ---- away ----
     let gone = pair.clock.mono_ms();
     stores.set(Link::Cut);
+    crate::real::facts::note("faults", 2);
     pair.until("the banner says which jobs are in danger", |pair| {
         let page = page(pair, leader);
         page.contains("will be ended at") && page.contains("leased / tender")

@@ -129,7 +129,8 @@ fn the_only_clock_there_is_goes_an_hour_ahead_and_back() {
 /// Leases and time-outs of a host do not count by its wall clock: jobs of both kinds live through it.
 #[test]
 fn a_hosts_clock_goes_an_hour_ahead_and_back() {
-    let mut real = Real::quick();
+    let mut real = Real::new();
+    real.timing = crate::away::SHORT;
     let env = real.own_clock("clock");
     real.start_executor(&env);
     real.start_master(&[]);

@@ -28,6 +28,7 @@ impl SmallDisk {
                 taken += 1;
             }
         }
+        crate::real::facts::note("faults", 1);
         taken
     }
 

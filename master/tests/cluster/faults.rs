@@ -2,7 +2,7 @@
 //! fault happened; what the jobs have written is the judge.
 
 use super::proxy::{Link, Proxy};
-use super::real::{Real, free_port};
+use super::real::{Real, facts, free_port};
 use super::{ended, judge, mesh};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -131,6 +131,7 @@ fn link_fails_as(link: Link) {
     real.must(&["run", "first", "--period", "2026-11-20", "--cascade"]);
     real.until("a job has begun", |real| !real.journal().is_empty());
     proxy.set(link);
+    facts::note("faults", 1);
     real.until("the host is told as silent", |real| host_states(real).contains("silent"));
     assert!(proxy.faults() > 0, "the link has carried on");
     proxy.set(Link::Whole);

@@ -2,7 +2,7 @@
 //! and bus in Redis. Each test has a database of its own in each; the servers are those of all tests, or
 //! its own.
 
-use crate::real::{Real, text};
+use crate::real::{Real, facts, text};
 use crate::server::{cluster, url};
 use futures::TryStreamExt;
 use mongodb::bson::{Document, doc};
@@ -291,6 +291,9 @@ fn named(server: &str, name: &str) -> String {
 
 impl Drop for Pair {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            facts::note("firings", self.count("SELECT COUNT(*) FROM firing"));
+        }
         for master in &mut self.masters {
             if let Some(child) = &mut master.master {
                 let _ = child.kill();

@@ -1,6 +1,8 @@
 //! The real binaries in a folder of their own, on loopback: a master and one executor, started and
 //! killed by the pid that was started. Every wait has an end, and then says what was there.
 
+#[path = "facts.rs"]
+pub(crate) mod facts;
 #[path = "port.rs"]
 mod port;
 #[path = "procs.rs"]
@@ -159,6 +161,7 @@ impl Real {
 
     /// So many seconds before or behind the machine's.
     pub fn set_clock(&self, name: &str, seconds: i32) {
+        facts::note("faults", usize::from(seconds != 0));
         let (path, next) = (self.path(name), self.path("clock.next"));
         std::fs::write(&next, format!("{seconds:+}\n")).unwrap();
         std::fs::rename(next, path).unwrap();
@@ -307,6 +310,7 @@ impl Real {
 
     /// SIGKILL to the master, reaped.
     pub fn kill_master(&mut self) {
+        facts::note("faults", 1);
         let mut child = self.master.take().expect("the master was started");
         child.kill().unwrap();
         child.wait().unwrap();
@@ -353,12 +357,15 @@ impl Real {
 
     /// SIGKILL to every process of the executor of this kind: `agent` or `supervise`.
     pub fn kill_of_executor(&self, kind: &str) -> usize {
-        kill_of(&self.path("executor"), kind)
+        let killed = kill_of(&self.path("executor"), kind);
+        facts::note("faults", killed);
+        killed
     }
 
     /// Sends a signal to agent and supervisor of `h1` and to all that its jobs have started, as if the
     /// machine itself were stopped; how many there were.
     pub fn signal_host(&self, name: &str) -> usize {
+        facts::note("faults", usize::from(name == "-STOP"));
         self.everybody_of("executor").into_iter().filter(|pid| signal(*pid, name)).count()
     }
 
@@ -377,6 +384,7 @@ impl Real {
 
     /// A signal to the master.
     pub fn signal_master(&self, name: &str) {
+        facts::note("faults", usize::from(name == "-STOP"));
         let pid = self.master.as_ref().expect("the master was started").id();
         assert!(signal(pid, name), "the master is there");
     }
@@ -494,6 +502,15 @@ pub fn text(output: &Output) -> String {
 impl Drop for Real {
     /// Nothing that was started outlives the test.
     fn drop(&mut self) {
+        facts::note("faults", usize::from(self.path("proof").exists()));
+        facts::note(
+            "begun",
+            self.journal().iter().filter(|line| line.starts_with("begin")).count(),
+        );
+        // Not of one that has failed: its database may be gone.
+        if !std::thread::panicking() && self.path("master/hcndc.db").exists() {
+            facts::note("firings", self.rows("SELECT 1 FROM firing", |_| Ok(())).len());
+        }
         // Jobs too; what a test has stopped ends only by this.
         for host in self.more.iter().map(|more| more.name).chain(["executor"]) {
             kill_all(&self.everybody_of(host));
