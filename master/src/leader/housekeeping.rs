@@ -23,6 +23,8 @@ pub enum Chore {
     Commands,
     /// Jobs, attempts, executions and firings of long ago.
     History,
+    /// Output in the store of logs that belongs to nothing known any more.
+    Orphans,
     Hosts,
     Certificates,
     Database,
@@ -33,6 +35,7 @@ pub const PLAN: &[(&str, Chore)] = &[
     ("20 */10 * * * *", Chore::Sessions),
     ("10 15 * * * *", Chore::Commands),
     ("40 20 * * * *", Chore::History),
+    ("10 5 7 * * *", Chore::Orphans),
     ("10 25 * * * *", Chore::Hosts),
     ("10 35 6 * * *", Chore::Certificates),
     ("10 45 * * * *", Chore::Database),
@@ -122,6 +125,11 @@ impl Keeper {
                 }
                 let count = store::upkeep::forget_history(&self.db, before).await?;
                 format!("{count} old executions are forgotten")
+            }
+            Chore::Orphans => {
+                let before = now - super::ops::Pace::default().keep_ms;
+                let count = self.logs.forget_orphans(&self.db, before).await?;
+                format!("{count} chunks of logs that belong to nothing are forgotten")
             }
             Chore::Hosts => {
                 store::upkeep::forget_hosts(&self.db).await?;

@@ -11,15 +11,18 @@ use mongodb::error::Error;
 use serde::Deserialize;
 use shared::address::Target;
 use shared::chunk::{Chunk, ChunkId, collection, signed};
-use shared::ids::{AttemptId, RunId};
+use shared::ids::{AttemptId, Millis, RunId};
 use shared::mongo::{Away, Manner, Mongo};
 use shared::wire::{LogPart, LogQuery, Stream};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A page waits for it; several pages ask at a time.
 const MANNER: Manner = Manner { deadline: Duration::from_secs(5), pool_max: 8 };
 /// Chunks read for one part.
 const CHUNKS_MAX: i64 = 100;
+/// Chunks looked at in one step, for their age.
+const AGED_MAX: i64 = 1_000;
 /// Runs whose chunks are deleted by one question.
 const RUNS_MAX: usize = 100;
 
@@ -165,6 +168,36 @@ impl Archive {
         self.server.in_time(asked).await
     }
 
+    /// Runs of which it has chunks whose last byte was written before this date; of at most 1,000
+    /// chunks. None: there are no more.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub(super) async fn stale(
+        &self,
+        from: Option<Swept>,
+        before: Millis,
+    ) -> Result<Option<(BTreeSet<RunId>, Swept)>, Away> {
+        let mut filter = doc! { "last_ms": { "$lt": before } };
+        if let Some(Swept { last_ms, id }) = from {
+            let id = serialize_to_bson(&id).unwrap_or(Bson::Null);
+            // The first one is for the index alone.
+            filter.insert("last_ms", doc! { "$gte": last_ms, "$lt": before });
+            let later = doc! { "last_ms": { "$gt": last_ms } };
+            filter.insert("$or", [later, doc! { "last_ms": last_ms, "_id": { "$gt": id } }]);
+        }
+        let asked = async {
+            let aged = self.chunks.clone_with_type::<Aged>();
+            let found = aged.find(filter).projection(doc! { "last_ms": 1 });
+            let found = found.sort(doc! { "last_ms": 1, "_id": 1 }).limit(AGED_MAX).await?;
+            found.try_collect::<Vec<_>>().await
+        };
+        let found = self.server.in_time(asked).await?;
+        let Some(&Aged { id, last_ms }) = found.last() else { return Ok(None) };
+        let runs = found.iter().map(|aged| RunId(aged.id.run)).collect();
+        Ok(Some((runs, Swept { last_ms, id })))
+    }
+
     /// Deletes all that it has of these runs.
     ///
     /// # Errors
@@ -182,6 +215,21 @@ impl Archive {
         }
         Ok(count)
     }
+}
+
+/// Where [`Archive::stale`] goes on: behind this chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swept {
+    last_ms: Millis,
+    id: ChunkId,
+}
+
+/// What is read of a chunk to know its age.
+#[derive(Debug, Deserialize)]
+struct Aged {
+    #[serde(rename = "_id")]
+    id: ChunkId,
+    last_ms: Millis,
 }
 
 /// Chunks of a stream that begin in this range, both ends included.

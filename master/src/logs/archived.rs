@@ -4,6 +4,8 @@
 use super::archive::Archive;
 use super::on_host::OnHost;
 use super::{Error, Result, Seek};
+use crate::db::Db;
+use crate::store::upkeep;
 use crate::store::whereabouts::Place;
 use shared::clock::Clock;
 use shared::ids::{AttemptId, HostId, Millis, RunId};
@@ -88,6 +90,19 @@ impl Archived {
 
     pub(super) async fn forget(&self, runs: &[RunId]) -> std::result::Result<u64, Away> {
         self.archive.forget(runs).await
+    }
+
+    /// See [`Logs::forget_orphans`](super::Logs::forget_orphans).
+    pub(super) async fn forget_orphans(&self, db: &Db, before: Millis) -> anyhow::Result<u64> {
+        let (mut swept, mut count) = (None, 0);
+        while let Some((runs, next)) = self.archive.stale(swept, before).await? {
+            let runs: Vec<RunId> = runs.into_iter().collect();
+            let known = upkeep::with_details(db, &runs).await?;
+            let orphans: Vec<_> = runs.into_iter().filter(|run| !known.contains(run)).collect();
+            count += self.archive.forget(&orphans).await?;
+            swept = Some(next);
+        }
+        Ok(count)
     }
 
     fn is_away(&self, host: HostId) -> bool {

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod archived;
 pub mod on_host;
 
+use crate::db::Db;
 use shared::ids::{AttemptId, Millis, RunId};
 use shared::mongo;
 use shared::wire::{LogPart, LogQuery, Stream};
@@ -121,6 +122,20 @@ impl Logs {
         match self {
             Logs::OnHost(_) => Ok(0),
             Logs::Archived(both) => both.forget(runs).await,
+        }
+    }
+
+    /// What came after its run was forgotten, from a host that had been away for all that time: chunks
+    /// written before this date of runs of which no job is known any more. As long as a job of a run is
+    /// known nothing of it goes, however old; and a run that has lost its jobs gets none again. How many
+    /// chunks that was.
+    ///
+    /// # Errors
+    /// The store cannot be asked, or the database.
+    pub async fn forget_orphans(&self, db: &Db, before: Millis) -> anyhow::Result<u64> {
+        match self {
+            Logs::OnHost(_) => Ok(0),
+            Logs::Archived(both) => both.forget_orphans(db, before).await,
         }
     }
 }

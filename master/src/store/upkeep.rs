@@ -1,9 +1,10 @@
 //! What is deleted with age, and certificates that run out. Called by the leader's housekeeping.
 
-use super::read::{marks, padded};
+use super::read::{IDS_MAX, marks, padded};
 use super::run::LIVE;
 use crate::db::{self, Db, Value, Write, params, sql};
 use shared::ids::{Millis, RunId};
+use std::collections::BTreeSet;
 
 /// Rows deleted at a time, so that no batch of the leader waits behind it.
 const DELETED_MAX: u32 = 1_000;
@@ -57,6 +58,23 @@ pub async fn long_ended(
     let swept = Swept { ended_ms: last.int("ended_ms")?, run: last.int("id")? };
     let runs: db::Result<_> = rows.iter().map(|row| Ok(RunId(row.int("id")?))).collect();
     Ok(Some((runs?, swept)))
+}
+
+/// Those of these runs of which a job is known.
+///
+/// # Errors
+/// The database's.
+pub async fn with_details(db: &Db, runs: &[RunId]) -> db::Result<BTreeSet<RunId>> {
+    let mut known = BTreeSet::new();
+    for some in runs.chunks(IDS_MAX) {
+        let ids = padded(&some.iter().map(|run| run.0).collect::<Vec<_>>());
+        let marks = marks(ids.len());
+        let text = format!("SELECT DISTINCT run_id FROM job_run WHERE run_id IN {marks}");
+        for row in db.query(text, ids).await? {
+            known.insert(RunId(row.int("run_id")?));
+        }
+    }
+    Ok(known)
 }
 
 /// Deletes jobs and attempts of those of these runs that ended before this date; the runs themselves

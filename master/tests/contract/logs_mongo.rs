@@ -20,6 +20,7 @@ use shared::chunk::{Chunk, ChunkId, collection};
 use shared::clock::Clock;
 use shared::ids::*;
 use shared::wire::{Hello, Stream};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -303,5 +304,53 @@ async fn runs_are_forgotten_with_their_chunks() {
         left.push(row.get_document("_id").unwrap().get_i64("run").unwrap());
     }
     assert_eq!(left, [1, 3, i64::MAX]);
+    store.clear().await;
+}
+
+/// A host that comes back after a long time ships what belongs to nothing any more.
+#[tokio::test]
+async fn old_chunks_of_unknown_runs_are_forgotten_and_no_others() {
+    let store = InMongo::new().await;
+    let of = |run| AttemptId { run: RunId(run), job: JobId(9), number: 1, reign: 3 };
+    let db = &store.hosts.db;
+    let known = "INSERT INTO job_run (run_id, job_id, project_id, state, reason, number, reign, \
+                 allowed, not_before_ms, waits, batch) VALUES (?, 9, 1, 'succeeded', '', 1, 3, 1, 0, '[]', 1)";
+    db.commit([sql(known, params![2])]).await.unwrap();
+    // More than one step looks at, all written at the same moment.
+    for run in [1, 2, 3] {
+        store.put(of(run), Stream::Out, &text(10_000), true).await;
+    }
+    let template: Chunk = {
+        let chunks = store.chunks().await.clone_with_type::<Chunk>();
+        chunks.find_one(doc! { "_id.run": 1_i64 }).await.unwrap().unwrap()
+    };
+    let many = (0..1_500_i64).map(|from| {
+        let id = ChunkId { run: 4 + from % 2, from, ..template.id };
+        Chunk { id, last_ms: 500, bytes: Vec::new(), ..template.clone() }
+    });
+    let chunks = store.chunks().await.clone_with_type::<Chunk>();
+    chunks.insert_many(many).await.unwrap();
+    db.commit([sql(known, params![5])]).await.unwrap();
+    let runs = async || {
+        let all = chunks.distinct("_id.run", doc! {}).await.unwrap();
+        all.iter().map(|run| run.as_i64().unwrap()).collect::<BTreeSet<_>>()
+    };
+    // Of run 3 all is younger.
+    let younger = doc! { "$set": { "last_ms": 9_000_000_i64 } };
+    chunks.update_many(doc! { "_id.run": 3_i64 }, younger).await.unwrap();
+    // By an index: as many as it looks at, not all that there are.
+    let name = collection(&store.cluster);
+    let old = doc! { "last_ms": { "$lt": 5_000_i64 } };
+    let find = doc! { "find": name, "filter": old, "sort": { "last_ms": 1, "_id": 1 }, "limit": 2 };
+    let explain = doc! { "explain": find, "verbosity": "executionStats" };
+    let client = Client::with_uri_str(url(VARIABLE)).await.unwrap();
+    let told = client.database("hcndc").run_command(explain).await.unwrap();
+    let stats = told.get_document("executionStats").unwrap();
+    assert_eq!(stats.get_i32("totalDocsExamined").unwrap(), 2, "{stats}");
+    assert_eq!(store.logs.forget_orphans(db, 400).await.unwrap(), 0);
+    assert_eq!(runs().await, BTreeSet::from([1, 2, 3, 4, 5]));
+    let gone = store.logs.forget_orphans(db, 5_000_000).await.unwrap();
+    assert!(gone > 750, "{gone}");
+    assert_eq!(runs().await, BTreeSet::from([2, 3, 5]));
     store.clear().await;
 }

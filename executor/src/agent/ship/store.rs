@@ -114,7 +114,12 @@ impl Store {
             let options = IndexOptions::builder().name(name.to_owned()).build();
             IndexModel::builder().keys(all).options(options).build()
         };
-        let models = [by("time", &["last_ms", "_id.from"]), by("line", &["line", "_id.from"])];
+        // By this one the master finds what is so old that it may belong to nothing any more.
+        let age = IndexModel::builder()
+            .keys(doc! { "last_ms": 1, "_id": 1 })
+            .options(IndexOptions::builder().name("age".to_owned()).build())
+            .build();
+        let models = [by("time", &["last_ms", "_id.from"]), by("line", &["line", "_id.from"]), age];
         match self.chunks.create_indexes(models).await {
             Ok(_) => Ok(()),
             // The server is there and will not: shipping does not need them.
