@@ -49,6 +49,7 @@ impl Behind for Fake {
             more: false,
             wall_ms: 0,
             facts: None,
+            follows: Vec::new(),
         })
     }
 

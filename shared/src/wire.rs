@@ -13,6 +13,8 @@ pub const FRAME_MAX: usize = 256 * 1024;
 /// Attempts listed in one answer: more come with the next one. So many fit a frame, refusals with
 /// their words included.
 pub const LISTED_MAX: usize = 500;
+/// Former lives that an answer names.
+pub const FOLLOWS_MAX: usize = 16;
 /// Orders in one call.
 pub const ORDERS_MAX: usize = 200;
 
@@ -188,6 +190,18 @@ pub struct WatchAnswer {
     pub wall_ms: Millis,
     /// Now and then.
     pub facts: Option<HostFacts>,
+    /// With what is full: whose journal this life has read whole. At most [`FOLLOWS_MAX`].
+    #[serde(default)]
+    pub follows: Vec<Former>,
+}
+
+/// A former life of the same supervisor, in the same life of its machine. What was assigned to it and
+/// is not listed, it has never begun (rule H11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    pub incarnation: Incarnation,
+    /// Orders that rest on an earlier answer of it may be about what it had forgotten.
+    pub floor: u64,
 }
 
 /// A host refuses a call: a foreign cluster, an older reign. It names the reign it knows.
@@ -351,6 +365,10 @@ mod tests {
             more: true,
             wall_ms: i64::MAX,
             facts: Some(HostFacts::default()),
+            follows: vec![
+                Former { incarnation: Incarnation(u128::MAX), floor: u64::MAX };
+                FOLLOWS_MAX
+            ],
         };
         let size = crate::codec::encode(&answer).unwrap().len();
         assert!(size + 8 * 1024 <= FRAME_MAX, "{size} of {FRAME_MAX}");

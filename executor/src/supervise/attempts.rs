@@ -49,6 +49,31 @@ pub struct Setup {
 pub enum Entry {
     Put(Box<Record>),
     Forget(AttemptId),
+    /// Who writes from here on; the newest one counts.
+    Life(Box<Lineage>),
+}
+
+/// One life, and those whose journals it has read whole (rule H11).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    pub own: Former,
+    /// The life of the machine: what was written before that ended may be lost.
+    pub machine: String,
+    pub follows: Vec<Former>,
+}
+
+/// What a life begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning<'a> {
+    /// Random.
+    pub incarnation: Incarnation,
+    /// As in [`Lineage`].
+    pub machine: &'a str,
+    /// Nothing in the journal was damaged.
+    pub whole: bool,
+    /// The attempts of earlier lives that are not yet proved gone: they go on as *ending*, and the shell
+    /// goes on ending them.
+    pub alive: &'a BTreeSet<AttemptId>,
 }
 
 /// What the shell is to do.
@@ -88,6 +113,11 @@ struct Life {
     floor: u64,
     /// Starts under the lease that rest on an earlier answer are from before it last ended.
     lease_floor: u64,
+    /// As in [`Lineage`].
+    #[serde(default)]
+    machine: String,
+    #[serde(default)]
+    follows: Vec<Former>,
 }
 
 #[derive(Debug)]
@@ -101,23 +131,31 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// A new life. `incarnation` is random; `alive` names the attempts of earlier lives that are not
-    /// yet proved gone: they go on as *ending*, and the shell goes on ending them. What else had no
-    /// end in the journal has ended somehow.
+    /// A new life. What is not alive and had no end in the journal has ended somehow.
     pub fn boot(
         setup: Setup,
         journal: impl IntoIterator<Item = Entry>,
-        (incarnation, alive): (Incarnation, &BTreeSet<AttemptId>),
+        beginning: Beginning<'_>,
         now: Now,
     ) -> Attempts {
+        let Beginning { incarnation, machine, whole, alive } = beginning;
         let mut records = BTreeMap::new();
+        let mut before = None;
         for entry in journal {
             match entry {
                 Entry::Put(record) => _ = records.insert(record.attempt, *record),
                 Entry::Forget(attempt) => _ = records.remove(&attempt),
+                Entry::Life(lineage) => before = Some(*lineage),
             }
         }
-        let mut life = Life { incarnation, ..Life::default() };
+        let any_machine = setup.sabotage == Some(Sabotage::FollowsPowerLoss);
+        let before = before.filter(|before| whole && (before.machine == machine || any_machine));
+        let follows = before.map(|before| {
+            let all = std::iter::once(before.own).chain(before.follows);
+            all.take(FOLLOWS_MAX).collect()
+        });
+        let (machine, follows) = (machine.to_owned(), follows.unwrap_or_default());
+        let mut life = Life { incarnation, machine, follows, ..Life::default() };
         let mut book = Book::default();
         for (attempt, record) in records {
             life.seq += 1;
@@ -165,7 +203,15 @@ impl Attempts {
 
     /// All that a journal need hold now: for writing it anew, shorter.
     pub fn snapshot(&self) -> impl Iterator<Item = Entry> {
-        self.book.all().map(|record| Entry::Put(Box::new(record.clone())))
+        let records = self.book.all().map(|record| Entry::Put(Box::new(record.clone())));
+        std::iter::once(self.lineage()).chain(records)
+    }
+
+    /// Who writes this journal.
+    pub fn lineage(&self) -> Entry {
+        let Life { incarnation, floor, machine, follows, .. } = &self.life;
+        let own = Former { incarnation: *incarnation, floor: *floor };
+        Entry::Life(Box::new(Lineage { own, machine: machine.clone(), follows: follows.clone() }))
     }
 
     pub fn incarnation(&self) -> Incarnation {
@@ -245,11 +291,17 @@ impl Attempts {
                 gone.push((record.attempt, record.changed));
             }
         }
+        if gone.is_empty() {
+            return;
+        }
         for (attempt, changed) in gone {
             self.life.floor = self.life.floor.max(changed);
             self.book.remove(attempt);
             self.todo.push(Do::Journal(Entry::Forget(attempt)));
         }
+        // It may have been of a former life.
+        self.life.follows.clear();
+        self.todo.push(Do::Journal(self.lineage()));
     }
 
     // ---- the leader ----
@@ -323,7 +375,9 @@ impl Attempts {
         let seq = if more { last } else { self.give(now) };
         let answer = Answer { incarnation: own, seq };
         let full = after.is_none();
-        Ok(Some(WatchAnswer { answer, full, listed, more, wall_ms: now.wall, facts: None }))
+        let follows = if full { self.life.follows.clone() } else { Vec::new() };
+        let (wall_ms, facts) = (now.wall, None);
+        Ok(Some(WatchAnswer { answer, full, listed, more, wall_ms, facts, follows }))
     }
 
     fn give(&mut self, now: Now) -> u64 {

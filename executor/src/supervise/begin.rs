@@ -1,7 +1,7 @@
 //! How a supervisor begins: a life of its own, or that of the program it was until its `exec`.
 
 use super::answers::Held;
-use super::attempts::{Attempts, Now, Setup};
+use super::attempts::{Attempts, Beginning, Now, Setup};
 use super::children::Children;
 use super::ending::Endings;
 use super::host::Supervisor;
@@ -121,7 +121,11 @@ impl Supervisor {
         let now = now();
         let incarnation = Incarnation(getrandom_u128()?);
         let (known, alive) = (found.entries.iter().cloned(), BTreeSet::new());
-        let core = Attempts::boot(ground.setup(), known, (incarnation, &alive), now);
+        let machine = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let machine = machine.context("which life of this machine it is")?;
+        let (machine, whole) = (machine.trim(), found.damaged == 0);
+        let beginning = Beginning { incarnation, machine, whole, alive: &alive };
+        let core = Attempts::boot(ground.setup(), known, beginning, now);
         let journal = journal::Journal::begin(&layout.journal(), &found, core.snapshot())?;
         let life = Life {
             core,

@@ -75,6 +75,9 @@ impl Recorder {
             if let Err(error) = self.journal.turn() {
                 return self.fail(now, &error);
             }
+            if let Err(error) = self.journal.append(&[attempts.lineage()]) {
+                return self.fail(now, &error);
+            }
             self.broken = None;
             self.copying = Some(attempts.records().map(|record| record.attempt).collect());
         }

@@ -5,7 +5,7 @@ use super::rows::*;
 use super::world::{Ask, Now, World};
 use shared::ids::*;
 use shared::sabotage::Sabotage;
-use shared::wire::{Report, State, WatchAnswer};
+use shared::wire::{Former, Report, State, WatchAnswer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A host that has just refused is left alone this long.
@@ -23,6 +23,8 @@ pub struct Seen {
     pub whole: bool,
     /// A full list has begun and goes on in the next answer.
     listing: bool,
+    /// Former lives for which this one answers, too (rule H11).
+    follows: Vec<Former>,
     refused: Option<Millis>,
     /// What it has said to be running. What has ended it has said once, and its row holds it.
     running: BTreeSet<AttemptId>,
@@ -139,6 +141,9 @@ impl World {
             }
         }
         let seen = self.fleet.hosts.entry(host).or_default();
+        if answer.full {
+            seen.follows = answer.follows;
+        }
         seen.listing |= answer.full;
         seen.whole &= same;
         seen.answer = Some(answer.answer);
@@ -259,8 +264,12 @@ impl World {
             let listed = self.fleet.is_listed(host, job.attempt(id));
             let waiting = matches!(job.phase, Phase::Assigned(_) | Phase::Stopping(_))
                 && place.basis.incarnation == incarnation;
-            if !listed && !waiting && !self.has(Sabotage::NoVanished) {
-                self.end_attempt(id, End::Unknown);
+            if listed || waiting || self.has(Sabotage::NoVanished) {
+                continue;
+            }
+            match self.next_life(&job.phase) {
+                Some(place) => self.assign_anew(id, place),
+                None => self.end_attempt(id, End::Unknown),
             }
         }
         for id in self.places.marked_on(host) {
@@ -272,6 +281,26 @@ impl World {
             }
         }
         self.end_orphans(host, true);
+    }
+
+    /// Where an attempt that was assigned to a former life of a host may still begin: that life is
+    /// over and has not begun it, and an order for it is no order for this one (rule H11).
+    fn next_life(&self, phase: &Phase) -> Option<Place> {
+        let Phase::Assigned(Place { host, basis: was }) = *phase else { return None };
+        let seen = self.fleet.hosts.get(&host)?;
+        let former = seen.follows.iter().find(|life| life.incarnation == was.incarnation)?;
+        let remembered = former.floor <= was.seq || self.has(Sabotage::FollowsForgotten);
+        remembered.then_some(Place { host, basis: seen.answer? })
+    }
+
+    fn assign_anew(&mut self, id: JobRunId, place: Place) {
+        let Some(job) = self.job(id).cloned() else { return };
+        let attempt = job.attempt(id);
+        if let Some(row) = self.table.attempts.get(&attempt).cloned() {
+            self.put(Key::Attempt(attempt), Row::Attempt(Attempt { place, ..row }));
+        }
+        let phase = Phase::Assigned(place);
+        self.put(Key::JobRun(id), Row::JobRun(JobRun { phase, ..job }));
     }
 
     /// Orphans of this host that have no end: those that it does not list, or all.

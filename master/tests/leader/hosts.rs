@@ -1,7 +1,7 @@
 //! Hosts inside this process: the real core of a host and the wire's codec, without TLS and without
 //! processes. An attempt ends at once, as its command says: `exit 3` in its argv, 0 otherwise.
 
-use executor::supervise::attempts::{Attempts, Do, Now, Setup, Usage};
+use executor::supervise::attempts::{Attempts, Beginning, Do, Now, Setup, Usage};
 use master::leader::dial::Inside;
 use shared::clock::Clock;
 use shared::ids::*;
@@ -71,7 +71,9 @@ impl SimHost {
         let life = Incarnation(u128::from_be_bytes(life));
         let setup = Setup { cluster: cluster.into(), ..Setup::default() };
         let now = now(&clock);
-        let core = Attempts::boot(setup, Vec::new(), (life, &BTreeSet::new()), now);
+        let beginning =
+            Beginning { incarnation: life, machine: "", whole: true, alive: &BTreeSet::new() };
+        let core = Attempts::boot(setup, Vec::new(), beginning, now);
         SimHost(Arc::new(Inner {
             agent,
             cluster: cluster.into(),

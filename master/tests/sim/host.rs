@@ -3,7 +3,7 @@
 
 use crate::oracle::Oracle;
 use crate::rng::Rng;
-use executor::supervise::attempts::{Attempts, Do, Entry, Now, Phase, Setup, Usage};
+use executor::supervise::attempts::{Attempts, Beginning, Do, Entry, Now, Phase, Setup, Usage};
 use shared::ids::*;
 use shared::sabotage::{Sabotage, Switch};
 use shared::wire::*;
@@ -53,6 +53,8 @@ pub(crate) struct Host {
     /// the machine.
     journal: Vec<(Millis, Entry)>,
     lives: u128,
+    /// Lives of the machine.
+    machine: u32,
     pub(crate) processes: BTreeMap<AttemptId, Process>,
     /// The machine, or the supervisor alone, is back then.
     pub(crate) down_until: Millis,
@@ -87,6 +89,7 @@ impl Host {
             agent: None,
             journal: Vec::new(),
             lives: 0,
+            machine: 0,
             processes: BTreeMap::new(),
             down_until: 0,
             supervisor_until: 0,
@@ -122,7 +125,9 @@ impl Host {
         let counted = self.has(Sabotage::CountedIncarnation);
         let incarnation = Incarnation(if counted { self.lives } else { random });
         let journal = self.journal.iter().map(|(_, entry)| entry.clone());
-        let mut agent = Attempts::boot(self.setup(), journal, (incarnation, alive), now);
+        let (machine, whole) = (&*self.machine.to_string(), true);
+        let beginning = Beginning { incarnation, machine, whole, alive };
+        let mut agent = Attempts::boot(self.setup(), journal, beginning, now);
         agent.list_at_most(LISTED);
         self.journal = agent.snapshot().map(|entry| (i64::MIN, entry)).collect();
         self.agent = Some(agent);
@@ -140,6 +145,7 @@ impl Host {
     ) {
         self.kill_supervisor(until, oracle);
         self.down_until = until;
+        self.machine += 1;
         for (attempt, process) in std::mem::take(&mut self.processes) {
             if !process.exited {
                 oracle.ended(now, attempt, None, false);

@@ -11,7 +11,11 @@ fn setup() -> Setup {
 }
 
 fn boot(journal: Vec<Entry>) -> Attempts {
-    Attempts::boot(setup(), journal, (Incarnation(7), &BTreeSet::new()), NOW)
+    Attempts::boot(setup(), journal, begins(7, &BTreeSet::new()), NOW)
+}
+
+fn begins(incarnation: u128, alive: &BTreeSet<AttemptId>) -> Beginning<'_> {
+    Beginning { incarnation: Incarnation(incarnation), machine: "m", whole: true, alive }
 }
 
 fn call() -> Call {
@@ -92,7 +96,7 @@ fn a_new_life_knows_what_the_journal_knows() {
     attempts.ended(NOW, id(1), Exit::Code(3), Usage::default());
     keep(order(&mut attempts, vec![kill(4)]));
     let alive = BTreeSet::from([id(3)]);
-    let mut next = Attempts::boot(setup(), journal, (Incarnation(8), &alive), NOW);
+    let mut next = Attempts::boot(setup(), journal, begins(8, &alive), NOW);
     let want = [
         (1, State::Ended(Exit::Code(3))),
         (2, State::Unknown),

@@ -124,6 +124,7 @@ fn a_list_in_parts_concludes_with_the_last() {
             more,
             wall_ms: 0,
             facts: None,
+            follows: Vec::new(),
         };
         lab.apply(Event::Heard(H1, answer));
         assert_eq!(lab.jobs("A", DAY), "a running, b running");
@@ -141,6 +142,7 @@ fn an_answer_of_another_life_counts_only_when_it_lists_all() {
         more: false,
         wall_ms: 0,
         facts: None,
+        follows: Vec::new(),
     };
     assert!(lab.apply(Event::Heard(H1, answer)).is_empty());
     assert_eq!(lab.jobs("A", DAY), "a running");

@@ -185,7 +185,15 @@ impl Lab {
         answer.seq += 1;
         let answer = *answer;
         let wall_ms = self.now.wall;
-        let answer = WatchAnswer { answer, full, listed, more: false, wall_ms, facts: None };
+        let answer = WatchAnswer {
+            answer,
+            full,
+            listed,
+            more: false,
+            wall_ms,
+            facts: None,
+            follows: Vec::new(),
+        };
         self.apply(Event::Heard(host, answer));
     }
 

@@ -107,6 +107,7 @@ fn one_step_costs_what_it_changes() {
                 more: false,
                 wall_ms: 0,
                 facts: None,
+                follows: Vec::new(),
             };
             let changes = lab.world.apply(lab.now, Event::Heard(HostId(1), answer));
             let count = changes.len();
