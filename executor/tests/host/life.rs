@@ -38,6 +38,8 @@ fn a_new_life_ends_what_the_old_one_left_before_it_says_a_word() {
     rig.watch(0);
     assert!(attempts.iter().all(|attempt| rig.state(*attempt) == Some(&State::Unknown)));
     assert_eq!(rig.state(before), Some(&State::Ended(Exit::Code(0))), "an end is not forgotten");
+    let former: Vec<_> = rig.follows.iter().map(|former| former.incarnation).collect();
+    assert_eq!(former, [first], "it answers for the one whose journal it has read");
     // A late start of the old life begins nothing.
     let mut late = rig.plan(&["true"]);
     late.basis.incarnation = first;

@@ -25,6 +25,8 @@ pub struct Rig {
     pub leader: Reigning,
     pub answer: Option<Answer>,
     pub known: BTreeMap<AttemptId, Report>,
+    /// As the last full answer has named them.
+    pub follows: Vec<Former>,
     pub config: String,
     /// What is started, and what an upgrade takes up.
     pub program: PathBuf,
@@ -54,6 +56,7 @@ impl Rig {
             leader: Reigning { epoch: 1, holder: 11 },
             answer: None,
             known: BTreeMap::new(),
+            follows: Vec::new(),
             config: config.into(),
             program: env!("CARGO_BIN_EXE_hcndc-executor").into(),
             clock: Clock::system(),
@@ -211,6 +214,9 @@ impl Rig {
             let told = talk::call(&self.layout.socket(), Ask::Watch(call)).unwrap();
             let Told::Watch(Ok(answer)) = told else { panic!("{told:?}") };
             self.answer = Some(answer.answer);
+            if answer.full {
+                self.follows = answer.follows;
+            }
             for report in answer.listed {
                 self.known.insert(report.attempt, report);
             }

@@ -53,6 +53,30 @@ pub fn none_began_twice(real: &Real) {
     assert!(twice.is_empty(), "attempts that began twice: {twice:?}\n{}", real.logs());
 }
 
+/// Whose jobs wait for a person when nobody knows how they ended: here it is known that they never
+/// began.
+#[test]
+fn an_order_that_a_dead_supervisor_never_read_goes_to_the_next_one() {
+    let mut real = Real::new();
+    real.start_executor(&[]);
+    real.start_master(&[]);
+    real.master_is_ready();
+    std::fs::write(real.path("go"), "").unwrap();
+    real.apply(&held_job(&real, "{attempts_max: 1}", "{}"));
+    real.until("the host is up", |real| host_states(real).contains(" up"));
+    assert_eq!(real.signal_of_executor("supervise", "-STOP"), 1);
+    real.must(&["run", "held", "--period", "2026-11-20"]);
+    real.until("the job is assigned", |real| real.attempts_assigned() == 1);
+    // By then the order waits in the socket of the one that is about to die.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(real.attempts_started(), 0);
+    assert_eq!(real.kill_of_executor("supervise"), 1);
+    ended(&mut real);
+    assert_eq!(real.executions(), ["succeeded"], "{}", real.logs());
+    assert_eq!(written(&real, "begin").len(), 1);
+    assert_eq!(written(&real, "end").len(), 1);
+}
+
 fn host_states(real: &Real) -> String {
     real.must(&["host", "list"])
 }

@@ -22,8 +22,13 @@ pub fn kill_all(pids: &[u32]) {
 }
 
 pub fn kill_of(data: &Path, kind: &str) -> usize {
+    signal_of(data, kind, "-9")
+}
+
+/// A signal to all of this kind; how many there were.
+pub fn signal_of(data: &Path, kind: &str, name: &str) -> usize {
     let pids = pids_with(&[kind.as_ref(), data.as_os_str()]);
-    pids.into_iter().filter(|pid| signal(*pid, "-9")).count()
+    pids.into_iter().filter(|pid| signal(*pid, name)).count()
 }
 
 pub fn children_of(pid: u32) -> Vec<u32> {

@@ -9,7 +9,7 @@ mod port;
 mod procs;
 
 pub(crate) use port::free_port;
-use procs::{children_of, cpu_ms, kill_all, kill_of, pids_with, resident_kib, signal};
+use procs::{children_of, cpu_ms, kill_all, kill_of, pids_with, resident_kib, signal, signal_of};
 use rusqlite::{Connection, OpenFlags};
 use shared::clock::Clock;
 use shared::ids::Millis;
@@ -279,6 +279,10 @@ impl Real {
         }
     }
 
+    pub fn attempts_assigned(&self) -> usize {
+        self.rows("SELECT number FROM attempt", |row| row.get::<_, i64>(0)).len()
+    }
+
     pub fn attempts_started(&self) -> usize {
         let text = "SELECT started_ms FROM attempt WHERE started_ms IS NOT NULL";
         self.rows(text, |row| row.get::<_, Millis>(0)).len()
@@ -360,6 +364,11 @@ impl Real {
         let killed = kill_of(&self.path("executor"), kind);
         facts::note("faults", killed);
         killed
+    }
+
+    /// Sends a signal to every process of the executor of this kind.
+    pub fn signal_of_executor(&self, kind: &str, name: &str) -> usize {
+        signal_of(&self.path("executor"), kind, name)
     }
 
     /// Sends a signal to agent and supervisor of `h1` and to all that its jobs have started, as if the

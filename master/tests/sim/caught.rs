@@ -41,6 +41,8 @@ pub(crate) const FIRST: &[(&str, u64)] = &[
     ("LostIsUnknown", 2),
     ("UnknownIsLost", 26),
     ("AbandonAndForget", 320),
+    ("FollowsPowerLoss", 168),
+    ("FollowsForgotten", 55),
     ("ReexecIsNewLife", 2),
     ("AnswerBeforeSweep", 25),
     ("KillIsGone", 2),

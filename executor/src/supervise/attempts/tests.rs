@@ -27,14 +27,19 @@ fn id(number: u32) -> AttemptId {
 }
 
 fn start(number: u32, seq: u64) -> Order {
-    Order::Start(Box::new(Start {
+    let basis = Answer { incarnation: Incarnation(7), seq };
+    Order::Start(Box::new(Start { basis, ..plan(number) }))
+}
+
+fn plan(number: u32) -> Start {
+    Start {
         attempt: id(number),
-        basis: Answer { incarnation: Incarnation(7), seq },
+        basis: Answer { incarnation: Incarnation(7), seq: 0 },
         leased: false,
         timeout_ms: Some(60_000),
         grace_ms: 5_000,
         work: Work::default(),
-    }))
+    }
 }
 
 fn kill(number: u32) -> Order {
@@ -108,6 +113,65 @@ fn a_new_life_knows_what_the_journal_knows() {
     }
     next.gone(NOW, id(3), Usage::default());
     assert_eq!(state(&next, 3), State::Unknown);
+}
+
+fn journal_of(attempts: &Attempts) -> Vec<Entry> {
+    attempts.snapshot().collect()
+}
+
+#[test]
+fn a_new_life_answers_for_those_whose_journal_it_has_whole() {
+    let follows = |attempts: &mut Attempts| -> Vec<u128> {
+        let answer = watch(attempts, None).unwrap();
+        answer.follows.iter().map(|former| former.incarnation.0).collect()
+    };
+    let nobody = BTreeSet::new();
+    let next = |before: &Attempts, number: u128, change: fn(Beginning<'_>) -> Beginning<'_>| {
+        let journal = journal_of(before);
+        let journal = journal.iter().map(|entry| rmp_serde::to_vec_named(entry).unwrap());
+        let journal = journal.map(|bytes| rmp_serde::from_slice(&bytes).unwrap());
+        let journal: Vec<Entry> = journal.collect();
+        Attempts::boot(setup(), journal, change(begins(number, &nobody)), NOW)
+    };
+    let mut first = boot(vec![]);
+    assert!(follows(&mut first).is_empty());
+    let mut second = next(&first, 8, |begins| begins);
+    assert_eq!(follows(&mut second), [7]);
+    let answer = watch(&mut second, None).unwrap().answer;
+    assert_eq!(watch(&mut second, Some(answer)), None, "only what is full names them");
+    assert_eq!(follows(&mut next(&second, 9, |begins| begins)), [8, 7]);
+    fn other(begins: Beginning<'_>) -> Beginning<'_> {
+        Beginning { machine: "another", ..begins }
+    }
+    assert!(follows(&mut next(&second, 9, other)).is_empty(), "what was not synced may be lost");
+    fn torn(begins: Beginning<'_>) -> Beginning<'_> {
+        Beginning { whole: false, ..begins }
+    }
+    assert!(follows(&mut next(&second, 9, torn)).is_empty());
+    // What is forgotten may have been of a former life.
+    order(&mut second, vec![]);
+    let begun = Start { basis: Answer { incarnation: Incarnation(8), seq: 0 }, ..plan(1) };
+    order(&mut second, vec![Order::Start(Box::new(begun))]);
+    second.ended(NOW, id(1), Exit::Code(0), Usage::default());
+    let told = watch(&mut second, None).unwrap().answer;
+    let later = at(NOW.mono + setup().timing.memory_ms);
+    let call = WatchCall { call: call(), after: Some(told), stored: Some(told), hold_ms: 0 };
+    second.watch(later, &call, true).unwrap();
+    assert!(second.record(id(1)).is_none(), "it is old, and stored");
+    assert!(follows(&mut second).is_empty());
+    let mut third = next(&second, 9, |begins| begins);
+    let former = watch(&mut third, None).unwrap().follows[0];
+    assert!(former.incarnation == Incarnation(8) && former.floor > 0, "{former:?}");
+}
+
+#[test]
+fn a_long_line_of_lives_is_cut() {
+    let nobody = BTreeSet::new();
+    let mut last = boot(vec![]);
+    for number in 100..130 {
+        last = Attempts::boot(setup(), journal_of(&last), begins(number, &nobody), NOW);
+    }
+    assert_eq!(watch(&mut last, None).unwrap().follows.len(), FOLLOWS_MAX);
 }
 
 #[test]

@@ -164,6 +164,47 @@ fn orders_are_for_the_life_they_were_made_for() {
     assert_eq!(lab.jobs("A", DAY), "a ok");
 }
 
+/// `H1` dies before an order comes. The next life says that it has forgotten nothing after `floor`.
+fn next_life_of_an_assigned(floor: u64) -> Lab {
+    let mut lab = Lab::new("A: a");
+    lab.start("A", DAY, false);
+    let (was, attempt) = (lab.seq[&H1], newest(&lab, "A", "a"));
+    let (incarnation, listed) = (Incarnation(77), Vec::new());
+    lab.seq.insert(H1, Answer { incarnation, seq: 1 });
+    let answer = shared::wire::WatchAnswer {
+        answer: Answer { incarnation, seq: 1 },
+        full: true,
+        listed,
+        more: false,
+        wall_ms: 0,
+        facts: None,
+        follows: vec![shared::wire::Former { incarnation: was.incarnation, floor }],
+    };
+    lab.apply(Event::Heard(H1, answer));
+    assert_eq!(newest(&lab, "A", "a"), attempt, "it is no other attempt");
+    lab
+}
+
+#[test]
+fn what_a_former_life_never_began_goes_to_the_next() {
+    let mut lab = next_life_of_an_assigned(0);
+    let orders: Vec<Todo> = lab.world.due().orders[&H1].values().copied().collect();
+    let [Todo::Start { basis, .. }] = orders[..] else { panic!("{orders:?}") };
+    assert_eq!(basis, Answer { incarnation: Incarnation(77), seq: 1 });
+    // Another leader reads it so.
+    let stored = lab.db.iter().filter_map(|(_, row)| match row {
+        Row::Attempt(row) => Some(row.place.basis),
+        Row::JobRun(row) => Some(row.phase.place()?.basis),
+        _ => None,
+    });
+    assert_eq!(stored.collect::<Vec<_>>(), [basis, basis]);
+    lab.settle();
+    assert_eq!(lab.jobs("A", DAY), "a ok");
+    let lab = next_life_of_an_assigned(9);
+    assert!(lab.world.due().orders.is_empty());
+    assert_eq!(lab.jobs("A", DAY), "a unknown", "the former life may have forgotten it");
+}
+
 // ---- doubt ----
 
 fn doubtful(mesh: &str) -> Lab {
