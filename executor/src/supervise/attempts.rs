@@ -5,20 +5,22 @@
 //! the spawn that they are for (rule P4). What was told to end counts as running until the shell
 //! tells [`Attempts::gone`], which it may do only with a proof (rule P2).
 //!
-//! `../docs/ARCHITECTURE.md` (The protocol) has the rules; `master/tests/sim` breaks them.
+//! `docs/PROTOCOL.md` has the rules; `master/tests/sim` breaks them.
 
 mod book;
+mod journal;
 #[cfg(test)]
 mod tests;
 
 pub use book::{Phase, Record, Usage};
+pub use journal::{Beginning, Entry, Lineage};
 
 use book::Book;
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
 use shared::sabotage::{Sabotage, Switch};
 use shared::wire::*;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Settled attempts remembered; beyond that the oldest that a leader has stored are forgotten
 /// before their time. A late start of one of them is answered `Unknown`.
@@ -41,39 +43,6 @@ pub struct Setup {
     pub timing: Timing,
     /// For the simulation only; none in the product.
     pub sabotage: Switch,
-}
-
-/// One record of the journal. The newest one of an attempt counts; one whose checksum is wrong is
-/// skipped by the shell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Entry {
-    Put(Box<Record>),
-    Forget(AttemptId),
-    /// Who writes from here on; the newest one counts.
-    Life(Box<Lineage>),
-}
-
-/// One life, and those whose journals it has read whole (rule H11).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lineage {
-    pub own: Former,
-    /// The life of the machine: what was written before that ended may be lost.
-    pub machine: String,
-    pub follows: Vec<Former>,
-}
-
-/// What a life begins with.
-#[derive(Clone, Copy, Debug)]
-pub struct Beginning<'a> {
-    /// Random.
-    pub incarnation: Incarnation,
-    /// As in [`Lineage`].
-    pub machine: &'a str,
-    /// Nothing in the journal was damaged.
-    pub whole: bool,
-    /// The attempts of earlier lives that are not yet proved gone: they go on as *ending*, and the shell
-    /// goes on ending them.
-    pub alive: &'a BTreeSet<AttemptId>,
 }
 
 /// What the shell is to do.
@@ -138,23 +107,11 @@ impl Attempts {
         beginning: Beginning<'_>,
         now: Now,
     ) -> Attempts {
-        let Beginning { incarnation, machine, whole, alive } = beginning;
-        let mut records = BTreeMap::new();
-        let mut before = None;
-        for entry in journal {
-            match entry {
-                Entry::Put(record) => _ = records.insert(record.attempt, *record),
-                Entry::Forget(attempt) => _ = records.remove(&attempt),
-                Entry::Life(lineage) => before = Some(*lineage),
-            }
-        }
-        let any_machine = setup.sabotage == Some(Sabotage::FollowsPowerLoss);
-        let before = before.filter(|before| whole && (before.machine == machine || any_machine));
-        let follows = before.map(|before| {
-            let all = std::iter::once(before.own).chain(before.follows);
-            all.take(FOLLOWS_MAX).collect()
-        });
-        let (machine, follows) = (machine.to_owned(), follows.unwrap_or_default());
+        let Beginning { incarnation, machine, alive, .. } = beginning;
+        let (records, before) = journal::read(journal);
+        let any = setup.sabotage == Some(Sabotage::FollowsPowerLoss);
+        let follows = before.map_or(Vec::new(), |before| before.followed_by(&beginning, any));
+        let machine = machine.to_owned();
         let mut life = Life { incarnation, machine, follows, ..Life::default() };
         let mut book = Book::default();
         for (attempt, record) in records {
@@ -205,13 +162,6 @@ impl Attempts {
     pub fn snapshot(&self) -> impl Iterator<Item = Entry> {
         let records = self.book.all().map(|record| Entry::Put(Box::new(record.clone())));
         std::iter::once(self.lineage()).chain(records)
-    }
-
-    /// Who writes this journal.
-    pub fn lineage(&self) -> Entry {
-        let Life { incarnation, floor, machine, follows, .. } = &self.life;
-        let own = Former { incarnation: *incarnation, floor: *floor };
-        Entry::Life(Box::new(Lineage { own, machine: machine.clone(), follows: follows.clone() }))
     }
 
     pub fn incarnation(&self) -> Incarnation {
@@ -291,17 +241,17 @@ impl Attempts {
                 gone.push((record.attempt, record.changed));
             }
         }
-        if gone.is_empty() {
-            return;
-        }
+        let any = !gone.is_empty();
         for (attempt, changed) in gone {
             self.life.floor = self.life.floor.max(changed);
             self.book.remove(attempt);
             self.todo.push(Do::Journal(Entry::Forget(attempt)));
         }
-        // It may have been of a former life.
-        self.life.follows.clear();
-        self.todo.push(Do::Journal(self.lineage()));
+        if any {
+            // It may have been of a former life.
+            self.life.follows.clear();
+            self.todo.push(Do::Journal(self.lineage()));
+        }
     }
 
     // ---- the leader ----

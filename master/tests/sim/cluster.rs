@@ -263,7 +263,8 @@ impl Cluster {
                             Input::Ordered(host, number, answer.map_err(CallError::Refused))
                         }
                         Reply::Watch(answer) => {
-                            Input::Watched(host, number, answer.map_err(CallError::Refused))
+                            let answer = answer.map(|answer| *answer).map_err(CallError::Refused);
+                            Input::Watched(host, number, answer)
                         }
                     };
                     self.inform(master, life, input);

@@ -26,7 +26,7 @@ pub(crate) enum Ask {
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Order(Result<(), Refused>),
-    Watch(Result<WatchAnswer, Refused>),
+    Watch(Result<Box<WatchAnswer>, Refused>),
 }
 
 /// A supervisor that wakes has to end what it should have ended: TERM, the grace of these worlds, KILL.
@@ -353,7 +353,7 @@ impl Host {
         self.held.retain(|(from, call, until)| {
             match agent.watch(clock, call, *until <= now).transpose() {
                 Some(answer) => {
-                    replies.push((*from, Reply::Watch(answer)));
+                    replies.push((*from, Reply::Watch(answer.map(Box::new))));
                     false
                 }
                 None => true,

@@ -1,4 +1,5 @@
 use super::*;
+use std::collections::BTreeSet;
 
 const NOW: Now = Now { mono: 1_000, wall: 1_700_000_000_000 };
 

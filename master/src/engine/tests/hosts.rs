@@ -192,7 +192,7 @@ fn what_a_former_life_never_began_goes_to_the_next() {
     let [Todo::Start { basis, .. }] = orders[..] else { panic!("{orders:?}") };
     assert_eq!(basis, Answer { incarnation: Incarnation(77), seq: 1 });
     // Another leader reads it so.
-    let stored = lab.db.iter().filter_map(|(_, row)| match row {
+    let stored = lab.db.values().filter_map(|row| match row {
         Row::Attempt(row) => Some(row.place.basis),
         Row::JobRun(row) => Some(row.phase.place()?.basis),
         _ => None,

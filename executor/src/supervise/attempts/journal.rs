@@ -1,0 +1,75 @@
+//! What the journal holds, and whose journal a life has read whole (rule H11).
+
+use super::book::Record;
+use super::{Attempts, Life};
+use serde::{Deserialize, Serialize};
+use shared::ids::{AttemptId, Incarnation};
+use shared::wire::{FOLLOWS_MAX, Former};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One record of the journal. The newest one of an attempt counts; one whose checksum is wrong is
+/// skipped by the shell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    Put(Box<Record>),
+    Forget(AttemptId),
+    /// Who writes from here on; the newest one counts.
+    Life(Box<Lineage>),
+}
+
+/// One life, and those whose journals it has read whole (rule H11).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    pub own: Former,
+    /// The life of the machine: what was written before that ended may be lost.
+    pub machine: String,
+    pub follows: Vec<Former>,
+}
+
+/// What a life begins with.
+#[derive(Clone, Copy, Debug)]
+pub struct Beginning<'a> {
+    /// Random.
+    pub incarnation: Incarnation,
+    /// As in [`Lineage`].
+    pub machine: &'a str,
+    /// Nothing in the journal was damaged.
+    pub whole: bool,
+    /// The attempts of earlier lives that are not yet proved gone: they go on as *ending*, and the shell
+    /// goes on ending them.
+    pub alive: &'a BTreeSet<AttemptId>,
+}
+
+/// What counts of a journal: records, and who wrote it last.
+pub(super) fn read(
+    journal: impl IntoIterator<Item = Entry>,
+) -> (BTreeMap<AttemptId, Record>, Option<Lineage>) {
+    let (mut records, mut last) = (BTreeMap::new(), None);
+    for entry in journal {
+        match entry {
+            Entry::Put(record) => _ = records.insert(record.attempt, *record),
+            Entry::Forget(attempt) => _ = records.remove(&attempt),
+            Entry::Life(lineage) => last = Some(*lineage),
+        }
+    }
+    (records, last)
+}
+
+impl Lineage {
+    /// Whom the next life answers for.
+    pub(super) fn followed_by(self, next: &Beginning<'_>, any_machine: bool) -> Vec<Former> {
+        if !next.whole || self.machine != next.machine && !any_machine {
+            return Vec::new();
+        }
+        std::iter::once(self.own).chain(self.follows).take(FOLLOWS_MAX).collect()
+    }
+}
+
+impl Attempts {
+    /// Who writes this journal.
+    pub fn lineage(&self) -> Entry {
+        let Life { incarnation, floor, machine, follows, .. } = &self.life;
+        let own = Former { incarnation: *incarnation, floor: *floor };
+        Entry::Life(Box::new(Lineage { own, machine: machine.clone(), follows: follows.clone() }))
+    }
+}
