@@ -15,7 +15,8 @@ use super::{Batch, Limits, Row, Value, params};
 use fault::fault;
 use mysql_async::prelude::Queryable;
 use mysql_async::{
-    Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, SslOpts, Transaction, TxOpts,
+    Conn, DriverError, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, SslOpts, Transaction,
+    TxOpts,
 };
 use shared::address::Target;
 use shared::ids::Millis;
@@ -104,6 +105,18 @@ fn opts(target: &Target) -> Result<Opts> {
     Ok(OptsBuilder::from_opts(opts).ssl_opts(tls).prefer_socket(false).into())
 }
 
+/// MySQL does not tell which users it has: one that it does not know is asked for any plug-in.
+fn no_entry(error: &mysql_async::Error, target: &Target, opts: &Opts) -> String {
+    let mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name }) = error else {
+        return target.told(&error.to_string());
+    };
+    let user = opts.user().unwrap_or_default();
+    format!(
+        "user {user:?} may not enter: it is not known there, or logs in by {name}; \
+         caching_sha2_password and mysql_native_password are understood here"
+    )
+}
+
 /// It could be entered at the start: what keeps us out now may pass.
 fn in_reach(error: &mysql_async::Error) -> Error {
     match fault(error) {
@@ -127,7 +140,7 @@ impl Mysql {
         let wrong = |why: String| Error::Fatal(format!("cannot use the database {at}: {why}"));
         let first = timeout(CONNECT_MAX, Conn::new(opts.clone())).await;
         let mut first = match first {
-            Ok(connected) => connected.map_err(|error| wrong(target.told(&error.to_string())))?,
+            Ok(connected) => connected.map_err(|error| wrong(no_entry(&error, target, &opts)))?,
             Err(_) => return Err(wrong("no answer in time".into())),
         };
         let version: Option<String> =
@@ -344,5 +357,18 @@ impl Mysql {
             self.date(&mut connection).await
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_that_mysql_does_not_know_is_named_whatever_plug_in_it_asks_for() {
+        let target = Target::from("mysql://nobody:geheim@h/hcndc");
+        let asked = DriverError::UnknownAuthPlugin { name: "sha256_password".into() };
+        let told = no_entry(&asked.into(), &target, &opts(&target).unwrap());
+        assert!(told.starts_with("user \"nobody\" may not enter") && !told.contains("geheim"));
     }
 }
