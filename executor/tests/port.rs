@@ -46,10 +46,7 @@ impl Behind for Fake {
             answer: Answer { incarnation: Incarnation(1), seq: 1 },
             full: true,
             listed,
-            more: false,
-            wall_ms: 0,
-            facts: None,
-            follows: Vec::new(),
+            ..WatchAnswer::default()
         })
     }
 

@@ -39,15 +39,7 @@ impl Behind for Fake {
         tokio::time::sleep(dial::duration(call.hold_ms)).await;
         let answer = Answer { incarnation: Incarnation(1), seq: 1 };
         let listed = Vec::new();
-        Ok(WatchAnswer {
-            answer,
-            full: true,
-            listed,
-            more: false,
-            wall_ms: 0,
-            facts: None,
-            follows: Vec::new(),
-        })
+        Ok(WatchAnswer { answer, full: true, listed, ..WatchAnswer::default() })
     }
 
     async fn read_log(&self, _: LogQuery) -> Result<Option<LogPart>, Refused> {

@@ -178,7 +178,7 @@ pub struct WatchCall {
     pub hold_ms: Millis,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WatchAnswer {
     pub answer: Answer,
     /// All that is remembered is listed, in this and the following answers until `more` is false.

@@ -192,15 +192,7 @@ mod tests {
     fn answer() -> WatchAnswer {
         let answer = Answer { incarnation: Incarnation(7), seq: 1 };
         let listed = Vec::new();
-        WatchAnswer {
-            answer,
-            full: true,
-            listed,
-            more: false,
-            wall_ms: 0,
-            facts: None,
-            follows: Vec::new(),
-        }
+        WatchAnswer { answer, full: true, listed, ..WatchAnswer::default() }
     }
 
     fn busy(cpu_percent: f32, load_1: f32) -> WatchAnswer {

@@ -122,9 +122,7 @@ fn a_list_in_parts_concludes_with_the_last() {
             full,
             listed: vec![report(attempt, State::Running)],
             more,
-            wall_ms: 0,
-            facts: None,
-            follows: Vec::new(),
+            ..shared::wire::WatchAnswer::default()
         };
         lab.apply(Event::Heard(H1, answer));
         assert_eq!(lab.jobs("A", DAY), "a running, b running");
@@ -139,10 +137,7 @@ fn an_answer_of_another_life_counts_only_when_it_lists_all() {
         answer: Answer { incarnation: Incarnation(99), seq: 3 },
         full: false,
         listed: vec![],
-        more: false,
-        wall_ms: 0,
-        facts: None,
-        follows: Vec::new(),
+        ..shared::wire::WatchAnswer::default()
     };
     assert!(lab.apply(Event::Heard(H1, answer)).is_empty());
     assert_eq!(lab.jobs("A", DAY), "a running");
@@ -175,10 +170,8 @@ fn next_life_of_an_assigned(floor: u64) -> Lab {
         answer: Answer { incarnation, seq: 1 },
         full: true,
         listed,
-        more: false,
-        wall_ms: 0,
-        facts: None,
         follows: vec![shared::wire::Former { incarnation: was.incarnation, floor }],
+        ..shared::wire::WatchAnswer::default()
     };
     lab.apply(Event::Heard(H1, answer));
     assert_eq!(newest(&lab, "A", "a"), attempt, "it is no other attempt");

@@ -185,15 +185,7 @@ impl Lab {
         answer.seq += 1;
         let answer = *answer;
         let wall_ms = self.now.wall;
-        let answer = WatchAnswer {
-            answer,
-            full,
-            listed,
-            more: false,
-            wall_ms,
-            facts: None,
-            follows: Vec::new(),
-        };
+        let answer = WatchAnswer { answer, full, listed, wall_ms, ..WatchAnswer::default() };
         self.apply(Event::Heard(host, answer));
     }
 

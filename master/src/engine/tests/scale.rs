@@ -104,10 +104,7 @@ fn one_step_costs_what_it_changes() {
                 answer: Answer { incarnation: Incarnation(1), seq },
                 full: false,
                 listed: vec![report(attempt, exit)],
-                more: false,
-                wall_ms: 0,
-                facts: None,
-                follows: Vec::new(),
+                ..shared::wire::WatchAnswer::default()
             };
             let changes = lab.world.apply(lab.now, Event::Heard(HostId(1), answer));
             let count = changes.len();
