@@ -75,8 +75,10 @@ fn the_supervisor_knows_no_server() {
 const PURE: &[&str] = &[
     "master/src/engine/",
     "master/src/leader/master.rs",
-    "master/src/leader/reign.rs",
-    "executor/src/supervise/attempts.rs",
+    "master/src/leader/reign",
+    "master/src/leader/line.rs",
+    "master/src/leader/away.rs",
+    "executor/src/supervise/attempts",
     "shared/src/kind/",
     "shared/src/period.rs",
     "shared/src/spec.rs",
