@@ -158,14 +158,13 @@ setInterval(tick, 1000);
 // ---- the database is away: pages that were open before say what the newest would ----
 async function away(gone) {
   const shown = byId('away');
-  if (!gone) {
-    if (shown?.dataset.later) shown.remove();
-    return;
-  }
+  if (!gone && !shown) return;
   const page = await fetch('/');
   const fresh = new DOMParser().parseFromString(await page.text(), 'text/html').getElementById('away');
-  if (!fresh) return;
-  fresh.dataset.later = '1';
+  if (!fresh) {
+    if (page.ok) shown?.remove();
+    return;
+  }
   if (shown) shown.replaceWith(fresh);
   else byId('main').prepend(fresh);
   localTimes(fresh);

@@ -84,7 +84,8 @@ impl Certs {
                     tracing::warn!("which certificates are denied: {error}");
                 }
             }
-            denied.at = Some(now);
+            // From the answer on: who has waited for it does not ask once more.
+            denied.at = Some(self.clock.mono_ms());
         }
         anyhow::ensure!(
             !denied.serials.contains(&peer.serial),
