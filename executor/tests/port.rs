@@ -159,7 +159,7 @@ fn call(epoch: i64) -> Call {
 }
 
 fn orders(epoch: i64) -> OrderCall {
-    OrderCall { call: call(epoch), orders: Vec::new() }
+    OrderCall { call: call(epoch), stored: None, orders: Vec::new() }
 }
 
 fn watching(epoch: i64, hold_ms: Millis) -> WatchCall {

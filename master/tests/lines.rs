@@ -148,7 +148,7 @@ fn kills(count: u32) -> OrderCall {
         incarnation: Incarnation(1),
         grace_ms: 0,
     };
-    OrderCall { call: call(), orders: (0..count).map(kill).collect() }
+    OrderCall { call: call(), stored: None, orders: (0..count).map(kill).collect() }
 }
 
 fn is_up(told: &FromLine) -> bool {

@@ -162,6 +162,9 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderCall {
     pub call: Call,
+    /// As in [`WatchCall`]: a start under the lease may be the first thing that an idle leader stores.
+    #[serde(default)]
+    pub stored: Option<Answer>,
     pub orders: Vec<Order>,
 }
 

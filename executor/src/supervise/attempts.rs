@@ -13,7 +13,7 @@ mod journal;
 mod tests;
 
 pub use book::{Phase, Record, Usage};
-pub use journal::{Beginning, Entry, Lineage};
+pub use journal::{Beginning, Entry, Lineage, Saved};
 
 use book::Book;
 use serde::{Deserialize, Serialize};
@@ -55,13 +55,6 @@ pub enum Do {
     /// End the whole tree: TERM, this long, KILL. Tell [`Attempts::gone`] when it is proved gone, and
     /// go on trying until then.
     Kill { attempt: AttemptId, grace_ms: Millis },
-}
-
-/// What is handed over when a supervisor re-executes itself: it stays the same incarnation (rule H2).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Saved {
-    life: Life,
-    records: Vec<Record>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -126,30 +119,6 @@ impl Attempts {
             book.put(Record { phase, changed: life.seq, settled: now.mono, ..record });
         }
         Attempts { setup, life, book, refusing: None, listed_max: LISTED_MAX, todo: Vec::new() }
-    }
-
-    pub fn save(&self) -> Saved {
-        Saved { life: self.life.clone(), records: self.book.all().cloned().collect() }
-    }
-
-    /// After the re-execution: kills that were under way are asked for again.
-    pub fn restore(setup: Setup, saved: Saved) -> Attempts {
-        let mut attempts = Attempts {
-            setup,
-            life: saved.life,
-            book: Book::default(),
-            refusing: None,
-            listed_max: LISTED_MAX,
-            todo: Vec::new(),
-        };
-        for record in saved.records {
-            if matches!(record.phase, Phase::Ending(_)) {
-                let (attempt, grace_ms) = (record.attempt, record.grace_ms);
-                attempts.todo.push(Do::Kill { attempt, grace_ms });
-            }
-            attempts.book.put(record);
-        }
-        attempts
     }
 
     /// What is to be done since this was last asked.
@@ -276,6 +245,7 @@ impl Attempts {
     pub fn order(&mut self, now: Now, call: &OrderCall) -> Result<(), Refused> {
         self.tick(now);
         self.admit(&call.call)?;
+        self.hear(now, call.stored);
         for order in &call.orders {
             match order {
                 Order::Start(start) if self.is_ours(start.basis.incarnation) => {
@@ -303,8 +273,7 @@ impl Attempts {
     ) -> Result<Option<WatchAnswer>, Refused> {
         self.tick(now);
         self.admit(&call.call)?;
-        if let Some(stored) = call.stored.filter(|stored| self.is_ours(stored.incarnation)) {
-            self.renew(now, stored.seq);
+        if self.hear(now, call.stored) {
             self.forget(now);
         }
         let own = self.life.incarnation;
@@ -337,6 +306,15 @@ impl Attempts {
         }
         self.life.given.push_back((self.life.seq, now.mono));
         self.life.seq
+    }
+
+    /// Whether it is about an answer of ours.
+    fn hear(&mut self, now: Now, stored: Option<Answer>) -> bool {
+        let stored = stored.filter(|stored| self.is_ours(stored.incarnation));
+        if let Some(stored) = stored {
+            self.renew(now, stored.seq);
+        }
+        stored.is_some()
     }
 
     /// The leader has stored our answer `seq`: the lease counts from when that was *given*.

@@ -175,7 +175,7 @@ impl Rig {
     }
 
     pub fn try_order(&self, orders: Vec<Order>) -> std::io::Result<Result<(), Refused>> {
-        let call = OrderCall { call: self.call(), orders };
+        let call = OrderCall { call: self.call(), stored: None, orders };
         match talk::call(&self.layout.socket(), Ask::Order(call))? {
             Told::Order(result) => Ok(result),
             other => panic!("{other:?}"),

@@ -112,7 +112,7 @@ impl Site {
     pub fn order(&self, orders: Vec<Order>) {
         let call = Call { cluster: "test".into(), leader: self.rig.leader };
         let client = self.client.as_ref().unwrap();
-        let done = client.order(within(LIMIT), OrderCall { call, orders });
+        let done = client.order(within(LIMIT), OrderCall { call, stored: None, orders });
         self.runtime.block_on(done).unwrap().unwrap();
     }
 

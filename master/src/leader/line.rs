@@ -88,7 +88,7 @@ impl Line {
             todo.extend(self.released.get(&attempt).copied());
         }
         self.order = Some(Open { number, at: tick });
-        Some(Orders { leader, todo })
+        Some(Orders { leader, stored: self.stored, todo })
     }
 
     /// How the call went. What was lost with it is told again.

@@ -322,9 +322,9 @@ async fn carry(client: &ExecutorClient, number: u64, ask: Ask) -> Told {
 
 /// In as many calls as frames and [`ORDERS_MAX`] ask for.
 async fn order(client: &ExecutorClient, call: OrderCall) -> Result<(), Fault> {
-    let OrderCall { call, orders } = call;
+    let OrderCall { call, stored, orders } = call;
     for orders in parted(orders) {
-        let part = OrderCall { call: call.clone(), orders };
+        let part = OrderCall { call: call.clone(), stored, orders };
         flat(client.order(within(CALL_MAX), part).await)?;
     }
     Ok(())

@@ -149,6 +149,8 @@ pub enum Output {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Orders {
     pub leader: Reigning,
+    /// The answer that our last committed batch holds (rule H9).
+    pub stored: Option<Answer>,
     pub todo: Vec<Todo>,
 }
 

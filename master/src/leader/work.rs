@@ -41,7 +41,7 @@ pub fn compose(
         }
     }
     let call = Call { cluster: cluster.to_owned(), leader: orders.leader };
-    (OrderCall { call, orders: ready }, broken)
+    (OrderCall { call, stored: orders.stored, orders: ready }, broken)
 }
 
 fn work(world: &World, attempt: AttemptId) -> Result<Option<Work>, String> {

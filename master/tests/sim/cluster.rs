@@ -405,7 +405,7 @@ fn order_call(orders: Orders) -> OrderCall {
         }
     };
     let call = call_of(orders.leader);
-    OrderCall { call, orders: orders.todo.into_iter().map(order).collect() }
+    OrderCall { call, stored: orders.stored, orders: orders.todo.into_iter().map(order).collect() }
 }
 
 fn watch_call(watch: Watch) -> WatchCall {

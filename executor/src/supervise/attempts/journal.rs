@@ -1,10 +1,11 @@
-//! What the journal holds, and whose journal a life has read whole (rule H11).
+//! What outlives a process: the journal, whose journal a life has read whole (rule H11), and what is
+//! handed over to a newer program.
 
-use super::book::Record;
-use super::{Attempts, Life};
+use super::book::{Book, Phase, Record};
+use super::{Attempts, Do, Life, Setup};
 use serde::{Deserialize, Serialize};
 use shared::ids::{AttemptId, Incarnation};
-use shared::wire::{FOLLOWS_MAX, Former};
+use shared::wire::{FOLLOWS_MAX, Former, LISTED_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One record of the journal. The newest one of an attempt counts; one whose checksum is wrong is
@@ -40,6 +41,13 @@ pub struct Beginning<'a> {
     pub alive: &'a BTreeSet<AttemptId>,
 }
 
+/// What is handed over when a supervisor re-executes itself: it stays the same incarnation (rule H2).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Saved {
+    life: Life,
+    records: Vec<Record>,
+}
+
 /// What counts of a journal: records, and who wrote it last.
 pub(super) fn read(
     journal: impl IntoIterator<Item = Entry>,
@@ -66,6 +74,30 @@ impl Lineage {
 }
 
 impl Attempts {
+    pub fn save(&self) -> Saved {
+        Saved { life: self.life.clone(), records: self.book.all().cloned().collect() }
+    }
+
+    /// After the re-execution: kills that were under way are asked for again.
+    pub fn restore(setup: Setup, saved: Saved) -> Attempts {
+        let mut attempts = Attempts {
+            setup,
+            life: saved.life,
+            book: Book::default(),
+            refusing: None,
+            listed_max: LISTED_MAX,
+            todo: Vec::new(),
+        };
+        for record in saved.records {
+            if matches!(record.phase, Phase::Ending(_)) {
+                let (attempt, grace_ms) = (record.attempt, record.grace_ms);
+                attempts.todo.push(Do::Kill { attempt, grace_ms });
+            }
+            attempts.book.put(record);
+        }
+        attempts
+    }
+
     /// Who writes this journal.
     pub fn lineage(&self) -> Entry {
         let Life { incarnation, floor, machine, follows, .. } = &self.life;

@@ -48,7 +48,7 @@ fn kill(number: u32) -> Order {
 }
 
 fn order(attempts: &mut Attempts, orders: Vec<Order>) -> Vec<Do> {
-    attempts.order(NOW, &OrderCall { call: call(), orders }).unwrap();
+    attempts.order(NOW, &OrderCall { call: call(), stored: None, orders }).unwrap();
     attempts.todo()
 }
 
@@ -247,8 +247,32 @@ fn other_clusters_and_older_reigns_are_refused() {
     order(&mut attempts, vec![]);
     for (cluster, epoch, holder) in [("other", 2, 9), ("test", 0, 9), ("test", 1, 8)] {
         let call = Call { cluster: cluster.into(), leader: Reigning { epoch, holder } };
-        let call = OrderCall { call, orders: vec![start(1, 0)] };
+        let call = OrderCall { call, stored: None, orders: vec![start(1, 0)] };
         assert!(attempts.order(NOW, &call).is_err());
     }
     assert!(attempts.todo().is_empty() && attempts.leader().holder == 9);
+}
+
+#[test]
+fn what_the_order_says_is_stored_is_enough_for_a_start_under_the_lease() {
+    let mut attempts = boot(vec![]);
+    let given = watch(&mut attempts, None).unwrap().answer;
+    let order = |attempts: &mut Attempts, now: Now, stored: Option<Answer>| {
+        let start = Start { leased: true, basis: given, ..plan(1) };
+        let orders = vec![Order::Start(Box::new(start))];
+        attempts.order(now, &OrderCall { call: call(), stored, orders }).unwrap();
+        attempts.todo()
+    };
+    assert!(order(&mut attempts, NOW, None).is_empty(), "nobody hears us, as far as we know");
+    let (fence, mono) = (setup().timing.fence_ms, NOW.mono);
+    let foreign = Answer { incarnation: Incarnation(8), ..given };
+    assert!(order(&mut attempts, NOW, Some(foreign)).is_empty());
+    assert!(order(&mut attempts, at(mono + fence), Some(given)).is_empty(), "it is too old");
+    let begun = order(&mut attempts, at(mono + fence - 1), Some(given));
+    assert!(matches!(&begun[..], [Do::Journal(_), Do::Spawn(_)]), "{begun:?}");
+    attempts.tick(at(mono + fence));
+    assert!(
+        matches!(&attempts.todo()[..], [Do::Journal(_), Do::Kill { .. }]),
+        "it counts from then"
+    );
 }
