@@ -125,7 +125,7 @@ impl Outside {
     }
 }
 
-/// The numbers that master and hosts must agree on (`docs/ARCHITECTURE.md`, The protocol).
+/// The numbers that master and hosts must agree on (`docs/PROTOCOL.md`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timings {

@@ -1,6 +1,6 @@
 //! What leader and host say to each other. The leader dials; the host answers.
 //!
-//! `../docs/ARCHITECTURE.md` (The protocol) has the rules; their names (H4 …) stand here where they bite.
+//! `docs/PROTOCOL.md` has the rules; their names (H4 …) stand here where they bite.
 
 use crate::ids::{Answer, AttemptId, Incarnation, Millis, Reigning};
 use serde::{Deserialize, Serialize};
