@@ -45,6 +45,12 @@ impl std::fmt::Debug for Certs {
     }
 }
 
+impl std::fmt::Debug for Invited {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.debug_tuple("Invited").field(&self.host).finish()
+    }
+}
+
 /// Why a host is not let in.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAdmitted {
@@ -60,6 +66,14 @@ pub enum NotAdmitted {
     Database(#[from] db::Error),
     #[error(transparent)]
     Other(anyhow::Error),
+}
+
+/// A host that has shown that it knows its token.
+pub struct Invited {
+    host: HostId,
+    token: String,
+    /// As it is stored.
+    sealed: Vec<u8>,
 }
 
 impl Certs {
@@ -138,23 +152,37 @@ impl Certs {
         Ok((token, expires))
     }
 
-    /// Signs for a host that knows its token, once.
+    /// Whether a host knows its token; nothing is changed.
     ///
     /// # Errors
     /// [`NotAdmitted`].
-    pub async fn admit(
+    pub async fn invited(
         &self,
-        (host, agent): (HostId, &str),
+        host: HostId,
         ask: &Ask,
-        edit: &Edit,
-    ) -> Result<Answer, NotAdmitted> {
-        let sealed = certificate::invitation(&self.db, host, edit.at).await?;
+        now: Millis,
+    ) -> Result<Invited, NotAdmitted> {
+        let sealed = certificate::invitation(&self.db, host, now).await?;
         let sealed = sealed.ok_or(NotAdmitted::Token)?;
         let token = self.key.open(&sealed, &belongs_to(host)).map_err(NotAdmitted::Other)?;
         let token = String::from_utf8(token).map_err(|error| NotAdmitted::Other(error.into()))?;
         if ask.request.len() > REQUEST_BYTES_MAX || !ask.knows(&token) {
             return Err(NotAdmitted::Token);
         }
+        Ok(Invited { host, token, sealed })
+    }
+
+    /// Signs for who was invited, once.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`].
+    pub async fn admit(
+        &self,
+        (invited, agent): (Invited, &str),
+        ask: &Ask,
+        edit: &Edit,
+    ) -> Result<Answer, NotAdmitted> {
+        let Invited { host, token, sealed } = invited;
         let signed = self.authority.sign(&ask.request, Role::Host, agent, edit.at);
         let signed: Signed = signed.map_err(NotAdmitted::Request)?;
         let joined = self.db.commit(vec![

@@ -9,6 +9,7 @@ use master::bus::Bus;
 use master::config::Config;
 use master::db::faulty::Faulty;
 use master::db::{Db, migrate};
+use master::leader::certs::Certs;
 use master::leader::dial::{Caller, Dial, Inside};
 use master::leader::status::LeaderStatus;
 use master::logs::{Logs, on_host::OnHost};
@@ -18,7 +19,9 @@ use master::store::user::{self, Rights};
 use master::web;
 use shared::clock::Clock;
 use shared::ids::UserId;
+use shared::pki::Authority;
 use shared::rpc::ExecutorClient;
+use shared::seal::Key;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -120,7 +123,13 @@ impl TestApp {
         let db = link.db();
         let limits = Limits { idle_ms: 3_600_000, age_ms: 86_400_000 };
         let (sender, leader) = watch::channel(LeaderStatus::default());
-        let caller = Caller::new(Dial::Inside(hosts), &config.cluster, "test");
+        let mut caller = Caller::new(Dial::Inside(hosts), &config.cluster, "test");
+        let key = data.path().join("secret.key");
+        let pki = data.path().join("pki");
+        let authority = Authority::open(&pki, &key, &config.cluster, NOW).unwrap();
+        let key = Key::read_or_make(&key).unwrap();
+        let certs = Certs::new(authority, key, db.clone(), clock.clone());
+        caller.certs = Some(Arc::new(certs));
         let logs = Logs::OnHost(OnHost::new(db.clone(), caller.clone(), clock.clone()));
         let app = App::new(Parts {
             config,

@@ -8,6 +8,8 @@ use master::store::host::{SAMPLE_MS, Sample};
 use master::store::leader::HostStatus;
 use serde_json::json;
 use shared::ids::{HostId, Incarnation};
+use shared::join::{Answer, Ask};
+use shared::pki::Request;
 use shared::wire::HostFacts;
 
 const HOST: HostId = HostId(1);
@@ -126,4 +128,45 @@ async fn a_host_of_another_project_is_reached_by_its_link() {
     let first = admin.with("project", "1");
     app.get(&first, "/base/exec/host/").await.is(200).has_not("etl-1");
     app.get(&first, "/base/exec/host/1/").await.is(200).has("etl-1");
+}
+
+/// Two hosts whose certificates have one name: neither gets another one, who has no token learns
+/// nothing of it, and the one that is known to be meant can be denied.
+#[tokio::test]
+async fn hosts_of_one_agent_get_no_certificates_and_can_be_denied() {
+    let (app, admin) = with_host().await;
+    let second = json!({"name": "etl-2", "spec": {"address": "127.0.0.1:7891"}});
+    app.api(&admin, Method::POST, "/api/v1/hosts", second).await.is(201);
+    let post = async |path: &str, body| app.api(&admin, Method::POST, path, body).await;
+    let invited = post("/api/v1/hosts/2/invite", json!({})).await;
+    let token = invited.is(200).json()["token"].as_str().unwrap().to_owned();
+    // The first host turns out to be what the second one would be called.
+    let named = async |agent: &str| {
+        let text = "UPDATE host SET agent = ?, version = version + 1 WHERE id = 1";
+        let raise = master::db::sql("UPDATE revision SET value = value + 1", vec![]);
+        let named = master::db::sql(text, master::db::params![agent]);
+        app.app.db.commit([named, raise]).await.unwrap();
+    };
+    named("etl-2").await;
+    for host in [1, 2] {
+        let refused = post(&format!("/api/v1/hosts/{host}/invite"), json!({})).await;
+        refused.is(409).has("another exec host has the agent");
+    }
+    let request = Request::make().unwrap();
+    let join = async |token: &str| {
+        let ask = Ask::new(token, "etl-2", &request.pem);
+        let answer = post("/api/v1/join", json!(ask)).await;
+        (ask, answer)
+    };
+    let wrong = join("guessed").await.1;
+    wrong.is(403).has("the token is not good").has_not("another exec host");
+    join(&token).await.1.is(409).has("another exec host has the agent");
+
+    post("/api/v1/hosts/2/deny", json!({})).await.is(409).has("another exec host has the agent");
+    assert_eq!(post("/api/v1/hosts/1/deny", json!({})).await.is(200).json()["denied"], 0);
+    named("etl-1").await;
+    let (ask, joined) = join(&token).await;
+    let answer: Answer = serde_json::from_value(joined.is(200).json()).unwrap();
+    assert!(answer.knows(&token, &ask), "the token was still good: nothing was done with it");
+    assert_eq!(post("/api/v1/hosts/2/deny", json!({})).await.is(200).json()["denied"], 1);
 }

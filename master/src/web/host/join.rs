@@ -36,13 +36,12 @@ fn certs(app: &App) -> Result<&Arc<Certs>, Error> {
 }
 
 /// A host that the viewer may change.
-async fn host_of(app: &App, viewer: &Viewer, id: i64) -> Result<Arc<Host>, Error> {
+async fn host_of(app: &App, viewer: &Viewer, id: i64) -> Result<(Arc<Catalog>, Arc<Host>), Error> {
     let catalog = app.catalog().await?;
     let found = catalog.hosts.get(&HostId(id)).filter(|host| viewer.sees(host.project));
     let host = found.cloned().ok_or_else(|| Error::not_found(format!("exec host {id}")))?;
     viewer.must(Right::Write, host.project)?;
-    alone(&catalog, &host)?;
-    Ok(host)
+    Ok((catalog, host))
 }
 
 /// Whoever may write one host has nothing to say of another one's certificates.
@@ -70,7 +69,8 @@ async fn token_for(app: &App, viewer: &Viewer, host: &Host) -> Result<(String, M
 /// The token is shown once.
 async fn invite(page: Page, Path(id): Path<i64>, headers: HeaderMap) -> Result {
     let viewer = page.viewer()?;
-    let host = host_of(&page.app, viewer, id).await?;
+    let (catalog, host) = host_of(&page.app, viewer, id).await?;
+    alone(&catalog, &host)?;
     let (token, expires_ms) = token_for(&page.app, viewer, &host).await?;
     let web = &page.app.config.web;
     let asked = headers.get(header::HOST).and_then(|value| value.to_str().ok());
@@ -89,7 +89,8 @@ async fn invite_for_programs(
     viewer: Viewer,
     Path(id): Path<i64>,
 ) -> Result {
-    let host = host_of(&app, &viewer, id).await?;
+    let (catalog, host) = host_of(&app, &viewer, id).await?;
+    alone(&catalog, &host)?;
     let (token, expires_ms) = token_for(&app, &viewer, &host).await?;
     let answer = json!({ "host": host.name, "token": token, "expires_ms": expires_ms });
     Ok(kept_nowhere(Json(answer).into_response()))
@@ -102,7 +103,12 @@ fn kept_nowhere(mut response: Response) -> Response {
 
 /// Its certificates are good for nothing any more; how many there were.
 async fn deny_all(app: &App, viewer: &Viewer, id: i64) -> Result<i64, Error> {
-    let host = host_of(app, viewer, id).await?;
+    let (catalog, host) = host_of(app, viewer, id).await?;
+    // The agent that has answered for it is its own, whatever others are called; until one has, its
+    // name alone says which certificates are meant.
+    if host.agent.is_empty() {
+        alone(&catalog, &host)?;
+    }
     let (agent, edit) = (agent_of(&host), edit(app, viewer));
     let count = certificate::good(&app.db, &agent, edit.at).await?;
     let note = edit.audit(host.project, "deny", ("host", id), &agent);
@@ -149,16 +155,21 @@ async fn join(
     // No host of this name is told like no token: it is nobody's business which there are.
     let host = hosts.find(|host| host.name == ask.host);
     let host = host.ok_or_else(|| Error::forbidden(NotAdmitted::Token.to_string()))?;
+    let invited = certs.invited(host.id, &ask, now).await.map_err(refused)?;
+    // Only now: what else is called so is told to nobody who has no token.
     alone(&catalog, host)?;
     let from = address.0.to_string();
     let edit = Edit { by: UserId(0), from, at: now, note: String::new() };
-    let answer = certs.admit((host.id, &agent_of(host)), &ask, &edit).await;
-    let answer = answer.map_err(|refused| match refused {
+    let answer = certs.admit((invited, &agent_of(host)), &ask, &edit).await.map_err(refused)?;
+    app.throttle.succeeded(&keys, now).await?;
+    Ok(Json(answer).into_response())
+}
+
+fn refused(refused: NotAdmitted) -> Error {
+    match refused {
         NotAdmitted::Token => Error::forbidden(refused.to_string()),
         NotAdmitted::Request(_) => Error::bad_request(refused.to_string()),
         NotAdmitted::Database(error) => error.into(),
         NotAdmitted::Other(error) => Error::internal(error),
-    })?;
-    app.throttle.succeeded(&keys, now).await?;
-    Ok(Json(answer).into_response())
+    }
 }
