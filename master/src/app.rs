@@ -121,7 +121,8 @@ impl App {
     /// # Errors
     /// The database's.
     pub async fn catalog(&self) -> crate::db::Result<Arc<Catalog>> {
-        let revision = store::catalog::revision(&self.db).await?;
+        let revision = store::catalog::revision(&self.db);
+        let revision = self.known.asked(&self.clock, revision).await?;
         let known = self.known_catalog();
         if known.revision == revision {
             return Ok(known);

@@ -158,13 +158,14 @@ setInterval(tick, 1000);
 // ---- the database is away: pages that were open before say what the newest would ----
 async function away(gone) {
   const shown = byId('away');
-  if (!gone && !shown) return;
-  const page = await fetch('/');
-  const fresh = new DOMParser().parseFromString(await page.text(), 'text/html').getElementById('away');
-  if (!fresh) {
-    if (page.ok) shown?.remove();
+  if (!gone) {
+    shown?.remove();
     return;
   }
+  // Of a database that can be read the banner alone; else the page of the error, which has it too.
+  const page = await fetch('/away/');
+  const fresh = new DOMParser().parseFromString(await page.text(), 'text/html').getElementById('away');
+  if (!fresh) return;
   if (shown) shown.replaceWith(fresh);
   else byId('main').prepend(fresh);
   localTimes(fresh);
@@ -184,8 +185,9 @@ async function count() {
   if (document.hidden) return;
   try {
     const answer = await fetch('/api/v1/counters');
-    if (answer.ok) showCounters(await answer.json());
-    await away(answer.status === 503);
+    const counts = answer.ok ? await answer.json() : null;
+    if (counts) showCounters(counts);
+    if (counts || answer.status === 503) await away(!counts || counts.away);
   } catch { /* the live bar of the page tells of it */ }
 }
 count();

@@ -7,12 +7,13 @@ use super::reign::Reign;
 use super::status::{Away, Doomed, Ending};
 use crate::engine::rows::Run;
 use shared::ids::*;
+use std::collections::BTreeMap;
 
 /// A database that refuses for so long is away; a deadlock is over before.
 const REFUSES_MS: Millis = 1_000;
 /// One that says nothing for so long is, too.
 const SILENT_MS: Millis = 5_000;
-/// Jobs that are named of one host; of the others people are told how many.
+/// Jobs that are named of one host and project; of the others people are told how many.
 const NAMED_MAX: usize = 20;
 const LOOK_EVERY_MS: Millis = 500;
 
@@ -77,14 +78,23 @@ impl Reign {
             .map(|attempt| attempt.job_run())
             .filter(|id| world.is_leased(*id))
             .collect();
-        let named = leased.iter().take(NAMED_MAX);
-        let jobs = named.filter_map(|id| self.doomed(*id, world.run(id.run)?)).collect();
+        let mut counts: BTreeMap<ProjectId, usize> = BTreeMap::new();
+        let mut jobs = Vec::new();
+        for id in &leased {
+            let Some(run) = world.run(id.run) else { continue };
+            let count = counts.entry(run.project).or_default();
+            *count += 1;
+            if *count <= NAMED_MAX {
+                jobs.extend(self.doomed(*id, run));
+            }
+        }
         // None: this leader has stored none yet, and the one before it did so before this one began.
         let heard = self.lines.get(&host).and_then(|line| line.stored_at);
         let from = heard.unwrap_or(world.fleet.since);
-        let name = world.catalog().hosts.get(&host)?.name.clone();
         let at_ms = date(from + self.pace.timing.fence_ms);
-        (!leased.is_empty()).then_some(Ending { host: name, at_ms, count: leased.len(), jobs })
+        let found = world.catalog().hosts.get(&host)?;
+        let (host, project, count) = (found.name.clone(), found.project, leased.len());
+        (count > 0).then_some(Ending { host, project, at_ms, count, counts, jobs })
     }
 
     fn doomed(&self, id: JobRunId, run: &Run) -> Option<Doomed> {

@@ -1,6 +1,7 @@
 //! What this master says of leading: on every page's head, and in `/readyz`.
 
 use shared::ids::{ExecutionId, Millis, ProjectId};
+use std::collections::BTreeMap;
 
 /// How this master stands to leading.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -33,9 +34,15 @@ pub struct Ending {
     /// Names are for who may see them: `/readyz` is for anybody.
     #[serde(skip)]
     pub host: String,
+    /// The host's.
+    #[serde(skip)]
+    pub project: ProjectId,
     pub at_ms: Millis,
     pub count: usize,
-    /// The first ones of them.
+    /// By the project of the jobs.
+    #[serde(skip)]
+    pub counts: BTreeMap<ProjectId, usize>,
+    /// The first ones of each project.
     #[serde(skip)]
     pub jobs: Vec<Doomed>,
 }

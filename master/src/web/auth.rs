@@ -174,8 +174,9 @@ async fn viewer_of(
     let now = app.clock.wall_ms();
     let (user, means) = match bearer(headers) {
         Some(token) => {
-            let found = store::token::user_of(&app.db, &digest(token.trim()), now).await;
-            match found.map_err(|error| (error.into(), None))? {
+            let digest = digest(token.trim());
+            let found = away::ask(app, store::token::user_of(&app.db, &digest, now)).await;
+            match found.map_err(|error| (error, None))? {
                 Some(user) => (user, Means::Token),
                 None => return Err((Error::bad_token(), None)),
             }
@@ -188,20 +189,16 @@ async fn viewer_of(
             }
         }
     };
-    let found = tokio::time::timeout(away::patience(app), store::user::find(&app.db, user)).await;
-    let found = match found {
-        Ok(found) => found.map_err(Error::from),
-        Err(_) => Err(Error::unavailable("the database is busy or away; try again in a moment")),
-    };
-    let account = match found {
+    let mono = app.clock.mono_ms();
+    let account = match away::ask(app, store::user::find(&app.db, user)).await {
         Ok(account) => account,
         Err(error) => {
-            let known = app.known.silent(user, now).filter(|known| !known.disabled);
+            let known = app.known.remembered(user, mono).filter(|known| !known.disabled);
             let viewer = known.map(|known| viewer_as(app, headers, (known, means, address)));
             return Err((error, viewer));
         }
     };
-    app.known.answered(user, account.as_ref());
+    app.known.remember(user, account.as_ref(), mono);
     let account = account.filter(|account| !account.disabled);
     Ok(account.map(|account| viewer_as(app, headers, (account, means, address))))
 }

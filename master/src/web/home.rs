@@ -4,7 +4,7 @@
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
 use super::execution::list::seen_projects;
-use super::{Page, Routes, host, lead, list, zone};
+use super::{Page, Routes, away, host, lead, list, zone};
 use crate::app::App;
 use crate::engine::catalog::Catalog;
 use crate::store;
@@ -169,11 +169,19 @@ async fn home(page: Page) -> Result {
     )
 }
 
+#[derive(Debug, Serialize)]
+struct Counted {
+    #[serde(flatten)]
+    counts: store::execution::Counters,
+    away: bool,
+}
+
 async fn counters(State(app): State<App>, viewer: Viewer) -> Result {
     let projects = seen_projects(&viewer);
     let today = zone::today_ms(app.clock.wall_ms(), viewer.zone);
     let counts = store::execution::counters(&app.db, projects.as_deref(), today).await?;
-    Ok(Json(counts).into_response())
+    // A database that answers may yet take nothing: pages that are open are told of it here.
+    Ok(Json(Counted { counts, away: away::is(&app) }).into_response())
 }
 
 #[derive(Debug, Default, Deserialize)]

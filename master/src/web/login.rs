@@ -2,7 +2,7 @@
 
 use super::auth::{Address, Means, Right};
 use super::error::{Error, RequestId, Result};
-use super::{Page, Routes, lead};
+use super::{Page, Routes, away, lead};
 use crate::app::App;
 use crate::store;
 use crate::store::edit::Edit;
@@ -125,14 +125,14 @@ async fn logout(State(app): State<App>, viewer: super::auth::Viewer) -> Result {
 async fn ready(State(app): State<App>) -> Response {
     let leader = app.leader.borrow().clone();
     // One question tells whether the database answers: one that hangs is not asked again.
-    match store::catalog::revision(&app.db).await {
+    match away::ask(&app, store::catalog::revision(&app.db)).await {
         Ok(_) => {
             let lead = lead::of(&app).await;
             Json(serde_json::json!({ "ready": true, "leader": leader, "lead": lead }))
                 .into_response()
         }
         Err(error) => {
-            tracing::warn!("not ready: {error:#}");
+            tracing::warn!("not ready: {}", error.problem().detail);
             let why = "the database does not answer";
             let body = serde_json::json!({ "ready": false, "why": why, "leader": leader });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()

@@ -57,6 +57,7 @@ pub fn routes() -> Routes {
         .merge(account::routes())
         .merge(filters::routes())
         .merge(home::routes())
+        .merge(away::routes())
         .merge(interface::routes())
         .merge(job::routes())
         .merge(dispatch::routes())

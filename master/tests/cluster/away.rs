@@ -157,7 +157,9 @@ fn stores_are_away_while_jobs_run() {
     let banner_ms = pair.clock.mono_ms() - gone;
     let alive = count(&pair, "alive 1");
     pair.until("the job lives on after it was told", |pair| count(pair, "alive 1") > alive);
-    assert!(page(&pair, 1 - leader).contains("id=\"away\""), "the other master tells it too");
+    pair.until("the other master tells it too", |pair| {
+        page(pair, 1 - leader).contains("id=\"away\"")
+    });
     pair.until("the job in danger was ended", |pair| {
         let alive = count(pair, "alive 1");
         std::thread::sleep(Duration::from_millis(900));

@@ -97,5 +97,5 @@ async fn a_search_finds_the_best_first() {
     assert_eq!(jobs["items"][0]["name"], "clean / dedupe");
     assert_eq!(app.get(&admin, "/search/?q=nightly").await.is(303).location(), "/dispatch/1/");
     let counters = app.get(&admin, "/api/v1/counters").await.json();
-    assert_eq!(counters, json!({"running": 0, "waiting": 0, "failed": 0}));
+    assert_eq!(counters, json!({"running": 0, "waiting": 0, "failed": 0, "away": false}));
 }

@@ -253,7 +253,7 @@ async fn what_other_projects_have_is_not_there() {
                (SELECT id FROM user_account WHERE name = 'outsider')";
     app.app.db.commit(vec![master::db::sql(sql, vec![])]).await.unwrap();
     let counters = app.get(&outsider, "/api/v1/counters").await.is(200).json();
-    assert_eq!(counters, json!({ "running": 0, "waiting": 0, "failed": 0 }));
+    assert_eq!(counters, json!({ "running": 0, "waiting": 0, "failed": 0, "away": false }));
     for path in ["/api/v1/executions", "/api/v1/interfaces", "/api/v1/jobs", "/api/v1/commands"] {
         let items = app.get(&outsider, path).await.is(200).json();
         assert_eq!(items["items"], json!([]), "{path}");
