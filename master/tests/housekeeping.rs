@@ -29,10 +29,18 @@ impl Inside for Nobody {
 }
 
 async fn keeper(leads: bool) -> (Keeper, watch::Sender<LeaderStatus>, tempfile::TempDir) {
+    keeper_ahead(leads, 0).await
+}
+
+/// The database's clock is not ours.
+async fn keeper_ahead(
+    leads: bool,
+    ahead_ms: i64,
+) -> (Keeper, watch::Sender<LeaderStatus>, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::set_to(NOW);
     let url = format!("sqlite:{}", dir.path().join("db").display());
-    let db = Db::open(&url, clock.clone()).await.unwrap();
+    let db = Db::open(&url, Clock::set_to(NOW - ahead_ms)).await.unwrap();
     migrate::run(&db).await.unwrap();
     let limits = Limits { idle_ms: 1_000, age_ms: DAY };
     let sessions = Sessions::memory(clock.clone(), limits);
@@ -75,6 +83,18 @@ async fn each_chore_does_its_part_and_no_more() {
     assert_eq!(count(db, "command").await, 2);
     assert_eq!((count(db, "host_status").await, count(db, "host_sample").await), (0, 0));
     assert!(keeper.sessions.of_user(UserId(1)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_purged_while_the_clocks_differ() {
+    for (ahead_ms, left) in [(-401 * DAY, 1), (2 * DAY, 1), (-2_001, 1), (-2_000, 0)] {
+        let (keeper, _status, _dir) = keeper_ahead(true, ahead_ms).await;
+        old_command(&keeper.db, 1, Some(NOW - 401 * DAY)).await;
+        for chore in [Chore::Commands, Chore::History, Chore::Orphans] {
+            keeper.run(chore).await.unwrap();
+        }
+        assert_eq!(count(&keeper.db, "command").await, left, "{ahead_ms}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use super::status::LeaderStatus;
 use crate::db::Db;
+use crate::engine::world::SKEW_MS;
 use crate::logs::Logs;
 use crate::session::Sessions;
 use crate::store;
@@ -104,7 +105,13 @@ impl Keeper {
     /// # Errors
     /// The database's, or the session store's.
     pub async fn run(&self, chore: Chore) -> anyhow::Result<String> {
-        let now = self.clock.wall_ms();
+        let now = match chore {
+            Chore::Commands | Chore::History | Chore::Orphans => match self.date().await? {
+                Some(date) => date,
+                None => return Ok("nothing, for the clocks differ".into()),
+            },
+            _ => self.clock.wall_ms(),
+        };
         Ok(match chore {
             Chore::Sessions => format!("{} sessions have run out", self.sessions.purge().await?),
             Chore::Commands => {
@@ -143,16 +150,40 @@ impl Keeper {
         })
     }
 
+    /// By the database's clock; none while ours differs: then nothing may be purged (rule L7), for
+    /// what goes by a wrong date is gone.
+    async fn date(&self) -> anyhow::Result<Option<Millis>> {
+        let (date, wall) = (self.db.now_ms().await?, self.clock.wall_ms());
+        let agrees = wall.abs_diff(date) <= SKEW_MS.unsigned_abs();
+        if !agrees {
+            let ahead_ms = wall.saturating_sub(date);
+            tracing::warn!(
+                ahead_ms,
+                "housekeeping: this machine's clock and the database's differ: nothing is purged"
+            );
+        }
+        Ok(agrees.then_some(date))
+    }
+
     async fn certificates(&self, now: Millis) -> anyhow::Result<String> {
         let soon = store::certificate::expiring(&self.db, now + RENEW_DAYS * DAY_MS).await?;
         for certificate in &soon {
             let store::certificate::Certificate { role, agent, expires_ms, .. } = certificate;
             let days = (expires_ms - now).div_euclid(DAY_MS);
+            // Both are exchanged by themselves: who is named here has been away, or its log says why.
+            let mend = match role == "master" {
+                true => {
+                    "a master that runs exchanges its own, and its log says why it has not".into()
+                }
+                false => format!(
+                    "it is exchanged once the host is connected; else let it join again (`hcndc host \
+                     token {agent}`)"
+                ),
+            };
             match days < 0 {
-                true => tracing::error!("the certificate of {role} {agent:?} has run out"),
+                true => tracing::error!("the certificate of {role} {agent:?} has run out: {mend}"),
                 false => tracing::warn!(
-                    "the certificate of {role} {agent:?} runs out in {days} days: issue a new one \
-                     (hcndc-master issue-{role} --name {agent}) and start it again"
+                    "the certificate of {role} {agent:?} runs out in {days} days: {mend}"
                 ),
             }
         }
