@@ -4,6 +4,7 @@
 
 use executor::agent::own::Own;
 use executor::agent::server::{Behind, Server, own_hello};
+use futures::FutureExt;
 use master::db::{Db, migrate};
 use master::engine::catalog::{Catalog, Host};
 use master::leader::certs::Certs;
@@ -270,6 +271,12 @@ async fn a_certificate_that_runs_out_is_exchanged_and_a_denied_one_is_not_believ
     assert!(new.expires_ms > now + 89 * DAY, "for 90 days again");
     assert_eq!(certificate::good(&db, "a1", now).await.unwrap(), 1, "recorded: it can be denied");
     certs.check(&new).await.unwrap();
+    clock.advance(5_000);
+    let mut asking = Box::pin(certs.check(&new));
+    assert!(futures::poll!(&mut asking).is_pending(), "it asks the database");
+    let meanwhile = certs.check(&new).now_or_never();
+    meanwhile.expect("who comes meanwhile goes by the list before").unwrap();
+    asking.await.unwrap();
     db.commit(vec![certificate::deny("a1", now)]).await.unwrap();
     clock.advance(5_000);
     let told = certs.check(&new).await.unwrap_err().to_string();

@@ -15,7 +15,7 @@ use shared::seal::Key;
 use shared::tls::{Facts, Role};
 use shared::wire::Call;
 use std::collections::BTreeSet;
-use tokio::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const DAY_MS: Millis = 24 * 3_600_000;
 /// Denials are read so often.
@@ -29,6 +29,8 @@ pub struct Certs {
     pub db: Db,
     pub clock: Clock,
     denied: Mutex<Denied>,
+    /// Held by the one who asks.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// As last read: with the database away, what was denied stays denied.
@@ -78,7 +80,7 @@ pub struct Invited {
 
 impl Certs {
     pub fn new(authority: Authority, key: Key, db: Db, clock: Clock) -> Certs {
-        Certs { authority, key, db, clock, denied: Mutex::default() }
+        Certs { authority, key, db, clock, denied: Mutex::default(), asking: Default::default() }
     }
 
     /// Whether this certificate is still believed.
@@ -86,27 +88,46 @@ impl Certs {
     /// # Errors
     /// It is denied: in words.
     pub async fn check(&self, peer: &Facts) -> anyhow::Result<()> {
-        // One at a time: who comes meanwhile waits for the answer rather than go by an older one.
-        let mut denied = self.denied.lock().await;
-        let now = self.clock.mono_ms();
-        if denied.at.is_none_or(|at| at + LOOK_MS <= now) {
-            match certificate::denied(&self.db, self.clock.wall_ms()).await {
-                Ok(serials) => denied.serials = serials.into_iter().collect(),
-                Err(error) => {
-                    // Without any answer yet nobody is believed: nothing could be stored either.
-                    anyhow::ensure!(denied.at.is_some(), "which certificates are denied: {error}");
-                    tracing::warn!("which certificates are denied: {error}");
-                }
+        let is_old =
+            |denied: &Denied| denied.at.is_none_or(|at| at + LOOK_MS <= self.clock.mono_ms());
+        if is_old(&self.denied()) {
+            // One asks. The others go by the list before meanwhile, however slow the database is; where
+            // there is none yet, they wait for the answer.
+            let turn = match self.asking.try_lock() {
+                Ok(turn) => Some(turn),
+                Err(_) if self.denied().at.is_some() => None,
+                Err(_) => Some(self.asking.lock().await),
+            };
+            if turn.is_some() && is_old(&self.denied()) {
+                self.look().await?;
             }
-            // From the answer on: who has waited for it does not ask once more.
-            denied.at = Some(self.clock.mono_ms());
         }
         anyhow::ensure!(
-            !denied.serials.contains(&peer.serial),
+            !self.denied().serials.contains(&peer.serial),
             "the certificate of {} was denied: let the host join again (`hcndc host token NAME`)",
             peer.identity
         );
         Ok(())
+    }
+
+    async fn look(&self) -> anyhow::Result<()> {
+        let answer = certificate::denied(&self.db, self.clock.wall_ms()).await;
+        let mut denied = self.denied();
+        match answer {
+            Ok(serials) => denied.serials = serials.into_iter().collect(),
+            Err(error) => {
+                // Without any answer yet nobody is believed: nothing could be stored either.
+                anyhow::ensure!(denied.at.is_some(), "which certificates are denied: {error}");
+                tracing::warn!("which certificates are denied: {error}");
+            }
+        }
+        // From the answer on: who has waited for it does not ask once more.
+        denied.at = Some(self.clock.mono_ms());
+        Ok(())
+    }
+
+    fn denied(&self) -> MutexGuard<'_, Denied> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Exchanges a certificate that runs out soon, over the connection itself. Whether it did.
