@@ -60,7 +60,8 @@ pub async fn long_ended(
     Ok(Some((runs?, swept)))
 }
 
-/// Those of these runs of which a job is known.
+/// Those of these runs of which a job is known, or an attempt whose commit was lost: its host lists it
+/// before its run is made again.
 ///
 /// # Errors
 /// The database's.
@@ -69,8 +70,12 @@ pub async fn with_details(db: &Db, runs: &[RunId]) -> db::Result<BTreeSet<RunId>
     for some in runs.chunks(IDS_MAX) {
         let ids = padded(&some.iter().map(|run| run.0).collect::<Vec<_>>());
         let marks = marks(ids.len());
-        let text = format!("SELECT DISTINCT run_id FROM job_run WHERE run_id IN {marks}");
-        for row in db.query(text, ids).await? {
+        let text = format!(
+            "SELECT run_id FROM job_run WHERE run_id IN {marks} \
+             UNION SELECT run_id FROM attempt WHERE mark = 'orphan' AND run_id IN {marks}"
+        );
+        let twice = [ids.clone(), ids].concat();
+        for row in db.query(text, twice).await? {
             known.insert(RunId(row.int("run_id")?));
         }
     }

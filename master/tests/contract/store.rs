@@ -183,8 +183,10 @@ async fn what_is_old_is_forgotten_and_what_succeeded_is_not() {
             ended(run_of(5_001, 5_001, 1, RunState::Failed), 1_000),
             job_run_of(5_001, 1),
             attempt_of(1, 8, Mark::Abandoned),
+            attempt_of(7_000, 1, Mark::Orphan),
         ];
-        let keep: Vec<Key> = [2, 3, 5, 6, 7, 8, 9, 10, 11].map(|at: usize| changes[at].0).into();
+        let keep: Vec<Key> =
+            [2, 3, 5, 6, 7, 8, 9, 10, 11, 12].map(|at: usize| changes[at].0).into();
         for id in 1..=1_234 {
             changes.push(ended(run_of(id, id, 1, RunState::Succeeded), id % 7));
             changes.push(job_run_of(id, 1));
@@ -197,6 +199,9 @@ async fn what_is_old_is_forgotten_and_what_succeeded_is_not() {
             (from, steps) = (swept, steps + 1);
         }
         assert_eq!(steps, 3);
+        let asked = [1, 2, 5_000, 7_000].map(RunId);
+        let known = upkeep::with_details(&db, &asked).await.unwrap();
+        assert_eq!(known, BTreeSet::from([RunId(5_000), RunId(7_000)]));
         assert_eq!(upkeep::forget_history(&db, 1_000).await.unwrap(), 1);
         let keys: Vec<Key> = changes.iter().map(|(key, _)| *key).collect();
         let found = run::find(&db, &keys).await.unwrap();
