@@ -74,12 +74,16 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
     let db = open(&config, &clock).await?;
     let own = credentials(&config, &db, clock.wall_ms()).await?;
     let (mut caller, next) = Caller::exchangeable(&own)?;
-    tasks::spawn("own certificate", renew_own(config.clone(), db.clone(), clock.clone(), next));
+    let renewing = renew_own((config.clone(), db.clone(), clock.clone()), next, OWN_LOOK);
+    tasks::spawn("own certificate", renewing);
     caller.certs = Some(Arc::new(certs(&config, &db, &clock)?));
     let (status, leader) = watch::channel(LeaderStatus::default());
     let app = assemble(config, &clock, db, (caller, leader)).await?;
-    // The frame of every page shows what is known of it.
-    app.catalog().await.context("reading the definitions")?;
+    // The frame of every page shows what is known of it. One that is damaged does not keep us from
+    // starting: what does not need it can be used, and the leader goes on trying.
+    if let Err(error) = app.catalog().await {
+        tracing::error!("reading the definitions: {error}");
+    }
     greet(&app, &first, address).await?;
 
     let (stop, stopping) = watch::channel(false);
@@ -214,15 +218,20 @@ async fn credentials(config: &Config, db: &Db, now_ms: Millis) -> anyhow::Result
         tracing::info!("the master's certificate expires soon: a new one is issued");
     }
     let issued = authority.issue(Role::Master, "master", now_ms)?;
-    issued.write(&dir)?;
+    // Recorded first: what is used can be denied.
     record(db, &issued.signed).await?;
+    issued.write(&dir)?;
     issued.credentials()
 }
 
 /// A master that nobody restarts would be refused by every host after 90 days.
-async fn renew_own(config: Config, db: Db, clock: Clock, next: watch::Sender<Connector>) {
+async fn renew_own(
+    (config, db, clock): (Config, Db, Clock),
+    next: watch::Sender<Connector>,
+    look: Duration,
+) {
     loop {
-        tokio::time::sleep(OWN_LOOK).await;
+        tokio::time::sleep(look).await;
         let own = credentials(&config, &db, clock.wall_ms()).await;
         match own.and_then(|own| Connector::new(&own)) {
             Ok(connector) => _ = next.send_replace(connector),
@@ -356,6 +365,7 @@ async fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::sql;
 
     #[tokio::test]
     async fn a_master_has_a_new_certificate_before_the_old_one_ends() {
@@ -371,5 +381,45 @@ mod tests {
         let first = serial(0).await;
         assert_eq!(serial(59).await, first);
         assert_ne!(serial(61).await, first);
+    }
+
+    fn on_disk(config: &Config) -> String {
+        Credentials::read(&config.data.join("pki/master")).unwrap().facts.serial
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_cannot_be_recorded_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data: dir.path().to_owned(), ..Config::default() };
+        let clock = Clock::system();
+        let db = open(&config, &clock).await.unwrap();
+        let now = clock.wall_ms();
+        credentials(&config, &db, now).await.unwrap();
+        let first = on_disk(&config);
+        let rename =
+            |from: &str, to: &str| sql(format!("ALTER TABLE {from} RENAME TO {to}"), vec![]);
+        db.commit([rename("certificate", "away")]).await.unwrap();
+        credentials(&config, &db, now + 61 * DAY_MS).await.unwrap_err();
+        assert_eq!(on_disk(&config), first);
+        db.commit([rename("away", "certificate")]).await.unwrap();
+        credentials(&config, &db, now + 61 * DAY_MS).await.unwrap();
+        assert_ne!(on_disk(&config), first);
+        assert!(certificate::good_serial(&db, &on_disk(&config)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_master_that_runs_for_months_goes_on_with_a_certificate_that_is_good() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data: dir.path().to_owned(), ..Config::default() };
+        let clock = Clock::set_to(Clock::system().wall_ms());
+        let db = open(&config, &clock).await.unwrap();
+        let own = credentials(&config, &db, clock.wall_ms()).await.unwrap();
+        let (next, mut connector) = watch::channel(Connector::new(&own).unwrap());
+        let parts = (config.clone(), db.clone(), clock.clone());
+        clock.advance(61 * DAY_MS);
+        tasks::spawn("own certificate", renew_own(parts, next, Duration::from_millis(1)));
+        connector.changed().await.unwrap();
+        assert_ne!(on_disk(&config), own.facts.serial);
+        assert!(certificate::good_serial(&db, &on_disk(&config)).await.unwrap());
     }
 }

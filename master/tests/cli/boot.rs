@@ -1,7 +1,8 @@
 //! What makes a start impossible: one clear line, an exit code, nothing changed.
 
-use crate::rig::{Cluster, Said, command, master_bin};
-use std::net::TcpListener;
+use crate::rig::{Cluster, Said, command, launch, master_bin};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 fn start(args: &[&str], data: &Path) -> Said {
@@ -102,4 +103,36 @@ fn a_restart_keeps_everything() {
     let token = |text: &str| text.lines().find(|line| line.starts_with("token")).map(str::to_owned);
     let now = read("client.toml");
     assert_eq!(token(&now), token(&client), "its token is kept");
+}
+
+/// The first line of the answer.
+fn get(address: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_damaged_definition_does_not_keep_a_master_from_starting() {
+    let mut cluster = Cluster::master();
+    let text = "kind: interface\nname: one\nspec: {zone: UTC}\njobs:\n  - name: job\n    \
+                kind: shell\n    fields: {program: echo}\n";
+    let file = cluster.file("one.yaml", text);
+    cluster.hcndc(&["apply", "-f", &file]).is(0);
+    assert_eq!(cluster.master.terminate(), Some(0));
+    let connection = rusqlite::Connection::open(cluster.path("master/hcndc.db")).unwrap();
+    let damaged = connection.execute("UPDATE interface_version SET spec = '{'", []).unwrap();
+    assert_eq!(damaged, 1);
+    drop(connection);
+    std::fs::remove_file(cluster.path("client.toml")).unwrap();
+    cluster.master = launch(cluster.dir.path());
+    cluster.until("the master answers", || {
+        let client = std::fs::read_to_string(cluster.path("client.toml")).unwrap_or_default();
+        let address = client.split("http://").nth(1).and_then(|rest| rest.split('"').next());
+        address.is_some_and(|at| get(at, "/login/").is_ok_and(|line| line.contains(" 200 ")))
+    });
+    let log = std::fs::read_to_string(cluster.path("master.log")).unwrap();
+    assert!(log.contains("the stored definition of interface 1 cannot be read"), "{log}");
 }

@@ -115,23 +115,28 @@ impl From<Output> for Said {
     }
 }
 
+/// A master in this folder.
+pub(crate) fn launch(dir: &Path) -> Running {
+    let log = std::fs::File::create(dir.join("master.log")).unwrap();
+    let child = command(&master_bin())
+        .args(["--port", "0", "--data"])
+        .arg(dir.join("master"))
+        .arg("--admin-password-file")
+        .arg(dir.join("admin-password"))
+        .arg("--client-file")
+        .arg(dir.join("client.toml"))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn();
+    Running(child.unwrap())
+}
+
 impl Cluster {
     /// A master alone.
     pub(crate) fn master() -> Cluster {
         let dir = tempfile::tempdir().unwrap();
-        let log = std::fs::File::create(dir.path().join("master.log")).unwrap();
-        let child = command(&master_bin())
-            .args(["--port", "0", "--data"])
-            .arg(dir.path().join("master"))
-            .arg("--admin-password-file")
-            .arg(dir.path().join("admin-password"))
-            .arg("--client-file")
-            .arg(dir.path().join("client.toml"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let cluster = Cluster { executor: None, master: Running(child), dir, port: free_port() };
+        let master = launch(dir.path());
+        let cluster = Cluster { executor: None, master, dir, port: free_port() };
         cluster.until("the master is ready", || cluster.hcndc(&["execution", "list"]).code == 0);
         cluster
     }
