@@ -30,6 +30,9 @@ impl fmt::Debug for Target {
 /// How rustls begins when it does not believe a certificate.
 const REFUSED: &str = "invalid peer certificate: ";
 
+/// How it goes on when nobody whom it knows has signed it.
+const UNSIGNED: &str = "UnknownIssuer";
+
 impl Target {
     pub fn new(key: &str, url: &str, ca: &Path) -> Target {
         Target { key: key.into(), url: url.into(), ca: ca.into() }
@@ -70,12 +73,12 @@ impl Target {
         let Some((_, detail)) = why.split_once(REFUSED) else { return why };
         // What the driver tells of the connection besides.
         let detail = detail.split(", labels").next().unwrap_or(detail);
-        let because = match (detail.starts_with("certificate "), self.is_certified()) {
-            (true, _) => detail.to_owned(),
-            (false, true) => {
+        let because = match (detail.starts_with(UNSIGNED), self.is_certified()) {
+            (false, _) => detail.to_owned(),
+            (true, true) => {
                 format!("no authority in {} ({}.ca) has signed it", self.ca.display(), self.key)
             }
-            (false, false) => {
+            (true, false) => {
                 format!(
                     "no authority that is known here has signed it; name its own by {}.ca",
                     self.key
@@ -162,6 +165,10 @@ mod tests {
         let late = "invalid peer certificate: certificate expired: verification time 2 (UNIX)";
         assert!(target.told(late).contains("certificate expired"));
         assert!(!Target::is_stranger(late) && !Target::is_stranger("connection refused"));
+        for other in ["BadSignature", "certificate revoked", "Other(UnsupportedCertVersion)"] {
+            let told = target.told(&format!("invalid peer certificate: {other}, labels: {{}}"));
+            assert_eq!(told, format!("its certificate is refused: {other}"));
+        }
         let plain =
             Target::plain("bus", "rediss://h").told("invalid peer certificate: UnknownIssuer");
         assert!(plain.ends_with("name its own by bus.ca"), "{plain}");

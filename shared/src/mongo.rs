@@ -9,6 +9,7 @@ use mongodb::options::{
 };
 use mongodb::{Client, Collection, Database};
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 /// If the address names no database.
@@ -61,7 +62,8 @@ impl Mongo {
         let mut options =
             ClientOptions::parse(&**url).await.map_err(|error| wrong(&error.to_string()))?;
         if target.authorities()?.is_some() {
-            let tls = TlsOptions::builder().ca_file_path(target.ca.to_path_buf()).build();
+            let tls = certified(options.tls.take(), &target.ca);
+            let tls = tls.map_err(|why| anyhow::anyhow!("{key}.url: with {key}.ca {why}"))?;
             options.tls = Some(Tls::Enabled(tls));
         }
         options.app_name = Some(format!("hcndc {cluster}"));
@@ -123,6 +125,24 @@ impl Mongo {
     }
 }
 
+/// As the address says, for example with a certificate of our own; but who the server must be is said
+/// by these authorities alone.
+fn certified(tls: Option<Tls>, ca: &Path) -> Result<TlsOptions, &'static str> {
+    let mut options = match tls {
+        Some(Tls::Enabled(options)) => options,
+        Some(Tls::Disabled) => {
+            return Err("the connection is TLS: take tls=false out of the address");
+        }
+        None => TlsOptions::default(),
+    };
+    if options.allow_invalid_certificates == Some(true) {
+        return Err("the server's certificate is checked: take tlsInsecure and \
+                    tlsAllowInvalidCertificates out of the address");
+    }
+    options.ca_file_path = Some(ca.to_path_buf());
+    Ok(options)
+}
+
 /// The server says it in one shape for commands and in another for writes.
 pub fn is_duplicate(error: &Error) -> bool {
     let code = match &*error.kind {
@@ -144,5 +164,38 @@ pub fn check(url: &str) -> Result<(), String> {
              the hosts",
             shown(url)
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANNER: Manner = Manner { deadline: Duration::from_secs(1), pool_max: 1 };
+
+    #[tokio::test]
+    async fn the_address_may_name_our_own_certificate_and_not_believe_any() {
+        let of = async |options: &str| {
+            let url = format!("mongodb://127.0.0.1:1/?{options}");
+            let tls = ClientOptions::parse(url).await.unwrap().tls;
+            certified(tls, Path::new("/etc/ca.pem"))
+        };
+        let ca = Some("/etc/ca.pem".into());
+        let own = of("tls=true&tlsCertificateKeyFile=/etc/own.pem").await.unwrap();
+        assert_eq!((own.cert_key_file_path, own.ca_file_path), (Some("/etc/own.pem".into()), ca));
+        let ca = Some("/etc/ca.pem".into());
+        assert_eq!(of("tlsCAFile=/etc/other.pem").await.unwrap().ca_file_path, ca);
+        assert_eq!(of("replicaSet=rs0").await.unwrap().ca_file_path, ca);
+        for any in ["tls=true&tlsInsecure=true", "tls=true&tlsAllowInvalidCertificates=true"] {
+            assert!(of(any).await.unwrap_err().contains("tlsInsecure"));
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        let (authority, _) =
+            crate::pki::Authority::make("test", crate::clock::Clock::system().wall_ms()).unwrap();
+        std::fs::write(&file, authority.pem).unwrap();
+        let target = Target::new("logs", "mongodb://me:geheim@h:1/?tls=false", &file);
+        let told = Mongo::open(target, "test", MANNER).await.unwrap_err().to_string();
+        assert!(told.starts_with("logs.url: with logs.ca the connection is TLS"), "{told}");
     }
 }
