@@ -15,6 +15,7 @@ const ENTRY_BYTES: usize = 40;
 const CHUNK: u8 = 1;
 const STORED: u8 = 2;
 const WHOLE: u8 = 3;
+const GIVEN_UP: u8 = 4;
 
 /// One chunk as it was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub struct Plan {
     err: Planned,
     ended: bool,
     whole: bool,
+    given_up: bool,
 }
 
 impl Plan {
@@ -65,6 +67,7 @@ impl Plan {
             err: Planned::default(),
             ended: false,
             whole: false,
+            given_up: false,
         };
         for entry in bytes.chunks_exact(ENTRY_BYTES) {
             plan.take(entry);
@@ -87,6 +90,8 @@ impl Plan {
             }),
             STORED => self.forget(usize::try_from(number(0)).unwrap_or(usize::MAX)),
             WHOLE => self.whole = true,
+            GIVEN_UP => self.given_up = true,
+            // Of a newer program.
             _ => {}
         }
     }
@@ -125,6 +130,19 @@ impl Plan {
     /// The store has all of it.
     pub fn whole(&self) -> bool {
         self.whole
+    }
+
+    /// It can never be shipped whole: it goes from the host by its age.
+    pub fn given_up(&self) -> bool {
+        self.given_up
+    }
+
+    /// # Errors
+    /// As the operating system says.
+    pub fn give_up(&mut self) -> io::Result<()> {
+        self.append(&[entry([GIVEN_UP, 0, 0], [0; 4])])?;
+        self.given_up = true;
+        Ok(())
     }
 
     /// Decides: from now on they are as they are. At once, so that a tick costs one write.

@@ -27,20 +27,31 @@ const DELETED_MAX: usize = 20_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
     keep_ms: Millis,
-    /// Only what the store has may go.
-    shipped: bool,
+    /// Only what the store has may go; what it can never have, after so long.
+    shipped: Option<Millis>,
 }
 
 impl Keep {
     pub fn of(config: &Config) -> Keep {
-        let shipped = config.ships();
-        let hours = if shipped { config.logs.keep_h } else { config.output.keep_h };
-        Keep { keep_ms: Millis::from(hours) * 3_600_000, shipped }
+        let hours = |hours: u32| Millis::from(hours) * 3_600_000;
+        let here = hours(config.output.keep_h);
+        match config.ships() {
+            true => Keep { keep_ms: hours(config.logs.keep_h), shipped: Some(here) },
+            false => Keep { keep_ms: here, shipped: None },
+        }
     }
 
-    fn allows(self, base: &Path) -> bool {
+    /// Whether this attempt may go, so long after the last of it was written.
+    fn allows(self, base: &Path, age: Millis) -> bool {
         let written = || output::stream_file(base, Stream::Out).exists();
-        !self.shipped || !written() || Plan::read(base).is_ok_and(|plan| plan.whole())
+        match self.shipped {
+            Some(given_up_ms) if age > self.keep_ms.min(given_up_ms) && written() => {
+                Plan::read(base).is_ok_and(|plan| {
+                    plan.whole() && age > self.keep_ms || plan.given_up() && age > given_up_ms
+                })
+            }
+            _ => age > self.keep_ms,
+        }
     }
 }
 
@@ -61,8 +72,7 @@ impl Keeper {
         thread.spawn(move || {
             std::thread::sleep(FIRST);
             loop {
-                let before = Clock::system().wall_ms() - keep.keep_ms;
-                let old = find_old(&layout, before, keep);
+                let old = find_old(&layout, Clock::system().wall_ms(), keep);
                 if !old.is_empty() {
                     if tell.send(old).is_err() {
                         return;
@@ -86,16 +96,17 @@ impl Keeper {
     }
 }
 
-/// Attempts none of whose files has been written since `before`.
-fn find_old(layout: &Layout, before: Millis, keep: Keep) -> Vec<AttemptId> {
+/// Attempts none of whose files has been written for long enough.
+fn find_old(layout: &Layout, now: Millis, keep: Keep) -> Vec<AttemptId> {
     let mut newest: BTreeMap<AttemptId, Millis> = BTreeMap::new();
     let shards = std::fs::read_dir(layout.out()).into_iter().flatten().flatten();
     for shard in shards {
         note_files(&shard.path(), &mut newest);
     }
     note_files(&layout.work(), &mut newest);
-    let old = newest.into_iter().filter(|(_, at)| *at < before).map(|(attempt, _)| attempt);
-    old.filter(|attempt| keep.allows(&layout.output_of(*attempt))).take(DELETED_MAX).collect()
+    let old = newest.into_iter();
+    let old = old.filter(|(attempt, at)| keep.allows(&layout.output_of(*attempt), now - at));
+    old.map(|(attempt, _)| attempt).take(DELETED_MAX).collect()
 }
 
 fn note_files(dir: &Path, newest: &mut BTreeMap<AttemptId, Millis>) {
@@ -133,7 +144,7 @@ mod tests {
             std::fs::create_dir(layout.work_of(attempt(number))).unwrap();
         }
         let now = Clock::system().wall_ms();
-        let by_age = Keep { keep_ms: 0, shipped: false };
+        let by_age = Keep { keep_ms: 0, shipped: None };
         assert_eq!(find_old(&layout, now + 10_000, by_age), [attempt(1), attempt(2)]);
         assert!(find_old(&layout, now - 10_000, by_age).is_empty());
         forget(&layout, attempt(1));
@@ -148,7 +159,7 @@ mod tests {
         let base = layout.output_of(attempt);
         output::create(&base).unwrap();
         let later = Clock::system().wall_ms() + 10_000;
-        let shipped = Keep { keep_ms: 0, shipped: true };
+        let shipped = Keep { keep_ms: 0, shipped: Some(60_000) };
         assert!(find_old(&layout, later, shipped).is_empty());
         let mut plan = Plan::read(&base).unwrap();
         let end = Cut { stream: Stream::Out, from: 0, until: 0, line: 0, lines: 0, end: true };
@@ -158,5 +169,23 @@ mod tests {
         assert_eq!(find_old(&layout, later, shipped), [attempt]);
         forget(&layout, attempt);
         assert!(!output::file(&base, "sent").exists());
+    }
+
+    #[test]
+    fn what_can_never_be_shipped_goes_by_its_age() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::make(dir.path()).unwrap();
+        let attempt = AttemptId { run: RunId(99), job: JobId(1), number: 1, reign: 7 };
+        let base = layout.output_of(attempt);
+        output::create(&base).unwrap();
+        let now = Clock::system().wall_ms();
+        let shipped = Keep { keep_ms: 0, shipped: Some(60_000) };
+        let days = now + 1_000_000_000;
+        assert!(find_old(&layout, days, shipped).is_empty());
+        Plan::read(&base).unwrap().give_up().unwrap();
+        assert!(find_old(&layout, now + 10_000, shipped).is_empty());
+        assert_eq!(find_old(&layout, days, shipped), [attempt]);
+        let longer = Keep { keep_ms: 2_000_000_000, shipped: Some(60_000) };
+        assert_eq!(find_old(&layout, days, longer), [attempt], "it is not in the store to be kept");
     }
 }

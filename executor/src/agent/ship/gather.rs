@@ -23,7 +23,7 @@ pub(super) struct Unsent {
     included: usize,
     /// The batch had room for it.
     pub(super) reached: bool,
-    /// Its output is not there any more, or is not what it was: a later start looks again.
+    /// Its output is not there any more, or is not what it was.
     pub(super) gone: bool,
     /// It cannot be read or noted now: it is tried again.
     pub(super) failed: bool,
@@ -67,8 +67,7 @@ pub(super) fn gather(layout: &Layout, host: &str, mut unsent: Vec<Unsent>) -> Ba
                         tracing::debug!("{attempt} has no output here");
                     }
                     io::ErrorKind::InvalidData => {
-                        one.gone = true;
-                        tracing::warn!("the output of {attempt} stays on this host: {error}");
+                        one.give_up(&error);
                     }
                     _ => {
                         one.failed = true;
@@ -83,6 +82,17 @@ pub(super) fn gather(layout: &Layout, host: &str, mut unsent: Vec<Unsent>) -> Ba
 }
 
 impl Unsent {
+    /// No later look finds what the job itself has cut off.
+    fn give_up(&mut self, why: &io::Error) {
+        self.gone = true;
+        let attempt = self.attempt;
+        tracing::warn!("the output of {attempt} is not in the store whole: {why}");
+        let noted = self.known.plan.as_mut().map_or(Ok(()), Plan::give_up);
+        if let Err(error) = noted {
+            tracing::warn!("the output of {attempt} stays on this host: {error}");
+        }
+    }
+
     fn gather(
         &mut self,
         layout: &Layout,
@@ -96,7 +106,7 @@ impl Unsent {
             Some(plan) => plan,
             empty => empty.insert(Plan::read(&base)?),
         };
-        if plan.whole() {
+        if plan.whole() || plan.given_up() {
             return Ok(Vec::new());
         }
         let pending = plan.pending().count();
@@ -140,6 +150,7 @@ pub(super) fn stored(mut unsent: Vec<Unsent>, missing: &[Missing]) -> Vec<Unsent
             false => plan.decide(&cuts),
         };
         if let Err(error) = noted.and_then(|()| plan.stored(one.included)) {
+            one.failed = true;
             tracing::warn!("{}: what was shipped is shipped again: {error}", one.attempt);
         }
     }
@@ -159,7 +170,7 @@ pub(super) fn scan(layout: &Layout, room: usize) -> io::Result<Vec<(AttemptId, L
             let Some(attempt) = stem.and_then(|stem| stem.parse().ok()) else { continue };
             let base = layout.output_of(attempt);
             // One that cannot be read is told of when its turn comes.
-            if Plan::read(&base).is_ok_and(|plan| plan.whole()) {
+            if Plan::read(&base).is_ok_and(|plan| plan.whole() || plan.given_up()) {
                 continue;
             }
             if found.len() >= room {
@@ -169,4 +180,54 @@ pub(super) fn scan(layout: &Layout, room: usize) -> io::Result<Vec<(AttemptId, L
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::ids::{JobId, RunId};
+
+    const ATTEMPT: AttemptId = AttemptId { run: RunId(77), job: JobId(3), number: 2, reign: 5 };
+
+    fn unsent(out: u64, ended: bool) -> Vec<Unsent> {
+        let lengths = Lengths { out, err: 0, ended };
+        vec![Unsent::new(ATTEMPT, Known { lengths, ..Known::default() })]
+    }
+
+    /// An attempt that has written twelve bytes.
+    fn written() -> (tempfile::TempDir, Layout) {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::make(dir.path()).unwrap();
+        let base = layout.output_of(ATTEMPT);
+        output::create(&base).unwrap();
+        std::fs::write(output::stream_file(&base, Stream::Out), "twelve bytes").unwrap();
+        (dir, layout)
+    }
+
+    #[test]
+    fn what_cannot_be_noted_rests() {
+        let (_dir, layout) = written();
+        let batch = gather(&layout, "h", unsent(12, false));
+        assert_eq!(batch.chunks.len(), 1);
+        // A disk that takes nothing more.
+        let notes = output::file(&layout.output_of(ATTEMPT), "sent");
+        std::fs::remove_file(&notes).unwrap();
+        std::fs::create_dir(&notes).unwrap();
+        let noted = stored(batch.unsent, &[]);
+        assert!(noted[0].failed, "else it would be sent again at once, and again");
+    }
+
+    #[test]
+    fn what_its_own_job_has_cut_off_is_given_up_for_good() {
+        let (_dir, layout) = written();
+        let batch = gather(&layout, "h", unsent(12, false));
+        stored(batch.unsent, &[]);
+        std::fs::write(output::stream_file(&layout.output_of(ATTEMPT), Stream::Out), "less")
+            .unwrap();
+        assert_eq!(scan(&layout, 9).unwrap().len(), 1);
+        let batch = gather(&layout, "h", unsent(4, true));
+        assert!(batch.chunks.is_empty() && batch.unsent[0].gone);
+        assert!(Plan::read(&layout.output_of(ATTEMPT)).unwrap().given_up());
+        assert!(scan(&layout, 9).unwrap().is_empty(), "nor does a later start look again");
+    }
 }

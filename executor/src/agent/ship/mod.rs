@@ -256,8 +256,8 @@ impl Shipper {
 
     fn put_back(&mut self, now: Millis, unsent: Vec<Unsent>) {
         for Unsent { attempt, mut known, reached, gone, failed, .. } in unsent {
-            let whole = known.plan.as_ref().is_some_and(Plan::whole);
-            if whole || gone {
+            let over = known.plan.as_ref().is_some_and(|plan| plan.whole() || plan.given_up());
+            if over || gone {
                 continue;
             }
             if reached {
