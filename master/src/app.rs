@@ -8,7 +8,7 @@ use crate::leader::dial::Caller;
 use crate::leader::status::LeaderStatus;
 use crate::logs::Logs;
 use crate::session::{Failures, Sessions, Throttle};
-use crate::store;
+use crate::store::catalog::Kept;
 use crate::web::away::Known;
 use crate::web::dispatch::Upcoming;
 use crate::web::events::Hub;
@@ -17,7 +17,7 @@ use crate::web::graph;
 use shared::clock::Clock;
 use shared::ids::Millis;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 /// Password hashes at a time: each takes 19 MiB and a core for 40 ms.
@@ -52,7 +52,7 @@ pub struct Inner {
     /// Pictures of late.
     pub graphs: graph::Cache,
     /// The definitions as last read: see [`App::catalog`].
-    catalog: Mutex<Arc<Catalog>>,
+    pub definitions: Arc<Kept>,
     pub started_ms: Millis,
 }
 
@@ -105,40 +105,23 @@ impl App {
             known: Known::default(),
             live: Hub::default(),
             graphs: graph::Cache::default(),
-            catalog: Mutex::default(),
+            definitions: Arc::default(),
             started_ms,
         })))
     }
 
     /// The definitions as they were read last; nothing is asked for.
     pub fn known_catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.catalog.lock().unwrap_or_else(PoisonError::into_inner))
+        self.definitions.last()
     }
 
-    /// All current definitions. Read anew only when the revision has changed: a page costs one
-    /// small query for them.
+    /// All current definitions: a page costs one small query for them.
     ///
     /// # Errors
     /// The database's.
     pub async fn catalog(&self) -> crate::db::Result<Arc<Catalog>> {
-        let revision = store::catalog::revision(&self.db);
-        let revision = self.known.asked(&self.clock, revision).await?;
-        let known = self.known_catalog();
-        if known.revision == revision {
-            return Ok(known);
-        }
-        // What has not changed is not read again: one edit among thousands costs one. A revision that
-        // went back is a database restored: then nothing that is known holds.
-        let fresh = match revision > known.revision {
-            true => store::catalog::reload(&self.db, &known).await?,
-            false => store::catalog::load(&self.db).await?,
-        };
-        let fresh = Arc::new(fresh);
-        let mut kept = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
-        if fresh.revision >= kept.revision {
-            *kept = Arc::clone(&fresh);
-        }
-        Ok(fresh)
+        let seen = self.known.asked(&self.clock, self.definitions.seen(&self.db)).await?;
+        self.definitions.current(&self.db, seen).await
     }
 
     /// `__Host-`: browsers take it only over HTTPS, for this host and all of it.

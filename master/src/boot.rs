@@ -106,6 +106,7 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
             bus: app.bus.clone(),
             cluster: app.config.cluster.clone(),
             url: url.clone(),
+            definitions: app.definitions.clone(),
         },
         lease: lease(&app.config, &lock, clock).await?,
         clock: app.clock.clone(),

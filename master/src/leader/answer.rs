@@ -7,9 +7,9 @@
 use super::ops::{Batch, DbAnswer, DbOp, LeaderRow};
 use crate::bus::{Bus, Topic};
 use crate::db::{self, Db};
-use crate::engine::catalog::Catalog;
 use crate::engine::rows::Key;
 use crate::store;
+use crate::store::catalog::Kept;
 use crate::store::run::Stored;
 use shared::crash;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Desk {
     pub cluster: String,
     /// Where this master's pages are.
     pub url: String,
+    /// Shared with the pages.
+    pub definitions: Arc<Kept>,
 }
 
 /// The answer for the core, and what people should know of it.
@@ -50,14 +52,13 @@ impl From<db::Result<Option<DbAnswer>>> for Answered {
 }
 
 impl Desk {
-    /// `known`: the definitions that the World has, if there is one.
-    pub async fn answer(&self, op: DbOp, known: Option<Arc<Catalog>>) -> Answered {
+    pub async fn answer(&self, op: DbOp) -> Answered {
         match op {
             DbOp::Commit(batch) => self.commit(batch).await,
             DbOp::Claim { above, holder } => self.claim(above, holder).await.into(),
             DbOp::Load => self.load().await.into(),
             DbOp::Poll => self.poll().await.into(),
-            DbOp::Catalog => self.catalog(known).await.into(),
+            DbOp::Catalog => self.catalog().await.into(),
             DbOp::Leader => self.leader().await.into(),
             DbOp::Slices(asks) => {
                 let slices = store::slice::load(&self.db, &asks).await;
@@ -82,8 +83,9 @@ impl Desk {
     /// The leader row first: who claims after it was read makes our first batch fail.
     async fn load(&self) -> db::Result<Option<DbAnswer>> {
         let Some((leader, server)) = self.row().await? else { return Ok(None) };
-        let rows = store::run::load_live(&self.db).await?;
-        let catalog = Arc::new(store::catalog::load(&self.db).await?);
+        // Side by side: nobody else writes rows any more, and an edit is noticed by its revision.
+        let (rows, catalog) =
+            tokio::try_join!(store::run::load_live(&self.db), self.definitions.fresh(&self.db),)?;
         let date = self.db.now_ms().await?;
         Ok(Some(DbAnswer::Loaded { leader, server, catalog, rows, date }))
     }
@@ -97,12 +99,8 @@ impl Desk {
         Ok(Some(DbAnswer::Polled { leader, server, revision, commands, date }))
     }
 
-    async fn catalog(&self, known: Option<Arc<Catalog>>) -> db::Result<Option<DbAnswer>> {
-        let catalog = match known {
-            Some(known) => store::catalog::reload(&self.db, &known).await?,
-            None => store::catalog::load(&self.db).await?,
-        };
-        Ok(Some(DbAnswer::Catalog(Arc::new(catalog))))
+    async fn catalog(&self) -> db::Result<Option<DbAnswer>> {
+        Ok(Some(DbAnswer::Catalog(self.definitions.fresh(&self.db).await?)))
     }
 
     async fn leader(&self) -> db::Result<Option<DbAnswer>> {

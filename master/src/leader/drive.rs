@@ -283,10 +283,9 @@ impl Shell {
     }
 
     fn ask_db(&mut self, number: u64, op: DbOp) {
-        let known = self.master.reign().map(|reign| reign.world().catalog().clone());
         let (desk, back) = (self.desk.clone(), self.send_back.clone());
         tasks::spawn("the leader's question", async move {
-            let answered = Box::new(desk.answer(op, known).await);
+            let answered = Box::new(desk.answer(op).await);
             // Nobody listens: this master is stopping.
             let _ = back.send(Back::Db(number, answered)).await;
         });

@@ -2,11 +2,11 @@
 
 use super::read::by_ids;
 use super::run::LIVE;
-use crate::db::{self, Db, Error, params};
+use crate::db::{self, Db, Error, Value, params};
 use crate::engine::catalog::{Catalog, Dispatch, Host, Interface, Job, Project};
 use shared::ids::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Definitions that are edited while they are read are read again, so often.
 const TRIES_MAX: u32 = 10;
@@ -18,8 +18,7 @@ const TRIES_MAX: u32 = 10;
 pub async fn revision(db: &Db) -> db::Result<i64> {
     let text = "SELECT value FROM revision WHERE name = 'definition'";
     let row = db.first(text, params![]).await?;
-    row.ok_or_else(|| Error::Fatal("the revision of the definitions is missing".into()))?
-        .int("value")
+    row.ok_or_else(no_revision)?.int("value")
 }
 
 /// All of it, at one revision.
@@ -52,6 +51,78 @@ pub async fn reload(db: &Db, known: &Catalog) -> db::Result<Catalog> {
         }
     }
     Err(Error::Retry("the definitions are edited faster than they are read".into()))
+}
+
+/// The definitions as this process has read them last: one copy, shared by its pages and its leader.
+#[derive(Debug, Default)]
+pub struct Kept(Mutex<Last>);
+
+#[derive(Clone, Debug, Default)]
+struct Last {
+    catalog: Arc<Catalog>,
+    /// Another one may have forgotten edits.
+    server: String,
+}
+
+/// What tells whether something was edited.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    revision: i64,
+    server: String,
+}
+
+impl Kept {
+    /// Nothing is asked for.
+    pub fn last(&self) -> Arc<Catalog> {
+        self.get().catalog
+    }
+
+    /// Read anew only when the revision has changed: else it costs the one small query of [`Kept::seen`].
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub async fn current(&self, db: &Db, seen: Seen) -> db::Result<Arc<Catalog>> {
+        let last = self.get();
+        match last.catalog.revision == seen.revision && last.server == seen.server {
+            true => Ok(last.catalog),
+            false => self.fresh(db).await,
+        }
+    }
+
+    /// What has not changed is not read again: one edit among thousands costs one. After a restore
+    /// or a failover nothing that is known holds.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub async fn fresh(&self, db: &Db) -> db::Result<Arc<Catalog>> {
+        let Seen { revision, server } = self.seen(db).await?;
+        let last = self.get();
+        let holds = last.server == server && revision >= last.catalog.revision;
+        let known = if holds { last.catalog } else { Arc::default() };
+        let catalog = Arc::new(reload(db, &known).await?);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !holds || kept.server != server || catalog.revision >= kept.catalog.revision {
+            *kept = Last { catalog: Arc::clone(&catalog), server };
+        }
+        Ok(catalog)
+    }
+
+    /// # Errors
+    /// The database's.
+    pub async fn seen(&self, db: &Db) -> db::Result<Seen> {
+        let text = "SELECT value, ? AS answered_by FROM revision WHERE name = 'definition'";
+        let row = db.first(text, vec![Value::Server]).await?.ok_or_else(no_revision)?;
+        let server = row.text("answered_by")?.to_owned();
+        Ok(Seen { revision: row.int("value")?, server })
+    }
+
+    fn get(&self) -> Last {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn no_revision() -> Error {
+    Error::Fatal("the revision of the definitions is missing".into())
 }
 
 /// Ids and versions of what is not deleted, page by page.

@@ -177,53 +177,60 @@ pub async fn refused_firings(db: &Db, changes: &[Change]) -> db::Result<Vec<Key>
 /// # Errors
 /// The database's.
 pub async fn load_live(db: &Db) -> db::Result<Vec<(Key, Row)>> {
-    let mut all = dispatch_states(db).await?;
-    for row in db.query("SELECT host_id FROM host_doubt", params![]).await? {
-        all.push(codec::doubt(&row)?);
+    // Two rounds of questions side by side: what the second asks for is what the first has found.
+    let (mut all, doubts, executions, runs, marked) = tokio::try_join!(
+        dispatch_states(db),
+        db.query("SELECT host_id FROM host_doubt", params![]),
+        live(db, &EXECUTION, codec::execution),
+        live(db, &RUN, codec::run),
+        marked_attempts(db),
+    )?;
+    for row in &doubts {
+        all.push(codec::doubt(row)?);
     }
     let mut named = BTreeSet::new();
-    for (key, row) in live(db, &EXECUTION, codec::execution).await? {
-        if let Row::Execution(execution) = &row {
+    for (_, row) in &executions {
+        if let Row::Execution(execution) = row {
             named.extend(execution.runs.iter().map(|run| run.0));
         }
-        all.push((key, row));
     }
-    let mut open = Vec::new();
-    for (key, row) in live(db, &RUN, codec::run).await? {
-        if let Key::Run(id) = key {
-            named.remove(&id.0);
-            open.push(id.0);
-        }
-        all.push((key, row));
-    }
-    let named: Vec<i64> = named.into_iter().collect();
-    all.extend(rows_of(db, &RUN, &named, codec::run).await?);
-    all.extend(rows_of(db, &JOB_RUN, &open, codec::job_run).await?);
-    let attempts = rows_of(db, &ATTEMPT, &open, codec::attempt).await?;
+    let open: Vec<i64> = runs
+        .iter()
+        .filter_map(|(key, _)| if let Key::Run(id) = key { Some(id.0) } else { None })
+        .collect();
+    let is_open: BTreeSet<i64> = open.iter().copied().collect();
+    // Whether an orphan is to be killed depends on whether its run has ended.
+    let orphaned: BTreeSet<i64> = marked
+        .iter()
+        .filter_map(|(key, row)| match (key, row) {
+            (Key::Attempt(id), Row::Attempt(attempt)) if attempt.mark == Mark::Orphan => {
+                Some(id.run.0)
+            }
+            _ => None,
+        })
+        .filter(|id| !is_open.contains(id))
+        .collect();
+    let ended: Vec<i64> =
+        named.union(&orphaned).copied().filter(|id| !is_open.contains(id)).collect();
+    let orphaned: Vec<i64> = orphaned.into_iter().collect();
+    let (ended, jobs, of_orphans, attempts) = tokio::try_join!(
+        rows_of(db, &RUN, &ended, codec::run),
+        rows_of(db, &JOB_RUN, &open, codec::job_run),
+        rows_of(db, &JOB_RUN, &orphaned, codec::job_run),
+        rows_of(db, &ATTEMPT, &open, codec::attempt),
+    )?;
     let known: BTreeSet<Key> = attempts.iter().map(|(key, _)| *key).collect();
+    let marked = marked.into_iter().filter(|(key, _)| !known.contains(key));
+    all.extend(executions.into_iter().chain(runs).chain(ended).chain(jobs).chain(of_orphans));
     all.extend(attempts);
+    all.extend(marked);
+    Ok(all)
+}
+
+async fn marked_attempts(db: &Db) -> db::Result<Vec<(Key, Row)>> {
     let text =
         format!("SELECT {} FROM attempt WHERE mark IN ('orphan','abandoned')", ATTEMPT.list(""));
-    let mut orphaned = BTreeSet::new();
-    for row in db.query(text, params![]).await? {
-        let (key, row) = codec::attempt(&row)?;
-        if known.contains(&key) {
-            continue;
-        }
-        if let (Key::Attempt(id), Row::Attempt(attempt)) = (key, &row)
-            && attempt.mark == Mark::Orphan
-        {
-            orphaned.insert(id.run.0);
-        }
-        all.push((key, row));
-    }
-    // Whether an orphan is to be killed depends on whether its run has ended.
-    let orphaned: Vec<i64> = orphaned.into_iter().collect();
-    let unread: Vec<i64> =
-        orphaned.iter().copied().filter(|id| named.binary_search(id).is_err()).collect();
-    all.extend(rows_of(db, &RUN, &unread, codec::run).await?);
-    all.extend(rows_of(db, &JOB_RUN, &orphaned, codec::job_run).await?);
-    Ok(all)
+    db.query(text, params![]).await?.iter().map(codec::attempt).collect()
 }
 
 async fn dispatch_states(db: &Db) -> db::Result<Vec<(Key, Row)>> {

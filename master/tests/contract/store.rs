@@ -2,6 +2,7 @@
 
 use crate::every_database;
 use crate::made::*;
+use master::db::faulty::Faulty;
 use master::db::{params, sql};
 use master::engine::rows::*;
 use master::engine::world::Ask;
@@ -9,6 +10,7 @@ use master::store::run;
 use master::store::{catalog, slice, upkeep};
 use shared::ids::*;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn a_new_leader_loads_what_lives() {
@@ -149,8 +151,8 @@ async fn definitions_are_read_whole() {
         assert_eq!(ids(&second.interfaces[&one]), [(1, v2.clone()), (3, v2.clone())]);
         assert_eq!(ids(&second.old[&(one, 1)]), [(1, v1.clone()), (2, v1.clone())]);
         // What is known is not read again, and what is loaded afresh is the same.
-        assert!(std::sync::Arc::ptr_eq(&first.interfaces[&two], &second.interfaces[&two]));
-        assert!(std::sync::Arc::ptr_eq(&first.interfaces[&one], &second.old[&(one, 1)]));
+        assert!(Arc::ptr_eq(&first.interfaces[&two], &second.interfaces[&two]));
+        assert!(Arc::ptr_eq(&first.interfaces[&one], &second.old[&(one, 1)]));
         let fresh = catalog::load(&db).await.unwrap();
         assert_eq!((&fresh.interfaces, &fresh.old), (&second.interfaces, &second.old));
         let asked = [(one, 1), (one, 2), (one, 3), (InterfaceId(9), 1)].into();
@@ -161,6 +163,38 @@ async fn definitions_are_read_whole() {
         db.commit(interface(2, 2, r#"{"descriptoin":"slip"}"#)).await.unwrap();
         let error = catalog::load(&db).await.unwrap_err().to_string();
         assert!(error.contains("interface 2") && error.contains("descriptoin"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_of_definitions_holds_for_one_server_and_one_past() {
+    every_database(async |db| {
+        let link = Faulty::new(db.clone());
+        let db = link.db();
+        db.commit(interface(1, 1, r#"{"description":"one"}"#)).await.unwrap();
+        let kept = catalog::Kept::default();
+        let current = async || kept.current(&db, kept.seen(&db).await.unwrap()).await.unwrap();
+        let first = current().await;
+        assert!(Arc::ptr_eq(&first, &current().await));
+        let one = InterfaceId(1);
+        let at = |catalog: &master::engine::catalog::Catalog| catalog.interfaces[&one].clone();
+        // An edit of something else: what has not changed is not read again.
+        let other = [interface(2, 1, r#"{"description":"two"}"#), vec![raise()]];
+        db.commit(other.concat()).await.unwrap();
+        let second = current().await;
+        assert_eq!(second.interfaces.len(), 2);
+        assert!(Arc::ptr_eq(&at(&first), &at(&second)));
+        // A server that never saw it may have another text at the same version.
+        link.fail_over("another");
+        let third = current().await;
+        assert!(!Arc::ptr_eq(&at(&second), &at(&third)), "the same server is only assumed");
+        // So may a database whose revision went back.
+        let back = "UPDATE revision SET value = value - 1 WHERE name = 'definition'";
+        db.commit(vec![sql(back, params![])]).await.unwrap();
+        let fourth = kept.fresh(&db).await.unwrap();
+        assert!(!Arc::ptr_eq(&at(&third), &at(&fourth)));
+        assert!(Arc::ptr_eq(&fourth, &current().await));
     })
     .await;
 }

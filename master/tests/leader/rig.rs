@@ -78,6 +78,7 @@ impl Rig {
             bus: self.bus.clone(),
             cluster: CLUSTER.into(),
             url: "http://test".into(),
+            definitions: Arc::default(),
         };
         let ports = Ports {
             desk,
