@@ -314,7 +314,7 @@ pub struct DispatchSpec {
     #[serde(default)]
     pub description: String,
     pub interface: InterfaceId,
-    /// Five fields, or six with seconds first.
+    /// Five fields, or six with seconds first; or `@every 90m`.
     pub cron: String,
     #[serde(default = "default_zone")]
     pub zone: String,
@@ -329,6 +329,13 @@ pub struct DispatchSpec {
     /// An instant is late, and the misfire policy decides, after this long.
     #[serde(default = "default_late_s")]
     pub late_s: u32,
+    // Silent where it says nothing: a master of the release before goes on reading the others.
+    #[serde(default, skip_serializing_if = "Overlap::is_silent")]
+    pub overlap: Overlap,
+    /// When it does not fire, in its zone: `22:00-02:00 SAT,SUN`, or one span of dates,
+    /// `2026-12-31 22:00/2027-01-02 06:00`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blackouts: Vec<String>,
     /// Only between these dates (UTC milliseconds): from inclusive, until exclusive.
     #[serde(default)]
     pub from_ms: Option<i64>,
@@ -363,6 +370,29 @@ pub enum Misfire {
     None,
     /// Those at most so many seconds late.
     Within(u32),
+}
+
+/// What becomes of an instant while executions that the same dispatch has fired still live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// It fires.
+    #[default]
+    Allow,
+    /// It does not, and on-call is told.
+    Skip,
+    /// It does not while so many live, and on-call is told.
+    Parallel(u32),
+    /// It fires, and each of its runs waits until the one of the same interface before it has ended.
+    Queue,
+    /// It fires, and what is live of other periods is stopped.
+    Cancel,
+}
+
+impl Overlap {
+    fn is_silent(&self) -> bool {
+        *self == Overlap::default()
+    }
 }
 
 /// A machine with an executor (执行服务器).

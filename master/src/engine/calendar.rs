@@ -27,9 +27,19 @@ pub const INTERNED_MAX: usize = 20_000;
 /// given weekday comes back after 28 years, or 40 across a century.
 const YEARS_MAX: i32 = 50;
 
+/// The longest fixed rate.
+const EVERY_MAX_S: u32 = 31 * 86_400;
+
 /// A parsed expression that has at least one instant.
 #[derive(Clone, Debug)]
-pub struct Cron(croner::Cron);
+pub struct Cron(Rule);
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Fields(Box<croner::Cron>),
+    /// A fixed rate, whatever the clock of the zone does: the multiples of it since 1970, UTC.
+    Every(Millis),
+}
 
 /// What is wrong with an expression, in words that say how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +53,9 @@ pub fn parse(text: &str) -> Result<Cron, BadCron> {
     let shown: String = text.chars().take(40).collect();
     if text.len() > CHARS_MAX {
         return Err(BadCron(format!("a cron expression has at most {CHARS_MAX} characters")));
+    }
+    if let Some(rate) = text.strip_prefix("@every") {
+        return every(rate.trim());
     }
     let fields = text.split_whitespace().count();
     if !text.starts_with('@') && !(5..=6).contains(&fields) {
@@ -62,11 +75,34 @@ pub fn parse(text: &str) -> Result<Cron, BadCron> {
              \"30 2 * * MON-FRI\", \"0 0 L * *\", \"0 9 * * FRI#2\")"
         ))
     })?;
-    let cron = Cron(cron);
+    let cron = Cron(Rule::Fields(Box::new(cron)));
     match next_after(&cron, Tz::UTC, 0) {
         Some(_) => Ok(cron),
         None => Err(BadCron(format!("{shown:?} never comes true: there is no such date"))),
     }
+}
+
+fn every(rate: &str) -> Result<Cron, BadCron> {
+    let shown: String = rate.chars().take(40).collect();
+    match lasting(rate) {
+        Some(seconds @ 1..=EVERY_MAX_S) => Ok(Cron(Rule::Every(Millis::from(seconds) * 1_000))),
+        _ => Err(BadCron(format!(
+            "@every {shown:?} is no rate: from 1s to 31d is expected, such as @every 90m or @every 1h30m"
+        ))),
+    }
+}
+
+/// `90s`, `1h30m`, `2d`: the units once each at most, the greater first.
+fn lasting(text: &str) -> Option<u32> {
+    const UNITS: [(char, u32); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+    let (mut rest, mut sum) = (text, 0_u32);
+    for (unit, seconds) in UNITS {
+        if let Some((count, after)) = rest.split_once(unit) {
+            sum = sum.checked_add(count.parse::<u32>().ok()?.checked_mul(seconds)?)?;
+            rest = after;
+        }
+    }
+    (rest.is_empty() && !text.is_empty()).then_some(sum)
 }
 
 /// # Errors
@@ -81,9 +117,13 @@ pub fn zone(name: &str) -> Result<Tz, BadCron> {
 /// The first instant strictly after `after`; none if there is none within 50 years (which in a
 /// zone may be so: only ever in the hour that spring leaves out).
 pub fn next_after(cron: &Cron, zone: Tz, after: Millis) -> Option<Millis> {
+    let cron = match &cron.0 {
+        Rule::Fields(cron) => cron,
+        Rule::Every(rate) => return after.div_euclid(*rate).checked_add(1)?.checked_mul(*rate),
+    };
     let start = DateTime::<Utc>::from_timestamp_millis(after)?.with_timezone(&zone);
     let start = Bounded { until: start.to_civil().year().saturating_add(YEARS_MAX), at: start };
-    let next = cron.0.find_next_occurrence(&start, false).ok()?;
+    let next = cron.find_next_occurrence(&start, false).ok()?;
     let next = next.at.timestamp_millis();
     // The search walks whole seconds.
     (next > after).then_some(next)
@@ -96,9 +136,12 @@ pub fn next_ten(cron: &Cron, zone: Tz, after: Millis) -> Vec<Millis> {
 
 /// At most `count` instants after `after`.
 pub fn next_many(cron: &Cron, zone: Tz, after: Millis, count: usize) -> Vec<Millis> {
-    std::iter::successors(next_after(cron, zone, after), |&at| next_after(cron, zone, at))
-        .take(count)
-        .collect()
+    instants(cron.clone(), zone, after).take(count).collect()
+}
+
+/// All instants after `after`, as they are asked for.
+pub fn instants(cron: Cron, zone: Tz, after: Millis) -> impl Iterator<Item = Millis> {
+    std::iter::successors(next_after(&cron, zone, after), move |&at| next_after(&cron, zone, at))
 }
 
 /// Parsed expressions by their text: a hundred thousand dispatches share a few hundred.
@@ -166,12 +209,31 @@ impl CronDateTime for Bounded {
 
 /// The rule in English words.
 pub fn describe(cron: &Cron) -> String {
-    cron.0.describe()
+    match &cron.0 {
+        Rule::Fields(cron) => cron.describe(),
+        Rule::Every(rate) => format!("Every {}", in_units(*rate)),
+    }
+}
+
+fn in_units(rate: Millis) -> String {
+    let seconds = rate / 1_000;
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let (mut rest, mut all) = (seconds, String::new());
+    for (size, unit) in units {
+        if rest >= size {
+            all.push_str(&format!("{}{unit}", rest / size));
+            rest %= size;
+        }
+    }
+    all
 }
 
 /// The rule in Chinese words: day, then time.
 pub fn describe_zh(cron: &Cron) -> String {
-    let pattern = &cron.0.pattern;
+    let pattern = match &cron.0 {
+        Rule::Fields(cron) => &cron.pattern,
+        Rule::Every(rate) => return format!("每 {}", in_units(*rate)),
+    };
     let text = pattern.as_str().to_uppercase();
     let mut fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() == 5 {
@@ -424,6 +486,25 @@ mod tests {
         let from = at("2026-01-01T00:00:00Z");
         assert_eq!(next_after(&never, zone("Europe/Paris").unwrap(), from), None);
         assert_eq!(next_after(&never, Tz::UTC, i64::MAX), None);
+    }
+
+    #[test]
+    fn a_fixed_rate_does_not_know_the_clock() {
+        let paris = zone("Europe/Paris").unwrap();
+        let cron = parse("@every 1h30m").unwrap();
+        let first = next_many(&cron, paris, at("2026-10-25T00:00:00Z") - 1, 3);
+        let expected = ["2026-10-25T00:00:00Z", "2026-10-25T01:30:00Z", "2026-10-25T03:00:00Z"];
+        assert_eq!(first, expected.map(at));
+        assert_eq!(next_after(&cron, paris, i64::MAX), None);
+        assert_eq!(next_after(&cron, paris, -1), Some(0));
+        assert_eq!(
+            (describe(&cron), describe_zh(&cron)),
+            ("Every 1h30m".into(), "每 1h30m".into())
+        );
+        for bad in ["@every", "@every 0s", "@every 32d", "@every 1.5h", "@every 5m1h", "@every 9 h"]
+        {
+            assert!(parse(bad).unwrap_err().to_string().contains("@every 90m"), "{bad}");
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(crate) struct Folds {
     of_run: BTreeMap<RunId, BTreeSet<ExecutionId>>,
     counts: BTreeMap<ExecutionId, Counts>,
+    /// By dispatch, those that it has fired, in order.
+    fired: BTreeSet<(DispatchId, Millis, ExecutionId)>,
     /// Those that ended, and in which step; they may have been resumed since.
     pub(crate) ended: VecDeque<(u64, ExecutionId)>,
 }
@@ -21,6 +23,21 @@ struct Counts {
     live: usize,
     failed: usize,
     stopped: usize,
+}
+
+impl Folds {
+    /// What this dispatch has fired and has not ended, the oldest first.
+    pub(crate) fn fired_by(&self, id: DispatchId) -> impl Iterator<Item = ExecutionId> {
+        let from = (id, Millis::MIN, ExecutionId(i64::MIN));
+        let until = (id, Millis::MAX, ExecutionId(i64::MAX));
+        self.fired.range(from..=until).map(|(.., execution)| *execution)
+    }
+}
+
+/// The instant that made it, of what was fired.
+fn firing_of(id: ExecutionId, execution: &Execution) -> Option<(DispatchId, Millis, ExecutionId)> {
+    let (dispatch, instant) = execution.dispatch?;
+    (execution.origin == Origin::Cron).then_some((dispatch, instant, id))
 }
 
 impl Counts {
@@ -36,12 +53,20 @@ impl Counts {
 }
 
 impl World {
+    #[cfg(test)]
+    pub(crate) fn fired(&self) -> &BTreeSet<(DispatchId, Millis, ExecutionId)> {
+        &self.folds.fired
+    }
+
     pub(crate) fn index_execution(&mut self, id: ExecutionId, old: Option<&Execution>) {
         let new = self.table.executions.get(&id).cloned();
         let live = |execution: &&Execution| execution.state.is_live();
         let (was, is) = (old.filter(live), new.as_ref().filter(live));
         if let Some(old) = was {
             self.folds.counts.remove(&id);
+            if let Some(firing) = firing_of(id, old) {
+                self.folds.fired.remove(&firing);
+            }
             for run in &old.runs {
                 if let Some(set) = self.folds.of_run.get_mut(run) {
                     set.remove(&id);
@@ -62,6 +87,7 @@ impl World {
                 }
             }
             self.folds.counts.insert(id, counts);
+            self.folds.fired.extend(firing_of(id, new));
         }
         if new.is_some_and(|new| !new.state.is_live()) {
             self.folds.ended.push_back((self.step, id));

@@ -6,7 +6,7 @@
 use super::dag::Shape;
 use super::reason::Reason;
 use super::rows::*;
-use super::wait::Met;
+use super::wait::{Met, slice_of};
 use super::world::{Ask, Now, Step, World};
 use shared::ids::*;
 use shared::period::Period;
@@ -30,7 +30,12 @@ pub(crate) struct Start {
     pub(crate) params: BTreeMap<String, String>,
     /// Also what has succeeded, as a new generation.
     pub(crate) again: bool,
+    /// What a new run of an interface waits for besides.
+    pub(crate) after: After,
 }
+
+/// By interface.
+pub(crate) type After = BTreeMap<InterfaceId, BTreeSet<Target>>;
 
 /// Which runs, parents first.
 pub(crate) type Members = Vec<(InterfaceId, Period)>;
@@ -149,7 +154,10 @@ impl World {
     ) -> u32 {
         let Some(now) = self.now else { return 0 };
         let Some(shape) = self.mesh.current(&self.catalog, interface) else { return 0 };
-        let waits = self.run_waits(&shape, period, siblings);
+        let mut waits = self.run_waits(&shape, period, siblings);
+        // Not for itself: what lives in its own slice it would have joined.
+        let other = |target: &&Target| slice_of(**target) != Some((interface, period));
+        waits.extend(start.after.get(&interface).into_iter().flatten().filter(other));
         let waits = self.unmet(waits);
         let project = shape.interface.project;
         let state = if waits.is_empty() { RunState::Ready } else { RunState::Waiting };

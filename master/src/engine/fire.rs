@@ -4,9 +4,10 @@
 //! at no other. The cursor of a dispatch goes forward only, and with it its row in the order. A
 //! firing is bound to the version of the dispatch that it was computed from (rule L6).
 
+use super::blackout;
 use super::calendar;
 use super::catalog::{Catalog, Dispatch, Interface};
-use super::expand::{Members, Start};
+use super::expand::{After, Members, Start};
 use super::mesh::differing;
 use super::reason::Reason;
 use super::rows::*;
@@ -156,20 +157,28 @@ impl World {
                 Ok(members) if !self.has_history(&members) => {
                     return self.hold_firing(id, &members);
                 }
-                Ok(members) => {
-                    let start = start_of(&dispatch, instant, period);
-                    execution = Some(start.id);
-                    self.execute(now, &start, &members);
-                }
+                Ok(members) => match self.room(&dispatch, &members) {
+                    Ok(after) => {
+                        let start = start_of(&dispatch, (instant, period), after);
+                        execution = Some(start.id);
+                        self.execute(now, &start, &members);
+                    }
+                    Err(still) => (decision, why) = (Decision::Overlap, Some(still)),
+                },
                 Err(error) => (decision, why) = (Decision::Failed, Some(error)),
             }
         }
-        if decision == Decision::Failed {
+        let told = match decision {
+            Decision::Failed => Some(AlertEvent::FiringFailed),
+            Decision::Overlap => Some(AlertEvent::FiringSkipped),
+            _ => None,
+        };
+        if let Some(event) = told {
             let why = why.as_ref().map(Reason::to_string).unwrap_or_default();
             let body = format!("{}: {why}", dispatch.name);
             let alert = Alert {
                 project: dispatch.project,
-                event: AlertEvent::FiringFailed,
+                event,
                 execution: None,
                 run: None,
                 job: None,
@@ -217,6 +226,12 @@ impl World {
         }
         if self.mesh.is_interface_frozen(spec.interface) {
             return (Decision::Frozen, Some(Reason::InterfaceFrozen {}));
+        }
+        if let Ok(zone) = calendar::zone(&spec.zone)
+            && let Some(window) = blackout::first_that_holds(&spec.blackouts, zone, instant)
+        {
+            let window = window.to_owned();
+            return (Decision::Blackout, Some(Reason::InBlackout { window }));
         }
         match spec.misfire {
             Misfire::None if late => (Decision::Misfired, Some(Reason::Late { seconds })),
@@ -373,7 +388,7 @@ impl World {
     }
 }
 
-fn start_of(dispatch: &Dispatch, instant: Millis, period: Period) -> Start {
+fn start_of(dispatch: &Dispatch, (instant, period): (Millis, Period), after: After) -> Start {
     Start {
         id: ExecutionId::of_firing(dispatch.id, instant),
         origin: Origin::Cron,
@@ -385,5 +400,6 @@ fn start_of(dispatch: &Dispatch, instant: Millis, period: Period) -> Start {
         cascade: dispatch.spec.cascade,
         params: dispatch.spec.params.clone(),
         again: false,
+        after,
     }
 }

@@ -3,6 +3,7 @@
 //! Floor 0: it imports `shared` and nothing else of this crate. Reading order: definitions and rows;
 //! the World and what it keeps; what happens to runs and jobs; time, hosts, people.
 
+pub mod blackout;
 pub mod calendar;
 pub mod catalog;
 pub mod params;
@@ -28,6 +29,7 @@ mod wait;
 mod fire;
 pub mod fleet;
 mod orders;
+mod overlap;
 mod place;
 mod prepare;
 mod queue;

@@ -84,6 +84,8 @@ reasons! {
     Unstorable {} "its rows could not be stored"
     DispatchPaused {} "the dispatch is paused"
     InterfaceFrozen {} "the interface is frozen"
+    InBlackout { window: String } "in its blackout window {window}"
+    StillRuns { n: usize } "{n} execution(s) that it has fired before still run"
     Late { seconds: i64 } "{seconds} s late"
     LateNotLast { seconds: i64 } "{seconds} s late, and not the last"
     TooLate { seconds: i64, limit: u32 } "{seconds} s late, which is more than {limit} s"

@@ -66,8 +66,12 @@ pub enum Decision {
     Paused,
     /// The interface is frozen.
     Frozen,
+    /// In one of its blackout windows.
+    Blackout,
     /// Too late, and the policy says not to.
     Misfired,
+    /// What it has fired before still runs, and the policy says not to.
+    Overlap,
     /// Its rows could not be stored (rule L4).
     Failed,
 }
@@ -414,4 +418,6 @@ pub enum AlertEvent {
     ExecutionStopped,
     AttemptUnknown,
     FiringFailed,
+    /// Its executions overlap, and its policy says not to fire.
+    FiringSkipped,
 }

@@ -6,6 +6,7 @@
 mod maps;
 pub mod mesh;
 
+use super::blackout;
 use super::calendar;
 use super::catalog::Catalog;
 use super::params;
@@ -408,6 +409,18 @@ pub fn dispatch_fields(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldErr
     }
     errors.range("period_offset", spec.period_offset, -1_000, 1_000);
     errors.range("late_s", spec.late_s, 1, i64::from(7 * DAY_S));
+    if let Overlap::Parallel(most) = spec.overlap {
+        errors.range("overlap.parallel", most, 1, 1_000);
+    }
+    if spec.blackouts.len() > blackout::WINDOWS_MAX {
+        let message = format!("at most {} windows are allowed", blackout::WINDOWS_MAX);
+        errors.add("blackouts", message);
+    }
+    for window in spec.blackouts.iter().take(blackout::WINDOWS_MAX) {
+        if let Err(why) = blackout::parse(window) {
+            errors.add("blackouts", why);
+        }
+    }
     if let Misfire::Within(seconds) = spec.misfire {
         errors.range("misfire.within", seconds, 1, i64::from(400 * DAY_S));
     }

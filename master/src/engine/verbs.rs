@@ -4,7 +4,7 @@
 //! and those after it wait too.
 
 use super::execution::counts_for;
-use super::expand::Start;
+use super::expand::{After, Start};
 use super::reason::Reason;
 use super::rows::*;
 use super::run::is_waiting;
@@ -17,7 +17,7 @@ const AT_ONCE: usize = 200;
 /// Results that are remembered, so that a command which is read twice is not obeyed twice.
 const RESULTS_MAX: usize = 10_000;
 
-type Done = Result<Plan, Reason>;
+pub(super) type Done = Result<Plan, Reason>;
 
 impl World {
     pub(crate) fn take_commands(&mut self) {
@@ -68,6 +68,7 @@ impl World {
                     cascade: *cascade,
                     params: params.clone(),
                     again: !missing_only,
+                    after: After::new(),
                 };
                 self.run_now(now, &start)
             }
@@ -85,6 +86,7 @@ impl World {
                     cascade: *cascade,
                     params: found.spec.params.clone(),
                     again: true,
+                    after: After::new(),
                 };
                 self.run_now(now, &start)
             }
@@ -119,7 +121,7 @@ impl World {
         Ok(self.execute(now, start, &members))
     }
 
-    fn stop(&mut self, runs: &[RunId]) -> Done {
+    pub(super) fn stop(&mut self, runs: &[RunId]) -> Done {
         let mut plan = Plan::default();
         let mut any = false;
         for &id in runs {

@@ -187,6 +187,7 @@ async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Resu
             name => dispatch.name.as_str(), version => dispatch.version,
             spec => Serde(&dispatch.spec),
             misfire => edit::misfire_words(dispatch.spec.misfire),
+            overlap => edit::overlap_words(dispatch.spec.overlap),
             interface_name => interface_name(&catalog, dispatch.spec.interface),
             rule => rule_in_words(&dispatch.spec.cron, page.lang),
             upcoming => Serde(upcoming.unwrap_or_default()),

@@ -212,6 +212,30 @@ async fn the_preview_shows_the_next_ten_firings_with_their_periods() {
     part.is(200).has("2026-11-23").has("2 interfaces with 3 jobs");
 }
 
+/// What is typed about overlaps and blackouts is kept, shown, and said of the instants to come.
+#[tokio::test]
+async fn a_dispatch_says_when_it_does_not_fire() {
+    let app = TestApp::new().await;
+    let admin = app.admin().await;
+    sample(&app, &admin).await;
+    let form = |windows: &'static str, most: &'static str| {
+        let when = [("cron", "@every 12h"), ("zone", "UTC"), ("misfire", "all"), ("late_s", "5m")];
+        let not = [("overlap", "parallel"), ("overlap.parallel", most), ("blackouts", windows)];
+        let what = [("interface", "1"), ("name", "twice a day"), ("period_offset", "1")];
+        [when.as_slice(), &not, &what].concat()
+    };
+    let bad = app.post(&admin, "/dispatch/add/", &form("10-11", "0")).await;
+    bad.is(422).has("is no window").has("overlap.parallel");
+    let windows = "11:00-13:00 SUN\n2026-12-24 00:00/2026-12-27 00:00";
+    let part = app.post(&admin, "/dispatch/preview/", &form(windows, "2")).await;
+    part.is(200).has("Every 12h").has("will not fire: 11:00-13:00 SUN");
+    app.post(&admin, "/dispatch/add/", &form(windows, "2")).await.is(303);
+    let page = app.get(&admin, "/dispatch/2/").await;
+    page.is(200).has("while so many run").has("2026-12-24 00:00/2026-12-27 00:00");
+    let edit = app.get(&admin, "/dispatch/2/edit/").await;
+    edit.is(200).has("11:00-13:00 SUN").has("@every 12h");
+}
+
 #[tokio::test]
 async fn the_preview_of_a_job_is_its_exact_command() {
     let app = TestApp::new().await;

@@ -38,6 +38,8 @@ pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
             cascade: rng.one_in(2),
             misfire: rng.pick(&[Misfire::All, Misfire::Last, Misfire::None, Misfire::Within(20)]),
             late_s: LATE_S,
+            overlap: Overlap::Allow,
+            blackouts: Vec::new(),
             from_ms: None,
             until_ms: None,
             params: BTreeMap::new(),

@@ -463,7 +463,9 @@ impl Oracle {
                 AlertEvent::ExecutionSucceeded => RunState::Succeeded,
                 AlertEvent::ExecutionFailed => RunState::Failed,
                 AlertEvent::ExecutionStopped => RunState::Stopped,
-                AlertEvent::AttemptUnknown | AlertEvent::FiringFailed => continue,
+                AlertEvent::AttemptUnknown
+                | AlertEvent::FiringFailed
+                | AlertEvent::FiringSkipped => continue,
             };
             self.alerts += 1;
             let known = ended.get(&id).or(again.get(&id)).copied();

@@ -6,6 +6,7 @@ mod hosts;
 mod lab;
 mod mesh;
 mod notation;
+mod overlap;
 mod scale;
 mod slices;
 mod time;

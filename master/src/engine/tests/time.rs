@@ -8,10 +8,10 @@ use shared::ids::*;
 use shared::spec::{DispatchSpec, Misfire};
 use std::sync::Arc;
 
-const MINUTE: Millis = 60_000;
-const D1: DispatchId = DispatchId(1);
+pub(super) const MINUTE: Millis = 60_000;
+pub(super) const D1: DispatchId = DispatchId(1);
 
-fn dispatch(cron: &str) -> Dispatch {
+pub(super) fn dispatch(cron: &str) -> Dispatch {
     let spec: DispatchSpec = serde_json::from_value(serde_json::json!({
         "interface": 1, "cron": cron, "zone": "UTC",
     }))
@@ -28,14 +28,14 @@ fn edit(lab: &mut Lab, dispatch: Dispatch) {
     lab.settle();
 }
 
-fn with(mesh: &str, dispatch: Dispatch) -> Lab {
+pub(super) fn with(mesh: &str, dispatch: Dispatch) -> Lab {
     let mut lab = Lab::new(mesh);
     edit(&mut lab, dispatch);
     lab
 }
 
 /// `10:27 fired, 10:28 paused`
-fn firings(lab: &Lab) -> String {
+pub(super) fn firings(lab: &Lab) -> String {
     let rows = lab.db.iter().filter_map(|(key, row)| match (key, row) {
         (Key::Firing(_, instant), Row::Firing(firing)) => {
             let at = chrono::DateTime::from_timestamp_millis(*instant).unwrap();

@@ -54,6 +54,49 @@ pub(super) fn misfire_words(misfire: Misfire) -> (&'static str, String) {
     }
 }
 
+pub(super) fn overlap_words(overlap: Overlap) -> (&'static str, String) {
+    match overlap {
+        Overlap::Allow => ("allow", String::new()),
+        Overlap::Skip => ("skip", String::new()),
+        Overlap::Parallel(most) => ("parallel", most.to_string()),
+        Overlap::Queue => ("queue", String::new()),
+        Overlap::Cancel => ("cancel", String::new()),
+    }
+}
+
+fn read_overlap(form: &mut Form) -> Overlap {
+    match form.text("overlap") {
+        "" | "allow" => Overlap::Allow,
+        "skip" => Overlap::Skip,
+        "parallel" => Overlap::Parallel(form.parse("overlap.parallel", 1, "a whole number")),
+        "queue" => Overlap::Queue,
+        "cancel" => Overlap::Cancel,
+        _ => {
+            form.wrong("overlap", "choose one of the list");
+            Overlap::Allow
+        }
+    }
+}
+
+fn read_misfire(form: &mut Form) -> Misfire {
+    match form.text("misfire") {
+        "" | "all" => Misfire::All,
+        "last" => Misfire::Last,
+        "none" => Misfire::None,
+        "within" => {
+            let seconds = form.seconds("within", None);
+            if seconds.is_none() && form.text("within").is_empty() {
+                form.wrong("within", "how late may it be? for example 2h");
+            }
+            Misfire::Within(seconds.unwrap_or_default())
+        }
+        _ => {
+            form.wrong("misfire", "choose one of the list");
+            Misfire::All
+        }
+    }
+}
+
 fn write(name: &str, spec: &DispatchSpec, version: Option<i64>) -> Form {
     let mut form = Form::default();
     form.set("name", name);
@@ -72,6 +115,10 @@ fn write(name: &str, spec: &DispatchSpec, version: Option<i64>) -> Form {
     form.set("misfire", misfire);
     form.set("within", within);
     form.set("late_s", write_seconds(spec.late_s));
+    let (overlap, parallel) = overlap_words(spec.overlap);
+    form.set("overlap", overlap);
+    form.set("overlap.parallel", parallel);
+    form.set("blackouts", spec.blackouts.join("\n"));
     form.set("from_ms", write_instant(spec.from_ms, &spec.zone));
     form.set("until_ms", write_instant(spec.until_ms, &spec.zone));
     form.set("params", write_map(&spec.params));
@@ -79,22 +126,8 @@ fn write(name: &str, spec: &DispatchSpec, version: Option<i64>) -> Form {
 }
 
 pub(super) fn read(form: &mut Form) -> Draft<DispatchSpec> {
-    let misfire = match form.text("misfire") {
-        "" | "all" => Misfire::All,
-        "last" => Misfire::Last,
-        "none" => Misfire::None,
-        "within" => {
-            let seconds = form.seconds("within", None);
-            if seconds.is_none() && form.text("within").is_empty() {
-                form.wrong("within", "how late may it be? for example 2h");
-            }
-            Misfire::Within(seconds.unwrap_or_default())
-        }
-        _ => {
-            form.wrong("misfire", "choose one of the list");
-            Misfire::All
-        }
-    };
+    let lines = form.text("blackouts").lines().map(str::trim).filter(|line| !line.is_empty());
+    let blackouts = lines.map(str::to_owned).collect();
     let spec = DispatchSpec {
         description: form.text("description").to_owned(),
         interface: form.parse("interface", InterfaceId(0), "one of the list"),
@@ -102,7 +135,9 @@ pub(super) fn read(form: &mut Form) -> Draft<DispatchSpec> {
         zone: form.text("zone").to_owned(),
         period_offset: form.parse("period_offset", 1, "a whole number"),
         cascade: form.flag("cascade"),
-        misfire,
+        misfire: read_misfire(form),
+        overlap: read_overlap(form),
+        blackouts,
         late_s: form.seconds("late_s", Some(300)).unwrap_or(300),
         from_ms: read_instant(form, "from_ms"),
         until_ms: read_instant(form, "until_ms"),
@@ -207,6 +242,7 @@ mod tests {
         let json = serde_json::json!({
             "description": "d", "interface": 3, "cron": "30 2 * * MON-FRI", "zone": "Asia/Shanghai",
             "period_offset": 2, "cascade": false, "misfire": {"within": 7200}, "late_s": 90,
+            "overlap": {"parallel": 3}, "blackouts": ["22:00-02:00", "08:00-09:00 FRI"],
             "from_ms": 1_795_230_000_000_i64, "until_ms": 1_795_316_400_000_i64, "params": {"a": "b"},
         });
         let spec: DispatchSpec = serde_json::from_value(json).unwrap();

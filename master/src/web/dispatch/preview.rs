@@ -7,8 +7,8 @@ use super::super::form::Form;
 use super::super::interface::rule_in_words;
 use super::super::zone;
 use super::edit;
-use crate::engine::calendar;
 use crate::engine::catalog::Catalog;
+use crate::engine::{blackout, calendar};
 use axum::Json;
 use axum::extract::Query;
 use axum::response::IntoResponse;
@@ -37,12 +37,15 @@ pub struct Firing {
     /// In the viewer's, where the clock there shows something else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own: Option<String>,
+    /// The blackout window that it is in: it will not fire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blackout: Option<String>,
     /// The data's period: none while the interface is not known.
     pub period: Option<String>,
 }
 
 /// What makes a rule: two dispatches with the same have the same next instant.
-type Rule = (String, String, Option<Millis>, Option<Millis>);
+type Rule = (String, String, Vec<String>, Option<Millis>, Option<Millis>);
 
 /// The next instant of every rule, kept until it has passed: lists of ten thousand dispatches parse
 /// none of them anew.
@@ -52,7 +55,8 @@ pub struct Upcoming(Mutex<HashMap<Rule, (Millis, Option<Millis>)>>);
 impl Upcoming {
     /// The first instant after now, if there is one.
     pub fn next(&self, spec: &DispatchSpec, now: Millis) -> Option<Millis> {
-        let rule = (spec.cron.clone(), spec.zone.clone(), spec.from_ms, spec.until_ms);
+        let (cron, zone) = (spec.cron.clone(), spec.zone.clone());
+        let rule = (cron, zone, spec.blackouts.clone(), spec.from_ms, spec.until_ms);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((asked, next)) = known.get(&rule)
             && *asked <= now
@@ -60,7 +64,7 @@ impl Upcoming {
         {
             return *next;
         }
-        let next = instants(spec, now, 1).ok().and_then(|instants| instants.first().copied());
+        let next = first_that_fires(spec, now);
         if known.len() >= RULES_MAX {
             known.clear();
         }
@@ -69,15 +73,27 @@ impl Upcoming {
     }
 }
 
+/// Outside of its blackout windows; none if so many instants in a row are inside.
+fn first_that_fires(spec: &DispatchSpec, now: Millis) -> Option<Millis> {
+    const LOOKED_AT_MAX: usize = 2_000;
+    let count = if spec.blackouts.is_empty() { 1 } else { LOOKED_AT_MAX };
+    let zone = calendar::zone(&spec.zone).ok()?;
+    let dark = |at: Millis| blackout::first_that_holds(&spec.blackouts, zone, at).is_some();
+    instants(spec, now, count).ok()?.find(|at| !dark(*at))
+}
+
 /// Inside of the dispatch's window: from inclusive, until exclusive.
-fn instants(spec: &DispatchSpec, now: Millis, count: usize) -> Result<Vec<Millis>, FieldError> {
+fn instants(
+    spec: &DispatchSpec,
+    now: Millis,
+    count: usize,
+) -> Result<impl Iterator<Item = Millis>, FieldError> {
     let wrong = |path: &str, error: calendar::BadCron| FieldError::new(path, error.to_string());
     let cron = calendar::parse(&spec.cron).map_err(|error| wrong("cron", error))?;
     let zone = calendar::zone(&spec.zone).map_err(|error| wrong("zone", error))?;
     let after = spec.from_ms.map_or(now, |from| now.max(from - 1));
-    let mut instants = calendar::next_many(&cron, zone, after, count);
-    instants.retain(|at| spec.until_ms.is_none_or(|until| *at < until));
-    Ok(instants)
+    let until = spec.until_ms.unwrap_or(Millis::MAX);
+    Ok(calendar::instants(cron, zone, after).take(count).take_while(move |at| *at < until))
 }
 
 /// # Errors
@@ -105,9 +121,10 @@ pub(super) fn firings(
         instant_ms: at,
         local: calendar::show(zone, at),
         own: own(at),
+        blackout: blackout::first_that_holds(&spec.blackouts, zone, at).map(str::to_owned),
         period: period(at),
     };
-    Ok(instants(spec, now, count)?.into_iter().map(firing).collect())
+    Ok(instants(spec, now, count)?.map(firing).collect())
 }
 
 /// Interfaces that a cascade would make runs of: the one and its descendants.
