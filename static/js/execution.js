@@ -69,12 +69,22 @@ function buttons() {
     !live && ['failed', 'stopped'].includes(execution.state) && button(`↻ ${t('Resume from failure')}`, () => ask({ verb: 'resume_execution', execution: execution.id }, name), { id: 'resume' }),
     paused.length && button(`▶ ${t('Go on')}`, () => all(paused, 'unpause'), { id: 'unpause' }),
     live && active.length && button(`‖ ${t('Pause')}`, () => all(active, 'pause'), { class: 'layui-btn-primary', id: 'pause' }),
+    live && active.length && button(`↑ ${t('Priority')}`, () => prioritize(active), { class: 'layui-btn-primary', id: 'priority' }),
     live && button(`■ ${t('Stop')}`, () => ask({ verb: 'stop_execution', execution: execution.id }, name), { class: 'layui-btn-primary danger', id: 'stop' }),
     !live && button(`▶ ${t('Run again')}`, async () => {
       const answer = await ask({ verb: 'run_now', interface: execution.interface.id, period: execution.period, cascade: execution.cascade, params: execution.params }, name);
       if (answer?.plan?.execution) location.href = `/execute/flow/detail/${answer.plan.execution}/`;
     }, { class: 'layui-btn-primary', id: 'again' }),
   ].filter(Boolean));
+}
+
+// One number for all its runs.
+async function prioritize([first, ...others]) {
+  const answer = await ask({ verb: 'prioritize', run: first.id, priority: first.priority }, name);
+  if (!answer) return;
+  const { priority } = answer.verb;
+  for (const run of [first, ...others]) run.priority = priority;
+  for (const run of others) await api('/api/v1/commands', { method: 'POST', body: JSON.stringify({ verb: 'prioritize', run: run.id, priority }) });
 }
 
 // ---- what failed first, what is waited for ----

@@ -71,6 +71,8 @@ if (list) {
   });
 }
 
+document.getElementById('resume-all')?.addEventListener('click', async () => (await import('./resume-all.js')).resumeAll());
+
 // ---- run now ----
 function runNow(chosen) {
   let choices = JSON.parse(document.getElementById('choices').textContent);

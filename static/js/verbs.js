@@ -36,6 +36,7 @@ export const VERBS = {
   resume: { title: t('Resume this run from failure'), sure: t('Resume') },
   pause: { title: t('Pause this run'), sure: t('Pause') },
   unpause: { title: t('Let this run go on'), sure: t('Go on') },
+  prioritize: { title: t('Priority of this run: the higher goes first'), sure: t('Set it'), number: true },
   kill: { title: t('Kill this job'), sure: t('Kill it'), danger: true },
   mark_success: { title: t('Mark this job as succeeded'), sure: t('Mark as succeeded'), reason: true, danger: true },
   abandon: { title: t('Abandon this attempt: declare it dead'), sure: t('Abandon it'), danger: true },
@@ -57,12 +58,14 @@ export function ask(verb, what = '') {
     let answer = null;
     const plan = el('div', { class: 'plan-says', 'aria-live': 'polite' }, el('p', { class: 'muted' }, t('asking the leader what this would do …')));
     const reason = look.reason && el('textarea', { class: 'layui-textarea', rows: 2, maxlength: 500, id: 'plan-reason', placeholder: t('why: it is kept with the command') });
+    const number = look.number && el('input', { type: 'number', class: 'layui-input', min: -1000, max: 1000, step: 1, id: 'plan-number', value: verb.priority });
     const error = el('p', { class: 'field-error', role: 'alert', hidden: true });
     const fail = (problem) => { error.hidden = false; error.textContent = problem.fields?.[0]?.message || problem.message; };
     const sure = button(look.sure, act, { class: look.danger ? 'layui-bg-red' : '', disabled: true });
     const dialog = el('dialog', { class: 'plan-dialog', 'aria-label': look.title },
       el('h2', {}, look.title), what && el('p', { class: 'plan-what' }, what), plan,
-      reason && el('label', { class: 'plan-reason', for: 'plan-reason' }, t('Reason'), reason), error,
+      reason && el('label', { class: 'plan-reason', for: 'plan-reason' }, t('Reason'), reason),
+      number && el('label', { class: 'plan-reason', for: 'plan-number' }, t('Priority, from -1000 to 1000'), number), error,
       el('div', { class: 'plan-buttons' }, button(t('Cancel'), () => dialog.close(), { class: 'layui-btn-primary' }), sure));
     dialog.addEventListener('close', () => { dialog.remove(); if (open === dialog) open = null; resolve(answer); });
     document.body.append(dialog);
@@ -73,7 +76,9 @@ export function ask(verb, what = '') {
       sure.disabled = true;
       error.hidden = true;
       try {
+        if (number) verb = { ...verb, priority: Number(number.value) };
         answer = await give(reason ? { ...verb, reason: reason.value } : verb, false);
+        answer.verb = verb;
         if (answer.result === 'refused') { fail({ message: why(answer.plan.refused) }); answer = null; sure.disabled = false; return; }
         dialog.close();
         toast(answer.result ? [t('done'), ...sentences(answer.plan, true)].join(' · ') : answer.detail);
@@ -82,11 +87,11 @@ export function ask(verb, what = '') {
 
     give(verb, true).then((dry) => {
       if (!dry.result) { plan.replaceChildren(el('p', {}, t('No leader answers just now. The command would be written down and obeyed when one does.'))); sure.disabled = false; return; }
-      if (dry.plan.refused) { plan.replaceChildren(el('p', { class: 'plan-refused' }, why(dry.plan.refused))); return; }
+      if (dry.plan.refused && !number) { plan.replaceChildren(el('p', { class: 'plan-refused' }, why(dry.plan.refused))); return; }
       const said = sentences(dry.plan);
       plan.replaceChildren(said.length ? el('ul', {}, said.map((one) => el('li', {}, one))) : el('p', {}, t('changes no job; it only takes note')));
       sure.disabled = false;
-      (reason || sure).focus();
+      (reason || number || sure).focus();
     }, (problem) => { plan.replaceChildren(); fail(problem); });
   });
 }

@@ -1,5 +1,7 @@
 //! `hcndc run` and `hcndc execution …`: start, wait, look, stop, resume.
 
+mod failed;
+
 use super::api::Api;
 use super::show::{self, Kind};
 use super::{Code, Done, Failure, files, print, print_json};
@@ -64,6 +66,16 @@ pub(super) enum Verb {
     /// Begin nothing more in its runs, until `unpause`.
     Pause(OfExecution),
     Unpause(OfExecution),
+    /// Its jobs that wait for a place go before those of a lower priority.
+    Prioritize {
+        #[command(flatten)]
+        of: OfExecution,
+        /// From -1000 to 1000.
+        #[arg(long, allow_hyphen_values = true)]
+        priority: i32,
+    },
+    /// All that have failed of late, once more: the newest of each interface and period.
+    ResumeFailed(Since),
     /// End one job.
     Kill(OfJob),
     /// Take one job for succeeded.
@@ -91,6 +103,19 @@ pub(super) struct ListOptions {
     /// Rows at most.
     #[arg(long, default_value_t = 20)]
     limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Since {
+    /// Those that ended within this time: 90m, 12h, 3d.
+    #[arg(long, value_parser = files::seconds, value_name = "TIME")]
+    since: u64,
+    /// Name or id.
+    #[arg(long)]
+    interface: Option<String>,
+    /// Only show what it would do.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -143,8 +168,12 @@ pub(super) async fn obey(api: &Api, json: bool, verb: Verb) -> Done {
         Verb::Wait { execution, timeout } => wait(api, json, &execution.to_string(), timeout).await,
         Verb::Stop(it) => tell(api, json, of("stop_execution", &it)).await,
         Verb::Resume(it) => tell(api, json, of("resume_execution", &it)).await,
-        Verb::Pause(it) => each_run(api, json, "pause", &it).await,
-        Verb::Unpause(it) => each_run(api, json, "unpause", &it).await,
+        Verb::Pause(it) => each_run(api, json, json!({"verb": "pause"}), &it).await,
+        Verb::Unpause(it) => each_run(api, json, json!({"verb": "unpause"}), &it).await,
+        Verb::Prioritize { of, priority } => {
+            each_run(api, json, json!({"verb": "prioritize", "priority": priority}), &of).await
+        }
+        Verb::ResumeFailed(since) => failed::resume(api, json, since).await,
         Verb::Kill(it) => of_job(api, json, "kill", &it, None).await,
         Verb::MarkSuccess { of, reason } => {
             of_job(api, json, "mark_success", &of, Some(&reason)).await
@@ -334,7 +363,7 @@ fn say(json: bool, answer: &Value) {
     print(&format!("{}{would}{}", execution.unwrap_or_default(), words.join(", ")));
 }
 
-async fn each_run(api: &Api, json: bool, verb: &str, it: &OfExecution) -> Done {
+async fn each_run(api: &Api, json: bool, verb: Value, it: &OfExecution) -> Done {
     let path = format!("/api/v1/executions/{}", it.execution);
     let shown = api.get(&path, &[]).await?;
     let own = |run: &&Value| {
@@ -349,7 +378,9 @@ async fn each_run(api: &Api, json: bool, verb: &str, it: &OfExecution) -> Done {
         return Err(Failure::new(Code::Failed, message));
     }
     for run in runs {
-        let verb = json!({"verb": verb, "run": run["id"], "dry_run": it.dry_run});
+        let mut verb = verb.clone();
+        verb["run"] = run["id"].clone();
+        verb["dry_run"] = it.dry_run.into();
         say(json, &command(api, verb).await?);
     }
     Ok(Code::Ok)

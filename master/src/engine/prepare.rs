@@ -21,6 +21,7 @@ impl World {
             Verb::Stop { run }
             | Verb::Pause { run }
             | Verb::Unpause { run }
+            | Verb::Prioritize { run, .. }
             | Verb::Kill { run, .. }
             | Verb::Abandon { run, .. } => self.has_run(*run),
             Verb::Resume { run } | Verb::MarkSuccess { run, .. } => self.has_past(*run),

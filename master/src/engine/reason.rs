@@ -108,6 +108,7 @@ reasons! {
     RunNotLive {} "the run is not live"
     IsPaused {} "it is paused already"
     IsNotPaused {} "it is not paused"
+    HasPriority { priority: i32 } "its priority is {priority} already"
     JobEnded {} "the job has ended, or is being stopped"
     NotMarkable {} "only a job that has ended without success can be marked"
     NoHostHasIt {} "no host has it"

@@ -329,6 +329,11 @@ pub enum Verb {
     Unpause {
         run: RunId,
     },
+    /// Its jobs that wait for a place go before those of a lower one.
+    Prioritize {
+        run: RunId,
+        priority: i32,
+    },
     Kill {
         run: RunId,
         job: JobId,

@@ -21,6 +21,8 @@ use std::collections::BTreeSet;
 
 pub const NAME_CHARS_MAX: usize = 100;
 pub const DESCRIPTION_CHARS_MAX: usize = 4_000;
+/// Of jobs, interfaces and runs, and as far below zero.
+pub const PRIORITY_MAX: i32 = 1_000;
 pub const EDGES_MAX: usize = 500;
 pub const NEEDS_MAX: usize = 200;
 pub const LABELS_MAX: usize = 50;
@@ -152,7 +154,7 @@ pub fn interface_fields(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldE
     errors.chars("description", &spec.description, DESCRIPTION_CHARS_MAX);
     errors.chars("catalog", &spec.catalog, 200);
     errors.chars("owner", &spec.owner, 100);
-    errors.range("priority", spec.priority, -1_000, 1_000);
+    errors.range("priority", spec.priority, -i64::from(PRIORITY_MAX), PRIORITY_MAX.into());
     errors.range("wait_timeout_s", spec.wait_timeout_s, 1, i64::from(400 * DAY_S));
     if let Err(problem) = calendar::zone(&spec.zone) {
         errors.add("zone", problem.to_string());
@@ -251,7 +253,7 @@ pub fn job_fields(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
     errors.chars("description", &spec.description, DESCRIPTION_CHARS_MAX);
     errors.chars("catalog", &spec.catalog, 200);
     errors.chars("owner", &spec.owner, 100);
-    errors.range("priority", spec.priority, -1_000, 1_000);
+    errors.range("priority", spec.priority, -i64::from(PRIORITY_MAX), PRIORITY_MAX.into());
     check_edges(&mut errors, interface, draft);
     check_needs(&mut errors, catalog, interface, spec);
     check_place(&mut errors, catalog, interface.project, &spec.place);

@@ -102,6 +102,7 @@ impl World {
             }
             Verb::Pause { run } => self.pause(*run, true),
             Verb::Unpause { run } => self.pause(*run, false),
+            Verb::Prioritize { run, priority } => self.prioritize(*run, *priority),
             Verb::Kill { run, job } => self.kill(*run, *job),
             Verb::MarkSuccess { run, job, reason } => self.mark_success(now, *run, *job, reason),
             Verb::Abandon { run, job } => self.abandon(*run, *job),
@@ -274,6 +275,16 @@ impl World {
         self.put(Key::Run(id), Row::Run(Run { paused, ..run }));
         let runs_waiting_on_it = self.waiting_on(id);
         Ok(Plan { runs_waiting_on_it, ..Plan::default() })
+    }
+
+    fn prioritize(&mut self, id: RunId, priority: i32) -> Done {
+        let run = self.run(id).filter(|run| run.state.is_live());
+        let Some(run) = run.cloned() else { return Err(Reason::RunNotLive {}) };
+        if run.priority == priority {
+            return Err(Reason::HasPriority { priority });
+        }
+        self.put(Key::Run(id), Row::Run(Run { priority, ..run }));
+        Ok(Plan::default())
     }
 
     fn kill(&mut self, run: RunId, job: JobId) -> Done {

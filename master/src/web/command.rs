@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::bus::Topic;
 use crate::engine::params;
 use crate::engine::rows::{Command, Verb};
+use crate::engine::validate::PRIORITY_MAX;
 use crate::store;
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -109,6 +110,10 @@ fn read(mut body: Value, viewer: &Viewer) -> Result<(Verb, bool), Error> {
                 return Err(Error::invalid(errors));
             }
         }
+        Verb::Prioritize { priority, .. } if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(priority) => {
+            let message = format!("a number from -{PRIORITY_MAX} to {PRIORITY_MAX} is expected");
+            return Err(Error::invalid(vec![FieldError::new("priority", message)]));
+        }
         Verb::MarkSuccess { reason, .. } => {
             *reason = reason.trim().to_owned();
             let long = reason.chars().count();
@@ -128,7 +133,7 @@ fn wrong_fields(body: &Value) -> Vec<FieldError> {
         serde_json::from_value::<T>(value.clone()).err().map(|error| error.to_string())
     }
     type Check = fn(&Value) -> Option<String>;
-    const FIELDS: [(&str, Check); 10] = [
+    const FIELDS: [(&str, Check); 11] = [
         ("execution", of::<ExecutionId>),
         ("run", of::<RunId>),
         ("interface", of::<InterfaceId>),
@@ -138,6 +143,7 @@ fn wrong_fields(body: &Value) -> Vec<FieldError> {
         ("period", of::<Period>),
         ("cascade", of::<bool>),
         ("missing_only", of::<bool>),
+        ("priority", of::<i32>),
         ("params", of::<BTreeMap<String, String>>),
     ];
     let found = FIELDS.iter().filter_map(|(name, check)| {
@@ -194,6 +200,7 @@ async fn whose(app: &App, verb: &Verb) -> Result<(&'static str, String, Option<P
         | Verb::Resume { run }
         | Verb::Pause { run }
         | Verb::Unpause { run }
+        | Verb::Prioritize { run, .. }
         | Verb::Kill { run, .. }
         | Verb::MarkSuccess { run, .. }
         | Verb::Abandon { run, .. } => {
@@ -288,5 +295,10 @@ mod tests {
         assert_eq!(wrong(run(json!({"period": "tomorrow"}))), ["period"]);
         assert_eq!(wrong(json!({"verb": "stop", "run": "7", "execution": "x"})).len(), 2);
         assert_eq!(wrong(json!([1, 2])), ["verb"]);
+        let first = |priority: Value| json!({"verb": "prioritize", "run": RunId(7).to_string(), "priority": priority});
+        assert!(read(first(json!(1000)), &viewer()).is_ok());
+        assert_eq!(wrong(first(json!(1001))), ["priority"]);
+        assert_eq!(wrong(first(json!(i32::MIN))), ["priority"]);
+        assert_eq!(wrong(first(json!("high"))), ["priority"]);
     }
 }

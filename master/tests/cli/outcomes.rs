@@ -56,6 +56,34 @@ fn the_exit_code_is_the_outcome() {
 }
 
 #[test]
+fn all_that_has_failed_goes_on_at_once() {
+    let cluster = Cluster::start();
+    let flag = cluster.file("flag", "");
+    std::fs::remove_file(&flag).unwrap();
+    cluster.hcndc(&["apply", "-f", &mesh(&cluster, &format!("test -e {flag}"))]).is(0);
+    // The first one of a period is not what goes on.
+    for period in ["2026-11-01", "2026-11-02", "2026-11-02"] {
+        cluster.hcndc(&["run", "one", "--period", period, "--wait"]).is(1);
+    }
+    let all = ["execution", "resume-failed", "--since", "1h"];
+    let would = cluster.hcndc(&[&all[..], &["--dry-run"]].concat()).is(1);
+    assert!(
+        would.out.contains("would be: 2 executions resumed, 4 jobs reset, 1 refused"),
+        "{would:?}"
+    );
+    assert!(would.out.contains("generation 0 of one 2026-11-02 is not the newest"), "{would:?}");
+    std::fs::write(&flag, "").unwrap();
+    let done = cluster.hcndc(&[&all[..], &["-o", "json"]].concat()).is(1).json();
+    assert_eq!((done["items"].as_array().unwrap().len(), &done["jobs_reset"]), (2, &4.into()));
+    for id in done["items"].as_array().unwrap() {
+        cluster.hcndc(&["execution", "wait", id.as_str().unwrap()]).is(0);
+        let first = ["execution", "prioritize", id.as_str().unwrap(), "--priority", "5"];
+        assert!(cluster.hcndc(&first).is(1).err.contains("is live"));
+    }
+    cluster.hcndc(&["execution", "resume-failed", "--since", "soon"]).is(2);
+}
+
+#[test]
 fn what_is_wrong_is_refused_with_its_place() {
     let cluster = Cluster::master();
     let bad = |text: &str| {

@@ -166,6 +166,15 @@ test('a failed one shows first what failed, on which host, and the line of its l
   assert.match(await page.textContent('.plan-says'), /start again|will run/);
   await page.picture('resume-plan');
   await page.keyboard.press('Escape');
+  // The same for all that a list shows: what it would do, and nothing yet.
+  await page.goto(`${world.base}/execute/flow/?state=failed`);
+  await page.click('#resume-all');
+  await page.waitForSelector('.plan-says:has-text("executions resumed")');
+  assert.match(await page.textContent('.plan-says'), /[1-9]\d* executions resumed, [1-9]\d* jobs start again/);
+  await page.picture('resume-all');
+  await page.keyboard.press('Escape');
+  await page.goto(`${world.base}/execute/flow/detail/${id}/`);
+  await page.waitForSelector('.ex-root footer .layui-btn');
   await page.click('.ex-root footer .layui-btn >> nth=0');
   await page.waitForURL(/\/execute\/job\/log\//);
   await page.waitForSelector('.log-line.log-err');

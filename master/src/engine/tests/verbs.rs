@@ -243,3 +243,27 @@ fn history_is_loaded_for_a_verb_on_what_ended_long_ago() {
     let unknown = Verb::ResumeExecution { execution: ExecutionId(5) };
     assert!(lab.command(unknown, false).refused.unwrap().starts_with("there is no execution"));
 }
+
+#[test]
+fn what_waits_for_a_place_can_be_put_first() {
+    let mut lab = Lab::with_hosts("A: a; a hangs\nB: a; a hangs\nC: a; a hangs", &[1]);
+    for of in ["A", "B", "C"] {
+        lab.runs(of, DAY, false);
+    }
+    let state = |lab: &Lab, of: &str| lab.state(of, "2026-11-20");
+    let (b, c) = (lab.run("B", "2026-11-20"), lab.run("C", "2026-11-20"));
+    let plan = both(&mut lab, Verb::Prioritize { run: c, priority: 7 });
+    assert_eq!(plan.refused, None);
+    let again = lab.command(Verb::Prioritize { run: c, priority: 7 }, true);
+    assert_eq!(again.refused.unwrap(), "its priority is 7 already");
+    // Another leader knows it too.
+    lab.reload();
+    let run = lab.run("A", "2026-11-20");
+    lab.command(Verb::Stop { run }, false);
+    lab.settle();
+    assert_eq!([state(&lab, "B"), state(&lab, "C")], ["ready", "running"]);
+    lab.command(Verb::Stop { run: b }, false);
+    lab.settle();
+    let ended = lab.command(Verb::Prioritize { run: b, priority: 1 }, false);
+    assert_eq!(ended.refused.unwrap(), "the run is not live");
+}

@@ -192,6 +192,7 @@ impl Whole {
             "joined": run.execution != self.execution.id,
             "state": run_word(run),
             "paused": run.paused,
+            "priority": run.priority,
             "stale": run.stale,
             "waits": self.targets(&run.waits),
             "wait_until_ms": (run.wait_until != Millis::MAX).then_some(run.wait_until),
