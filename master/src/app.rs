@@ -10,7 +10,7 @@ use crate::logs::Logs;
 use crate::session::{Failures, Sessions, Throttle};
 use crate::store::catalog::Kept;
 use crate::web::away::Known;
-use crate::web::dispatch::Upcoming;
+use crate::web::dispatch::{Counted, Upcoming};
 use crate::web::events::Hub;
 use crate::web::frame::Templates;
 use crate::web::graph;
@@ -45,6 +45,8 @@ pub struct Inner {
     pub throttle: Throttle,
     /// When each rule fires next.
     pub upcoming: Upcoming,
+    /// How often, hour by hour.
+    pub counted: Counted,
     /// What is told while the database is away.
     pub known: Known,
     /// Browsers that listen.
@@ -102,6 +104,7 @@ impl App {
             applying: Semaphore::new(1),
             throttle,
             upcoming: Upcoming::default(),
+            counted: Counted::default(),
             known: Known::default(),
             live: Hub::default(),
             graphs: graph::Cache::default(),

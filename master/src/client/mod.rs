@@ -5,6 +5,7 @@
 
 mod api;
 mod apply;
+mod calendar;
 mod execution;
 mod files;
 mod host;
@@ -99,6 +100,9 @@ enum Command {
     Execution(execution::Verb),
     /// The log of a job: of an execution's job, or of one attempt.
     Log(log::Options),
+    /// Dispatches: when they fire.
+    #[command(subcommand)]
+    Dispatch(calendar::DispatchVerb),
     /// Exec hosts.
     #[command(subcommand)]
     Host(HostVerb),
@@ -131,6 +135,9 @@ pub async fn main(cli: Cli) -> Done {
         Command::Run(options) => execution::run(&api, json, options).await,
         Command::Execution(verb) => execution::obey(&api, json, verb).await,
         Command::Log(options) => log::log(&api, json, options).await,
+        Command::Dispatch(calendar::DispatchVerb::Calendar(options)) => {
+            calendar::calendar(&api, json, options).await
+        }
         Command::Host(HostVerb::List) => show::get(&api, json, show::Kind::Host, None).await,
         Command::Host(HostVerb::Token { name }) => host::token(&api, json, &name).await,
         Command::Host(HostVerb::Deny { name }) => host::deny(&api, json, &name).await,

@@ -9,6 +9,8 @@
 //! the two. Anything else (ranges, lists, steps) follows the wall clock: not in the gap, in both
 //! halves of the overlap.
 
+pub mod hours;
+
 use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::errors::CronError;

@@ -1,4 +1,4 @@
-//! Interfaces to choose from: all of them where they are few; where they are many, only those that
+//! Interfaces and dispatches to choose from: all of them where they are few; where they are many, only those that
 //! are chosen already, and the others are found by typing (`data-search`).
 
 use super::auth::Viewer;
@@ -12,7 +12,7 @@ pub const OPTIONS_MAX: usize = 200;
 pub struct Choices {
     /// Value and words.
     pub options: Vec<(String, String)>,
-    /// What is asked for the others: `interface`, or nothing.
+    /// What is asked for the others: `interface`, `dispatch`, or nothing.
     pub search: &'static str,
 }
 
@@ -31,4 +31,20 @@ pub fn interfaces(
         .map(|(id, interface)| (id, words(interface)))
         .collect();
     Choices { options, search: if many { "interface" } else { "" } }
+}
+
+/// Those of the lists; of one interface if that is chosen.
+pub fn dispatches(catalog: &Catalog, viewer: &Viewer, chosen: &str, interface: &str) -> Choices {
+    let listed = || {
+        catalog.dispatches.values().filter(|one| {
+            let of = interface.is_empty() || one.spec.interface.to_string() == interface;
+            of && viewer.lists(one.project)
+        })
+    };
+    let many = listed().nth(OPTIONS_MAX).is_some();
+    let options = listed()
+        .map(|one| (one.id.to_string(), one.name.clone()))
+        .filter(|(id, _)| !many || id == chosen)
+        .collect();
+    Choices { options, search: if many { "dispatch" } else { "" } }
 }

@@ -1,8 +1,12 @@
 //! Dispatches: list, detail, form with its preview.
 
+mod ahead;
+mod calendar;
 mod edit;
+mod load;
 mod preview;
 
+pub use load::Counted;
 pub use preview::{Firing, Upcoming};
 
 use super::auth::Right;
@@ -33,6 +37,9 @@ pub(super) fn routes() -> Routes {
         .post("/dispatch/bulk/", Right::Schedule, bulk)
         .post("/dispatch/preview/", Right::View, preview::part)
         .get("/api/v1/dispatches/preview", Right::View, preview::api)
+        .get("/dispatch/calendar/", Right::View, calendar::show)
+        .get("/dispatch/calendar/firings/", Right::View, calendar::part)
+        .get("/api/v1/dispatches/calendar", Right::View, calendar::api)
         .get("/dispatch/{id}/", Right::View, detail)
         .get("/dispatch/{id}/edit/", Right::Schedule, edit::show)
         .post("/dispatch/{id}/edit/", Right::Schedule, edit::save)

@@ -41,7 +41,8 @@ pub const NAV: &[Nav] = &[
     nav("Monitor", "Executions", "/execute/flow/", "layui-icon-chart-screen", "x"),
     nav("Define", "Interfaces", "/interface/", "layui-icon-template-1", "i"),
     nav("Define", "Jobs", "/job/", "layui-icon-component", "j"),
-    nav("Schedule", "Dispatches", "/dispatch/", "layui-icon-date", "d"),
+    nav("Schedule", "Dispatches", "/dispatch/", "layui-icon-release", "d"),
+    nav("Schedule", "Calendar", "/dispatch/calendar/", "layui-icon-date", "c"),
     nav("Base", "Exec hosts", "/base/exec/host/", "layui-icon-engine", "s"),
     nav("Base", "Projects", "/base/project/", "layui-icon-group", "p"),
 ];
@@ -54,6 +55,12 @@ const fn nav(
     key: &'static str,
 ) -> Nav {
     Nav { group, title, href, icon, key }
+}
+
+/// The entry whose page this is: the longest that leads to it.
+fn here(path: &str) -> &'static str {
+    let leads = |href: &&str| path == *href || (*href != "/" && path.starts_with(*href));
+    NAV.iter().map(|nav| nav.href).filter(leads).max_by_key(|href| href.len()).unwrap_or_default()
 }
 
 /// Everything a page's handler needs: an extractor.
@@ -145,7 +152,7 @@ impl Page {
             rights => rights,
             projects => self.projects(),
             scope => viewer.and_then(|viewer| viewer.scope).map(|scope| scope.0),
-            nav => Serde(NAV),
+            nav => Serde(NAV), here => here(self.uri.path()),
             zone => self.app.config.web.zone.as_str(),
             away => super::away::shown(&self.app, viewer),
             now_ms => self.app.clock.wall_ms(),
@@ -340,6 +347,13 @@ pub fn shape(state: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_entry_of_the_tree_is_here() {
+        assert_eq!((here("/"), here("/account/")), ("/", ""));
+        assert_eq!((here("/dispatch/"), here("/dispatch/7/edit/")), ("/dispatch/", "/dispatch/"));
+        assert_eq!(here("/dispatch/calendar/"), "/dispatch/calendar/");
+    }
 
     #[test]
     fn durations_and_sizes_are_short() {

@@ -258,13 +258,95 @@ test('a host is tested, drained and taken back; home tells how things stand', as
   await page.close_all();
 });
 
+test('the calendar: a month by hours, a click lists one, and a form shows what it would add', async () => {
+  // Next month in Shanghai: nothing of this begins while the tests run.
+  const [year, month] = new Intl.DateTimeFormat('sv-SE', { timeZone: 'Asia/Shanghai' }).format(new Date()).split('-').map(Number);
+  const first = new Date(Date.UTC(year, month, 1));
+  const next = first.toISOString().slice(0, 7);
+  const made = {};
+  for (const [name, cron] of [['cal_quarterly', '*/15 1-5 * * *'], ['cal_seconds', '*/10 * 2 * * MON'], ['cal_weekly', '0 4 * * MON'], ['cal_office', '5,35 8-18 * * 1-5']]) {
+    const spec = { interface: await idOf('interfaces', 'e2e_talks'), cron, zone: 'Asia/Shanghai', from_ms: first.getTime() - 8 * 3600000 };
+    made[name] = JSON.parse(await world.ask('/api/v1/dispatches', { name, spec })).id;
+  }
+  await world.ask('/api/v1/commands', { verb: 'pause_dispatch', dispatch: made.cal_office });
+  const cell = (hour) => `.heat a[href*="day=${next}-05&hour=${hour}#"]`;
+  const looks = [['light', {}], ['dark-zh', { dark: true, lang: 'zh' }]];
+  for (const [look, how] of looks) {
+    const page = await open(world, { zone: 'Asia/Shanghai', ...how });
+    await page.goto(`${world.base}/dispatch/`);
+    await page.click('.head-buttons a[href^="/dispatch/calendar/"]');
+    await page.waitForSelector('.heat tbody tr');
+    await page.click('.head-buttons [rel=next]');
+    await page.waitForURL(new RegExp(`month=${next}`));
+    assert.equal(await page.locator('.heat tbody tr').count(), new Date(Date.UTC(year, month + 1, 0)).getUTCDate());
+    const drawn = Number(await page.textContent(cell(2)));
+    await page.evaluate(() => { window.still = true; });
+    await page.click(cell(2));
+    await page.waitForSelector('#firings a.main:has-text("cal_quarterly")');
+    assert.equal(await page.locator('#firings tbody tr').count(), Math.min(drawn, 200), 'as many as the cell says');
+    assert.ok(await page.evaluate(() => window.still), 'the page is still the same one');
+    assert.match(page.url(), /&hour=2#firings$/);
+    await page.picture(`calendar-${look}`);
+    await page.evaluate(() => scrollTo(0, 0));
+    await page.picture(`calendar-top-${look}`);
+    await page.reload();
+    await page.waitForSelector('#firings a.main:has-text("cal_quarterly")');
+    const monday = [...Array(7).keys()].map((at) => new Date(Date.UTC(year, month, 1 + at))).find((day) => day.getUTCDay() === 1).toISOString().slice(0, 10);
+    await page.click(`.heat a[href*="day=${monday}&hour=9#"]`);
+    await page.waitForSelector('#firings .state.s-paused');
+    assert.ok(await page.$(`.heat a.held[href*="day=${monday}&hour=9#"]`), 'what is paused is shown apart');
+    await page.selectOption('select[name=dispatch]', { label: 'cal_weekly' });
+    await page.waitForURL(/dispatch=\d+/);
+    await page.waitForSelector('.filters a[href^="?month="]');
+    assert.equal(await page.locator('.heat tbody td a').count(), await page.locator('.heat tbody th').filter({ hasText: /(Mon|一)\s*$/ }).count());
+    await page.picture(`calendar-one-${look}`);
+
+    await page.goto(`${world.base}/dispatch/add/`);
+    await page.selectOption('select[name=interface]', String(await idOf('interfaces', 'flights_load')));
+    await page.fill('#f-zone', 'Asia/Shanghai');
+    await page.fill('#f-cron', '0 2,3 * * *');
+    await until('two a day are drawn', async () => (await page.locator('.ahead rect.own').count()) >= 60);
+    assert.ok(await page.locator('.ahead rect[class^=o]:not(.own)').count() > 60, 'and the others behind them');
+    await page.locator('#preview').scrollIntoViewIfNeeded();
+    await page.picture(`dispatch-ahead-${look}`);
+    page.check();
+    await page.close_all();
+  }
+  const told = world.hcndc('dispatch', 'calendar', '--month', next, '--zone', 'Asia/Shanghai', '--dispatch', 'cal_quarterly');
+  const line = told.split('\n').find((one) => one.startsWith(`${next}-05`)).split(/\s+/);
+  assert.deepEqual(line.slice(1, 8), ['20', '.', '4', '4', '4', '4', '4']);
+});
+
+test('a page that is open is told that the database takes nothing, and that it does again', async () => {
+  const page = await open(world);
+  await page.goto(`${world.base}/job/`);
+  let away = true;
+  let asked = 0;
+  await page.route('**/api/v1/counters', (route) => route.fulfill({ json: { running: 7, waiting: 0, failed: 0, away } }));
+  await page.route('**/away/', (route) => { asked += 1; return route.fulfill({ contentType: 'text/html', body: '<div class="notice warn" id="away" role="alert">since <time datetime="2026-11-20T02:30:00Z">2026-11-20 02:30:00</time></div>' }); });
+  const look = () => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  await look();
+  await page.waitForSelector('main > #away time[data-local]');
+  assert.equal(await page.textContent('[data-count=running]'), '7', 'it can be read');
+  away = false;
+  await look();
+  await until('the banner goes', async () => !await page.$('#away'));
+  assert.ok(asked >= 1);
+  await page.unrouteAll({ behavior: 'wait' });
+  await look();
+  await until('what is counted is true again', async () => await page.textContent('[data-count=running]') !== '7');
+  assert.equal(await page.evaluate(async () => (await (await fetch('/away/')).text()).trim()), '', 'all is well');
+  page.check();
+  await page.close_all();
+});
+
 test('every page in both languages and themes, on a desk and on a phone: nothing spills', async () => {
   const interface_ = `/interface/${await idOf('interfaces', 'flights_aggregate')}/`;
   const job = `/job/${await idOf('jobs', 'report')}/`;
   const dispatch = `/dispatch/${await idOf('dispatches', 'flights_daily')}/`;
   const host = `/base/exec/host/${await idOf('hosts', 'local')}/`;
   const paths = ['/', '/interface/', interface_, `${interface_}?tab=graph`, `${interface_}?tab=versions`, `${interface_}edit/`, '/job/', job, `${job}edit/`,
-    '/dispatch/', dispatch, `${dispatch}edit/`, '/base/exec/host/', host, '/account/'];
+    '/dispatch/', '/dispatch/calendar/', dispatch, `${dispatch}edit/`, '/base/exec/host/', host, '/account/'];
   const looks = [['light', {}], ['dark-zh', { dark: true, lang: 'zh' }], ['phone-zh', { phone: true, lang: 'zh' }]];
   for (const [look, how] of looks) {
     const page = await open(world, how);

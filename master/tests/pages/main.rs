@@ -8,6 +8,7 @@ mod apply;
 
 mod access;
 mod api;
+mod calendar;
 mod definitions;
 mod execution;
 mod executions;

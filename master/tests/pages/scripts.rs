@@ -70,6 +70,7 @@ async fn no_page_loads_more_than_its_share() {
         "/job/1/edit/",
         "/dispatch/",
         "/dispatch/add/",
+        "/dispatch/calendar/",
         "/dispatch/1/",
         "/dispatch/1/edit/",
         "/execute/flow/",

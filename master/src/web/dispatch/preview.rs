@@ -6,7 +6,7 @@ use super::super::error::{Error, Result};
 use super::super::form::Form;
 use super::super::interface::rule_in_words;
 use super::super::zone;
-use super::edit;
+use super::{ahead, edit};
 use crate::engine::catalog::Catalog;
 use crate::engine::{blackout, calendar};
 use axum::Json;
@@ -14,7 +14,7 @@ use axum::extract::Query;
 use axum::response::IntoResponse;
 use chrono_tz::Tz;
 use minijinja::context;
-use minijinja::value::Serde;
+use minijinja::value::{Serde, Value};
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
 use shared::kind::FieldError;
@@ -96,6 +96,14 @@ fn instants(
     Ok(calendar::instants(cron, zone, after).take(count).take_while(move |at| *at < until))
 }
 
+/// The data's period of an instant: none while the interface is not known.
+pub(super) fn period(catalog: &Catalog, spec: &DispatchSpec, at: Millis) -> Option<String> {
+    let interface = &catalog.interfaces.get(&spec.interface)?.spec;
+    let zone = calendar::zone(&interface.zone).ok()?;
+    let holding = Period::containing(interface.granularity, at, zone);
+    Some(holding.offset(-i64::from(spec.period_offset), zone)?.to_string())
+}
+
 /// # Errors
 /// The cron text or the zone is not understood.
 pub(super) fn firings(
@@ -106,13 +114,6 @@ pub(super) fn firings(
 ) -> Result<Vec<Firing>, FieldError> {
     let zone =
         calendar::zone(&spec.zone).map_err(|error| FieldError::new("zone", error.to_string()))?;
-    let interface = catalog.interfaces.get(&spec.interface);
-    let period = |at: Millis| {
-        let interface = &interface?.spec;
-        let zone = calendar::zone(&interface.zone).ok()?;
-        let holding = Period::containing(interface.granularity, at, zone);
-        Some(holding.offset(-i64::from(spec.period_offset), zone)?.to_string())
-    };
     let own = |at: Millis| {
         let shown = zone::moment(at, own);
         (shown != zone::moment(at, zone)).then_some(shown)
@@ -122,7 +123,7 @@ pub(super) fn firings(
         local: calendar::show(zone, at),
         own: own(at),
         blackout: blackout::first_that_holds(&spec.blackouts, zone, at).map(str::to_owned),
-        period: period(at),
+        period: period(catalog, spec, at),
     };
     Ok(instants(spec, now, count)?.map(firing).collect())
 }
@@ -143,8 +144,15 @@ fn cascade(catalog: &Catalog, spec: &DispatchSpec) -> (usize, usize) {
     (seen.len(), jobs)
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Edited {
+    /// Of the form; a new one has none.
+    id: Option<i64>,
+}
+
 /// Beside the form, while it is typed.
-pub(super) async fn part(page: Page, mut form: Form) -> Result {
+pub(super) async fn part(page: Page, Query(edited): Query<Edited>, mut form: Form) -> Result {
     let catalog = page.app.catalog().await?;
     let spec = edit::read(&mut form).spec;
     let now = page.app.clock.wall_ms();
@@ -152,15 +160,23 @@ pub(super) async fn part(page: Page, mut form: Form) -> Result {
         Ok(firings) => (firings, None),
         Err(error) => (Vec::new(), Some(error.message)),
     };
-    let known = catalog.interfaces.contains_key(&spec.interface);
-    let (interfaces, jobs) = if known { cascade(&catalog, &spec) } else { (0, 0) };
-    let rule = match error {
-        None => rule_in_words(&spec.cron, page.lang),
-        Some(_) => String::new(),
+    let known = catalog.interfaces.get(&spec.interface);
+    let (interfaces, jobs) = if known.is_some() { cascade(&catalog, &spec) } else { (0, 0) };
+    let frozen = known.is_some_and(|interface| interface.spec.frozen);
+    let (rule, ahead) = match error {
+        None => {
+            let edited = edited.id.map(DispatchId);
+            let ahead = ahead::picture(&page, &catalog, &spec, edited).await?;
+            (rule_in_words(&spec.cron, page.lang), ahead)
+        }
+        Some(_) => (String::new(), Value::from(())),
     };
     page.render(
         "dispatch/preview.html",
-        context! { firings => Serde(firings), error, rule, interfaces, jobs, zone_of => spec.zone },
+        context! {
+            firings => Serde(firings), error, rule, interfaces, jobs, zone_of => spec.zone, frozen,
+            ahead,
+        },
     )
 }
 
