@@ -52,7 +52,7 @@ pub(super) async fn calendar(api: &Api, json: bool, options: Options) -> Done {
     let sum = |name: &str| days.iter().filter_map(|day| day[name].as_u64()).sum::<u64>();
     let place = |name: &str| show::place(&told, name);
     print(&format!(
-        "{} in {}: {} firings of {} dispatches; {} more are paused or frozen",
+        "{} in {}: {} firings of {} dispatches; {} more start nothing",
         place("/month"),
         place("/zone"),
         sum("firings"),

@@ -339,7 +339,7 @@ pub fn shape(state: &str) -> &'static str {
         "up" | "active" => "✓",
         "silent" | "refused" => "✕",
         "never" => "○",
-        "draining" | "frozen" => "‖",
+        "draining" | "frozen" | "blackout" => "‖",
         _ => "·",
     }
 }

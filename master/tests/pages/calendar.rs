@@ -39,7 +39,7 @@ async fn a_month_is_drawn_and_an_hour_of_it_listed() {
     let page = app.get(&admin, "/dispatch/calendar/").await;
     page.is(200).has("30 firings of 3 dispatches").has("2026-11-21 02:00");
     // 30 of the frozen interface, and 3 × 30 that are paused.
-    page.has("‖ 120 more are paused or frozen").has("days and hours of Asia/Shanghai");
+    page.has("‖ 120 more start nothing").has("days and hours of Asia/Shanghai");
     page.has("href=\"?month=2026-10\"").has("href=\"?month=2026-12\"");
     page.has("href=\"/dispatch/calendar/\" aria-current=\"page\"");
     page.has_not("href=\"/dispatch/\" aria-current=\"page\"");
@@ -129,6 +129,22 @@ async fn days_have_their_hours_and_what_is_wrong_is_said() {
     app.get(&berlin, hour).await.is(200).has_not("(again)");
     app.get(&berlin, &format!("{hour}&again=1")).await.is(200).has("(again)");
     app.get(&berlin, &hour.replace("hour=2", "hour=3&again=1")).await.is(400);
+}
+
+#[tokio::test]
+async fn what_lies_in_a_blackout_window_is_shown_apart() {
+    let (app, admin) = scene().await;
+    let spec = json!({"interface": 1, "cron": "@every 30m", "zone": "Asia/Shanghai",
+        "blackouts": ["05:00-05:30", "2026-11-10 00:00/2026-11-11 00:00"]});
+    let body = json!({"name": "rate", "spec": spec});
+    app.api(&admin, Method::POST, "/api/v1/dispatches", body).await.is(201);
+    let told = app.get(&admin, "/api/v1/dispatches/calendar?month=2026-11&dispatch=4").await.json();
+    let day =
+        |day: usize| (told["days"][day]["firings"].clone(), told["days"][day]["held"].clone());
+    assert_eq!((day(0), day(9)), ((json!(47), json!(1)), (json!(0), json!(48))));
+    let hour = "month=2026-11&dispatch=4&day=2026-11-05&hour=5";
+    let page = app.get(&admin, &format!("/dispatch/calendar/firings/?{hour}")).await;
+    page.is(200).has("05:00:00").has("05:30:00").has("s-blackout").has("s-active").has("1 firings");
 }
 
 /// Before it is saved: what is typed, and behind it the others, but not itself.

@@ -5,7 +5,8 @@
 //! counted when it is asked for again. Never in the async runtime.
 
 use crate::app::App;
-use crate::engine::calendar::hours::{self, Days};
+use crate::engine::blackout;
+use crate::engine::calendar::hours::{self, Count, Days, Fires};
 use crate::engine::calendar::{self, Crons};
 use crate::engine::catalog::{Catalog, Dispatch};
 use crate::store;
@@ -30,14 +31,14 @@ const KEPT_RULE: usize = 20;
 /// Firings that are listed one by one.
 pub(super) const LISTED_MAX: usize = 200;
 
-/// Position of the hour and firings in it.
-type Counts = Arc<[(u16, u32)]>;
+type Counts = Arc<[Count]>;
 
 /// What is counted once: two dispatches with the same rule fire alike.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     cron: String,
     zone: String,
+    blackouts: Vec<String>,
     window: (Millis, Millis),
     span: (Millis, Millis),
     own: Tz,
@@ -66,8 +67,14 @@ impl Counted {
     fn of(&self, spec: &DispatchSpec, days: &Days, steps: &mut usize) -> Option<Counts> {
         let (span, window) = (days.span(), window(spec));
         let window = (window.0.max(span.0), window.1.min(span.1));
-        let (cron, zone) = (spec.cron.clone(), spec.zone.clone());
-        let key = Key { cron, zone, window, span, own: days.zone };
+        let key = Key {
+            cron: spec.cron.clone(),
+            zone: spec.zone.clone(),
+            blackouts: spec.blackouts.clone(),
+            window,
+            span,
+            own: days.zone,
+        };
         if let Some(known) = self.lock().0.get(&key) {
             return Some(Arc::clone(known));
         }
@@ -76,7 +83,10 @@ impl Counted {
         let (Ok(cron), Ok(zone)) = (calendar::parse(&spec.cron), calendar::zone(&spec.zone)) else {
             return Some(Arc::default());
         };
-        let counts: Counts = hours::count((&cron, zone), days, window, steps)?.into();
+        let dark = spec.blackouts.iter().filter_map(|text| blackout::parse(text).ok());
+        let blackouts: Vec<_> = dark.collect();
+        let rule = Fires { cron: &cron, zone, blackouts: &blackouts };
+        let counts: Counts = hours::count(rule, days, window, steps)?.into();
         let mut kept = self.lock();
         let size = counts.len() + KEPT_RULE;
         if kept.1 + size > KEPT_MAX {
@@ -93,7 +103,7 @@ fn window(spec: &DispatchSpec) -> (Millis, Millis) {
     (spec.from_ms.unwrap_or(Millis::MIN), spec.until_ms.unwrap_or(Millis::MAX))
 }
 
-/// A dispatch, and why its instants start nothing: `paused`, `frozen`, or empty.
+/// A dispatch, and why none of its instants starts anything: `paused`, `frozen`, or empty.
 #[derive(Clone, Debug)]
 pub(super) struct One {
     pub dispatch: Arc<Dispatch>,
@@ -132,7 +142,7 @@ pub(super) struct Ask {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Load {
-    /// By hour: what starts, and what is held.
+    /// By hour: what starts, and what does not, as it is paused, frozen or in a blackout window.
     pub fires: Vec<u32>,
     pub held: Vec<u32>,
     /// The first ones: instant, and position of the dispatch.
@@ -167,12 +177,13 @@ fn count(counted: &Counted, ask: &Ask) -> Load {
             load.uncounted += 1;
             continue;
         };
-        let sums = if one.held.is_empty() { &mut load.fires } else { &mut load.held };
-        for (at, count) in counts.iter() {
-            let sum = &mut sums[usize::from(*at)];
-            *sum = sum.saturating_add(*count);
+        for Count { at, fires, dark } in counts.iter().copied() {
+            let at = usize::from(at);
+            let (fires, held) = if one.held.is_empty() { (fires, dark) } else { (0, fires + dark) };
+            load.fires[at] = load.fires[at].saturating_add(fires);
+            load.held[at] = load.held[at].saturating_add(held);
         }
-        if counts.iter().any(|(at, _)| within(*at)) {
+        if counts.iter().any(|count| within(count.at)) {
             named.push(position);
         }
     }
