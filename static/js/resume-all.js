@@ -55,7 +55,7 @@ export async function resumeAll() {
     sure.disabled = true;
     const sum = await each(chosen, false, counting(chosen));
     dialog.close();
-    toast(t('{n} executions resumed, {jobs} jobs start again', { n: sum.resumed.length, jobs: sum.jobs }));
+    toast(t('Executions resumed: {n}; jobs that start again: {jobs}', { n: sum.resumed.length, jobs: sum.jobs }));
     setTimeout(() => location.reload(), 1500);
   }
 
@@ -64,7 +64,7 @@ export async function resumeAll() {
     const plan = await each(all, true, counting(all));
     chosen = plan.resumed;
     const refused = plan.refused.slice(0, 10).map(({ one, why: because }) => el('li', {}, `${one.interface.name} ${one.period}: ${because}`));
-    says.replaceChildren(el('p', {}, t('{n} executions resumed, {jobs} jobs start again', { n: plan.resumed.length, jobs: plan.jobs })),
+    says.replaceChildren(el('p', {}, t('Executions to resume: {n}; jobs that start again: {jobs}', { n: plan.resumed.length, jobs: plan.jobs })),
       more ? el('p', { class: 'notice warn' }, t('There are more than {n}: these are the newest.', { n: MOST })) : '',
       plan.refused.length ? el('div', {}, el('p', {}, t('{n} are refused', { n: plan.refused.length })), el('ul', {}, refused)) : '');
     sure.disabled = chosen.length === 0;

@@ -170,8 +170,8 @@ test('a failed one shows first what failed, on which host, and the line of its l
   // The same for all that a list shows: what it would do, and nothing yet.
   await page.goto(`${world.base}/execute/flow/?state=failed`);
   await page.click('#resume-all');
-  await page.waitForSelector('.plan-says:has-text("executions resumed")');
-  assert.match(await page.textContent('.plan-says'), /[1-9]\d* executions resumed, [1-9]\d* jobs start again/);
+  await page.waitForSelector('.plan-says:has-text("Executions to resume")');
+  assert.match(await page.textContent('.plan-says'), /Executions to resume: [1-9]\d*; jobs that start again: [1-9]/);
   await page.picture('resume-all');
   await page.keyboard.press('Escape');
   await page.goto(`${world.base}/execute/flow/detail/${id}/`);
