@@ -25,6 +25,7 @@ pub struct Config {
     pub bus: Outside,
     pub lease: Outside,
     pub logs: Outside,
+    pub dispatch: Dispatching,
     pub timing: Timings,
     pub log: Log,
 }
@@ -40,6 +41,7 @@ impl Default for Config {
             bus: Outside::default(),
             lease: Outside::default(),
             logs: Outside::default(),
+            dispatch: Dispatching::default(),
             timing: Timings::default(),
             log: Log::default(),
         }
@@ -147,6 +149,14 @@ impl Timings {
         let Timings { fence_ms, lost_ms, memory_ms, watch_ms } = *self;
         Timing { fence_ms, lost_ms, memory_ms, watch_ms }
     }
+}
+
+/// What dispatches may say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dispatching {
+    /// Seconds between two firings of one dispatch, at least; 0 allows any.
+    pub min_interval_s: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

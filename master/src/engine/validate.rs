@@ -27,6 +27,8 @@ pub const EDGES_MAX: usize = 500;
 pub const NEEDS_MAX: usize = 200;
 pub const LABELS_MAX: usize = 50;
 /// The end of the year 9999.
+/// The first day that every zone's rules are known for: 2026-01-01, UTC.
+const FIRST_DAY: Millis = 1_767_225_600_000;
 const INSTANT_MAX: Millis = 253_402_300_799_999;
 const DAY_S: u32 = 24 * 3600;
 
@@ -383,6 +385,26 @@ pub fn check_dispatch(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldErro
     errors
 }
 
+/// Whether two firings of it are closer than an operator allows.
+pub fn too_often(spec: &DispatchSpec, min_interval_s: u32) -> Option<FieldError> {
+    /// So many firings are looked at: a year of days, two weeks of hours.
+    const LOOKED_AT: usize = 400;
+    let least = Millis::from(min_interval_s) * 1_000;
+    let (cron, zone) = (calendar::parse(&spec.cron).ok()?, calendar::zone(&spec.zone).ok()?);
+    if least == 0 {
+        return None;
+    }
+    let from = spec.from_ms.unwrap_or(FIRST_DAY);
+    let instants = calendar::next_many(&cron, zone, from - 1, LOOKED_AT);
+    let gap = instants.windows(2).map(|two| two[1] - two[0]).min().filter(|gap| *gap < least)?;
+    let seconds = gap / 1_000;
+    let message = format!(
+        "it fires twice within {seconds} s; at least {min_interval_s} s between two firings are asked \
+         for here (dispatch.min_interval_s)"
+    );
+    Some(FieldError::new("cron", message))
+}
+
 /// As [`interface_fields`].
 pub fn dispatch_fields(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldError> {
     let (mut errors, spec) = (Errors::default(), draft.spec);
@@ -403,8 +425,7 @@ pub fn dispatch_fields(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldErr
         (Err(problem), _) => errors.add("cron", problem.to_string()),
         (Ok(_), Err(problem)) => errors.add("zone", problem.to_string()),
         (Ok(cron), Ok(zone)) => {
-            // From the first day that every zone's rules are known for.
-            if calendar::next_after(&cron, zone, from.unwrap_or(1_767_225_600_000)).is_none() {
+            if calendar::next_after(&cron, zone, from.unwrap_or(FIRST_DAY)).is_none() {
                 errors.add("cron", format!("it never comes true in {}", spec.zone));
             }
         }

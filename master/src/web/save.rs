@@ -282,7 +282,9 @@ impl Saver {
             self.viewer.must(Right::Schedule, known.project)?;
         }
         self.viewer.must(Right::Schedule, project)?;
-        none_wrong(check_dispatch(&catalog, &DispatchDraft { id, project, name, spec }))?;
+        let mut errors = check_dispatch(&catalog, &DispatchDraft { id, project, name, spec });
+        errors.extend(too_often(spec, self.app.config.dispatch.min_interval_s));
+        none_wrong(errors)?;
         let edit = self.edit();
         let put = |id| store::dispatch::Put { id, project, name, spec };
         match (id, draft.from) {

@@ -224,6 +224,17 @@ fn dispatches() {
     has(said_of("n", json!({"interface": 1, "cron": "0 2 * * *", "late_s": 0})), "late_s: ");
     let backwards = json!({"interface": 1, "cron": "0 2 * * *", "from_ms": 2, "until_ms": 1});
     has(said_of("n", backwards), "until_ms: ");
+    for (cron, least, wrong) in [
+        ("*/5 * * * *", 300, false),
+        ("*/5 * * * *", 301, true),
+        ("0,1 2 * * *", 61, true),
+        ("0 2 * * *", 82_800, false),
+        ("@every 30s", 60, true),
+        ("@every 30s", 0, false),
+    ] {
+        let spec = of(json!({"interface": 1, "cron": cron, "zone": "Europe/Paris"}));
+        assert_eq!(too_often(&spec, least).is_some(), wrong, "{cron} {least}");
+    }
     let within = json!({"interface": 1, "cron": "0 2 * * *", "misfire": {"within": 0}});
     has(said_of("n", within), "misfire.within: ");
 }

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::bus::Topic;
 use crate::db;
 use crate::engine::catalog::Catalog;
+use crate::engine::validate;
 use crate::store::edit::Edit;
 use crate::store::{dispatch, host, interface, job, sequence};
 use crate::web::Routes;
@@ -110,6 +111,10 @@ async fn once(
 ) -> Result<Applied, Failure> {
     let catalog = app.catalog().await?;
     let mut resolved = resolve(&catalog, items.to_vec(), Ids::NOBODY).map_err(refused)?;
+    let wrong = too_often(&catalog, &resolved, app.config.dispatch.min_interval_s);
+    if !wrong.is_empty() {
+        return Err(refused(wrong).into());
+    }
     let mut changes = diff::changes(&catalog, &resolved);
     allowed(viewer, &catalog, &resolved, &changes)?;
     if !dry_run && changes.iter().any(|change| change.action != Action::None) {
@@ -136,6 +141,19 @@ async fn once(
     changes.retain(|change| change.action != Action::None);
     let unchanged = all - changes.len();
     Ok(Applied { dry_run, changes, unchanged })
+}
+
+/// Rules that are new or changed; what was there before the operator's rule stays.
+fn too_often(catalog: &Catalog, resolved: &Resolved, min_interval_s: u32) -> Vec<Problem> {
+    let dispatches = resolved.items.iter().filter(|(item, ..)| item.what == What::Dispatch);
+    let wrong = dispatches.filter_map(|(item, id, _)| {
+        let spec = &resolved.catalog.dispatches.get(&DispatchId(*id))?.spec;
+        let known = catalog.dispatches.get(&DispatchId(*id));
+        let same = known.is_some_and(|known| known.spec.cron == spec.cron);
+        let error = validate::too_often(spec, min_interval_s).filter(|_| !same)?;
+        Some(item.problem(&error))
+    });
+    wrong.take(resolve::PROBLEMS_MAX).collect()
 }
 
 fn refused(problems: Vec<Problem>) -> Error {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Problems told at once.
-const PROBLEMS_MAX: usize = 100;
+pub(super) const PROBLEMS_MAX: usize = 100;
 
 /// The next free ids; what is new takes them in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
