@@ -62,6 +62,7 @@ sabotages! {
     UnknownIsLost "H10" "an unknown end is always tried again",
     AbandonAndForget "H10" "an abandoned attempt is not killed where it may still begin",
     FollowsPowerLoss "H11" "a new life answers for the one before although the machine began anew",
+    FollowsDamaged "H11" "a new life answers for the one before although its journal is damaged",
     FollowsForgotten "H11" "what rests on an answer of before a former life forgot is given to the next",
     ReexecIsNewLife "P1" "a supervisor that re-executes itself takes a new incarnation, its children live on",
     AnswerBeforeSweep "P2" "a new supervisor answers before the old children are proved gone",

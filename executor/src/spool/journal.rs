@@ -34,6 +34,8 @@ pub struct Journal {
 struct Shared {
     file: Mutex<Arc<File>>,
     dirty: AtomicBool,
+    /// A flush has failed: what was appended before may be lost.
+    lost: AtomicBool,
 }
 
 /// What was read at the start.
@@ -118,8 +120,9 @@ impl Journal {
     fn open(dir: &Path, number: u64) -> anyhow::Result<Journal> {
         let file = open(dir, number).context("opening the journal")?;
         let length = file.metadata()?.len();
-        let shared =
-            Arc::new(Shared { file: Mutex::new(Arc::new(file)), dirty: AtomicBool::new(false) });
+        let file = Mutex::new(Arc::new(file));
+        let (dirty, lost) = (AtomicBool::new(false), AtomicBool::new(false));
+        let shared = Arc::new(Shared { file, dirty, lost });
         let weak = Arc::downgrade(&shared);
         std::thread::Builder::new()
             .name("journal".into())
@@ -159,6 +162,11 @@ impl Journal {
         Ok(())
     }
 
+    /// A flush has failed since this was last asked.
+    pub fn has_lost(&self) -> bool {
+        self.shared.lost.swap(false, Ordering::AcqRel)
+    }
+
     /// The file is long: call [`Journal::turn`], append all that still counts (in as many steps as
     /// you like), then [`Journal::drop_older`].
     pub fn wants_copying(&self) -> bool {
@@ -171,7 +179,7 @@ impl Journal {
     /// It cannot be made.
     pub fn turn(&mut self) -> io::Result<()> {
         let file = open(&self.dir, self.number + 1)?;
-        self.current().sync_data()?;
+        self.shared.sync()?;
         *self.shared.file.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(file);
         self.number += 1;
         self.length = 0;
@@ -183,7 +191,7 @@ impl Journal {
     /// # Errors
     /// It could not be flushed; the older ones stay.
     pub fn drop_older(&mut self) -> io::Result<()> {
-        self.current().sync_data()?;
+        self.shared.sync()?;
         self.drop_before(self.number);
         Ok(())
     }
@@ -198,7 +206,22 @@ impl Journal {
     }
 
     fn current(&self) -> Arc<File> {
-        self.shared.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.current()
+    }
+}
+
+impl Shared {
+    fn current(&self) -> Arc<File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asked again, a system may say that all is well: it tells of what it has lost once.
+    fn sync(&self) -> io::Result<()> {
+        let result = self.current().sync_data();
+        if result.is_err() {
+            self.lost.store(true, Ordering::Release);
+        }
+        result
     }
 }
 
@@ -207,11 +230,10 @@ fn flush(journal: &Weak<Shared>) {
     loop {
         std::thread::sleep(FLUSH_EVERY);
         let Some(shared) = journal.upgrade() else { return };
-        if shared.dirty.swap(false, Ordering::AcqRel) {
-            let file = shared.file.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Err(error) = file.sync_data() {
-                tracing::error!("flushing the journal: {error}");
-            }
+        if shared.dirty.swap(false, Ordering::AcqRel)
+            && let Err(error) = shared.sync()
+        {
+            tracing::error!("flushing the journal: {error}");
         }
     }
 }
@@ -314,6 +336,22 @@ mod tests {
         let mut again = Journal::resume(dir.path()).unwrap();
         again.append(&[entry(3)]).unwrap();
         assert_eq!(numbers_in(dir.path()).0, [entry(2), entry(1), entry(3)]);
+    }
+
+    #[test]
+    fn a_flush_that_fails_is_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = Found::default();
+        let mut journal = Journal::begin(dir.path(), &none, [entry(1)].into_iter()).unwrap();
+        let put = |file: File| *journal.shared.file.lock().unwrap() = Arc::new(file);
+        // Of a device nothing can be flushed.
+        put(OpenOptions::new().write(true).open("/dev/null").unwrap());
+        journal.shared.dirty.store(true, Ordering::Release);
+        while !journal.has_lost() {
+            std::thread::yield_now();
+        }
+        assert!(!journal.has_lost());
+        assert!(journal.drop_older().is_err() && journal.has_lost());
     }
 
     #[test]

@@ -102,8 +102,8 @@ impl Attempts {
     ) -> Attempts {
         let Beginning { incarnation, machine, alive, .. } = beginning;
         let (records, before) = journal::read(journal);
-        let any = setup.sabotage == Some(Sabotage::FollowsPowerLoss);
-        let follows = before.map_or(Vec::new(), |before| before.followed_by(&beginning, any));
+        let follows =
+            before.map_or(Vec::new(), |last| last.followed_by(&beginning, setup.sabotage));
         let machine = machine.to_owned();
         let mut life = Life { incarnation, machine, follows, ..Life::default() };
         let mut book = Book::default();
@@ -210,16 +210,15 @@ impl Attempts {
                 gone.push((record.attempt, record.changed));
             }
         }
-        let any = !gone.is_empty();
-        for (attempt, changed) in gone {
-            self.life.floor = self.life.floor.max(changed);
+        let Some(floor) = gone.iter().map(|(_, changed)| *changed).max() else { return };
+        self.life.floor = self.life.floor.max(floor);
+        // It may have been of a former life.
+        self.life.follows.clear();
+        // First: should the write be cut short, the next life must not answer for what is forgotten.
+        self.todo.push(Do::Journal(self.lineage()));
+        for (attempt, _) in gone {
             self.book.remove(attempt);
             self.todo.push(Do::Journal(Entry::Forget(attempt)));
-        }
-        if any {
-            // It may have been of a former life.
-            self.life.follows.clear();
-            self.todo.push(Do::Journal(self.lineage()));
         }
     }
 

@@ -261,6 +261,9 @@ impl Supervisor {
             self.tick_at = now.mono + TICK_EVERY_MS;
             self.core.tick(now);
         }
+        if self.recorder.has_lost() {
+            self.core.distrust_journal();
+        }
         self.recorder.turn(now.mono, &self.core);
     }
 

@@ -59,6 +59,11 @@ impl Recorder {
         }
     }
 
+    /// A flush has failed since this was last asked.
+    pub fn has_lost(&self) -> bool {
+        self.journal.has_lost()
+    }
+
     pub fn is_broken(&self) -> bool {
         self.broken.is_some()
     }

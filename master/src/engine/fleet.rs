@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A host that has just refused is left alone this long.
 pub const SULK_MS: Millis = 10_000;
+/// One attempt is given to a next life so often: its order may be what kills each supervisor.
+const ANEW_MAX: u32 = 3;
 
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
@@ -37,6 +39,8 @@ pub struct Fleet {
     pub hosts: BTreeMap<HostId, Seen>,
     /// Who has an attempt of this job running.
     running: BTreeMap<JobRunId, BTreeSet<(HostId, AttemptId)>>,
+    /// How often each assigned attempt has been given to a next life.
+    anew: BTreeMap<AttemptId, u32>,
     /// When each silent host was given up; only a sabotage looks at it.
     announced: BTreeMap<HostId, Millis>,
 }
@@ -267,7 +271,7 @@ impl World {
             if listed || waiting || self.has(Sabotage::NoVanished) {
                 continue;
             }
-            match self.next_life(&job.phase) {
+            match self.next_life(id, job) {
                 Some(place) => self.assign_anew(id, place),
                 None => self.end_attempt(id, End::Unknown),
             }
@@ -284,18 +288,37 @@ impl World {
     }
 
     /// Where an attempt that was assigned to a former life of a host may still begin: that life is
-    /// over and has not begun it, and an order for it is no order for this one (rule H11).
-    fn next_life(&self, phase: &Phase) -> Option<Place> {
-        let Phase::Assigned(Place { host, basis: was }) = *phase else { return None };
+    /// over and has not begun it, and an order for it is no order for this one (rule H11). With commits
+    /// lost (rule L5) a later attempt of the job may be elsewhere: while a host is in doubt nobody knows.
+    fn next_life(&self, id: JobRunId, job: &JobRun) -> Option<Place> {
+        let Phase::Assigned(Place { host, basis: was }) = job.phase else { return None };
         let seen = self.fleet.hosts.get(&host)?;
         let former = seen.follows.iter().find(|life| life.incarnation == was.incarnation)?;
         let remembered = former.floor <= was.seq || self.has(Sabotage::FollowsForgotten);
-        remembered.then_some(Place { host, basis: seen.answer? })
+        let often = self.fleet.anew.get(&job.attempt(id)).is_some_and(|times| *times >= ANEW_MAX);
+        let elsewhere = self.table.doubts.iter().any(|other| *other != host)
+            || self
+                .orphan(id)
+                .is_some_and(|(other, row)| row.end.is_none() || other.number > job.number);
+        (remembered && !elsewhere && !often).then_some(Place { host, basis: seen.answer? })
     }
 
     fn assign_anew(&mut self, id: JobRunId, place: Place) {
         let Some(job) = self.job(id).cloned() else { return };
         let attempt = job.attempt(id);
+        let begun = |one: &AttemptId| {
+            let job = self.job(one.job_run()).filter(|job| job.attempt(one.job_run()) == *one);
+            !job.is_some_and(|job| matches!(job.phase, Phase::Assigned(_)))
+        };
+        let old: Vec<AttemptId> =
+            self.fleet.anew.keys().filter(|one| begun(one)).copied().collect();
+        old.iter().for_each(|one| _ = self.fleet.anew.remove(one));
+        let times = self.fleet.anew.entry(attempt).or_default();
+        *times += 1;
+        tracing::warn!(
+            host = %place.host, %attempt, times = *times,
+            "the supervisor was restarted before it had begun it: it is given to the new one"
+        );
         if let Some(row) = self.table.attempts.get(&attempt).cloned() {
             self.put(Key::Attempt(attempt), Row::Attempt(Attempt { place, ..row }));
         }

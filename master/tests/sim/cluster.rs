@@ -125,7 +125,12 @@ impl Cluster {
         db.any_server = sabotage == Some(Sabotage::GuardAnyServer);
         db.clock = rng.below(800) - 400;
         let ids: Vec<HostId> = db.catalog.hosts.keys().copied().collect();
-        let hosts = ids.into_iter().map(|id| Host::new(id, &mut rng, TIMING, sabotage)).collect();
+        let host = |id| {
+            let mut host = Host::new(id, &mut rng, TIMING, sabotage);
+            host.bad_disk = seed % 10 == 9;
+            host
+        };
+        let hosts = ids.into_iter().map(host).collect();
         let mut cluster = Cluster {
             start,
             now: start,

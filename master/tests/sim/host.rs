@@ -53,6 +53,12 @@ pub(crate) struct Host {
     /// the machine.
     journal: Vec<(Millis, Entry)>,
     lives: u128,
+    /// Nothing in it is damaged.
+    whole: bool,
+    /// Whether its disk loses records though no power was lost, and that disk's own luck: where disks
+    /// are well, no chance is taken.
+    pub(crate) bad_disk: bool,
+    disk: Rng,
     /// Lives of the machine.
     machine: u32,
     pub(crate) processes: BTreeMap<AttemptId, Process>,
@@ -89,6 +95,9 @@ impl Host {
             agent: None,
             journal: Vec::new(),
             lives: 0,
+            whole: true,
+            bad_disk: false,
+            disk: Rng(rng.0 ^ 0xd15c),
             machine: 0,
             processes: BTreeMap::new(),
             down_until: 0,
@@ -125,7 +134,8 @@ impl Host {
         let counted = self.has(Sabotage::CountedIncarnation);
         let incarnation = Incarnation(if counted { self.lives } else { random });
         let journal = self.journal.iter().map(|(_, entry)| entry.clone());
-        let (machine, whole) = (&*self.machine.to_string(), true);
+        let (machine, whole) =
+            (&*self.machine.to_string(), std::mem::replace(&mut self.whole, true));
         let beginning = Beginning { incarnation, machine, whole, alive };
         let mut agent = Attempts::boot(self.setup(), journal, beginning, now);
         agent.list_at_most(LISTED);
@@ -143,7 +153,7 @@ impl Host {
         rng: &mut Rng,
         oracle: &mut Oracle,
     ) {
-        self.kill_supervisor(until, oracle);
+        self.die(until, oracle);
         self.down_until = until;
         self.machine += 1;
         for (attempt, process) in std::mem::take(&mut self.processes) {
@@ -175,8 +185,24 @@ impl Host {
         }
     }
 
+    /// The last record cannot be read.
+    fn damage(&mut self, oracle: &mut Oracle) {
+        let Some((_, last)) = self.journal.pop() else { return };
+        self.whole = false;
+        if let Entry::Put(record) = last {
+            oracle.record_lost(record.attempt);
+        }
+    }
+
     /// Its children live on.
     pub(crate) fn kill_supervisor(&mut self, until: Millis, oracle: &mut Oracle) {
+        self.die(until, oracle);
+        if self.bad_disk && self.disk.one_in(2) {
+            self.damage(oracle);
+        }
+    }
+
+    fn die(&mut self, until: Millis, oracle: &mut Oracle) {
         self.agent = None;
         // Whose exit code it had not asked for: nobody will.
         for (attempt, _) in self.processes.extract_if(.., |_, process| process.exited) {
@@ -293,7 +319,8 @@ impl Host {
         let mut alive = BTreeSet::new();
         if !self.has(Sabotage::AnswerBeforeSweep) {
             for (attempt, mut process) in std::mem::take(&mut self.processes) {
-                if rng.one_in(6) {
+                // One without a record would be named by nobody: the real one ends all of them first.
+                if rng.one_in(6) && self.whole {
                     // Whom the leader has given up need not wait until we are back.
                     process.dies = Some((now - TIME_TO_DIE, now + time_to_die(rng, 0, self.calm)));
                     alive.insert(attempt);

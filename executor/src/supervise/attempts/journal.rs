@@ -5,6 +5,7 @@ use super::book::{Book, Phase, Record};
 use super::{Attempts, Do, Life, Setup};
 use serde::{Deserialize, Serialize};
 use shared::ids::{AttemptId, Incarnation};
+use shared::sabotage::{Sabotage, Switch};
 use shared::wire::{FOLLOWS_MAX, Former, LISTED_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,8 @@ pub enum Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lineage {
     pub own: Former,
-    /// The life of the machine: what was written before that ended may be lost.
+    /// The life of the machine: what was written before that ended may be lost. Empty: what was written
+    /// may be lost already, and no next life answers for this one.
     pub machine: String,
     pub follows: Vec<Former>,
 }
@@ -65,8 +67,11 @@ pub(super) fn read(
 
 impl Lineage {
     /// Whom the next life answers for.
-    pub(super) fn followed_by(self, next: &Beginning<'_>, any_machine: bool) -> Vec<Former> {
-        if !next.whole || self.machine != next.machine && !any_machine {
+    pub(super) fn followed_by(self, next: &Beginning<'_>, sabotage: Switch) -> Vec<Former> {
+        let has = |one| sabotage == Some(one);
+        let whole = next.whole || has(Sabotage::FollowsDamaged);
+        let same = self.machine == next.machine || has(Sabotage::FollowsPowerLoss);
+        if !whole || !same || self.machine.is_empty() {
             return Vec::new();
         }
         std::iter::once(self.own).chain(self.follows).take(FOLLOWS_MAX).collect()
@@ -96,6 +101,13 @@ impl Attempts {
             attempts.book.put(record);
         }
         attempts
+    }
+
+    /// The disk has not taken what was written to the journal: it may hold less than was put there,
+    /// without a trace. No next life answers for this one.
+    pub fn distrust_journal(&mut self) {
+        self.life.machine.clear();
+        self.todo.push(Do::Journal(self.lineage()));
     }
 
     /// Who writes this journal.

@@ -149,16 +149,30 @@ fn a_new_life_answers_for_those_whose_journal_it_has_whole() {
         Beginning { whole: false, ..begins }
     }
     assert!(follows(&mut next(&second, 9, torn)).is_empty());
+    let mut lossy = next(&first, 8, |begins| begins);
+    lossy.distrust_journal();
+    assert!(matches!(lossy.todo()[..], [Do::Journal(Entry::Life(_))]));
+    assert_eq!(follows(&mut lossy), [7], "whom it has read whole it has read whole");
+    assert!(follows(&mut next(&lossy, 9, |begins| begins)).is_empty());
+    fn nameless(begins: Beginning<'_>) -> Beginning<'_> {
+        Beginning { machine: "", ..begins }
+    }
+    assert!(follows(&mut next(&lossy, 9, nameless)).is_empty());
     // What is forgotten may have been of a former life.
     order(&mut second, vec![]);
     let begun = Start { basis: Answer { incarnation: Incarnation(8), seq: 0 }, ..plan(1) };
     order(&mut second, vec![Order::Start(Box::new(begun))]);
     second.ended(NOW, id(1), Exit::Code(0), Usage::default());
     let told = watch(&mut second, None).unwrap().answer;
+    let _ = second.todo();
     let later = at(NOW.mono + setup().timing.memory_ms);
     let call = WatchCall { call: call(), after: Some(told), stored: Some(told), hold_ms: 0 };
     second.watch(later, &call, true).unwrap();
     assert!(second.record(id(1)).is_none(), "it is old, and stored");
+    let todo = second.todo();
+    let first = todo.iter().position(|todo| matches!(todo, Do::Journal(Entry::Life(_))));
+    let forgets = todo.iter().position(|todo| matches!(todo, Do::Journal(Entry::Forget(_))));
+    assert!(first.is_some() && first < forgets, "should the write be cut short: {todo:?}");
     assert!(follows(&mut second).is_empty());
     let mut third = next(&second, 9, |begins| begins);
     let former = watch(&mut third, None).unwrap().follows[0];

@@ -159,21 +159,27 @@ fn orders_are_for_the_life_they_were_made_for() {
     assert_eq!(lab.jobs("A", DAY), "a ok");
 }
 
-/// `H1` dies before an order comes. The next life says that it has forgotten nothing after `floor`.
-fn next_life_of_an_assigned(floor: u64) -> Lab {
-    let mut lab = Lab::new("A: a");
-    lab.start("A", DAY, false);
-    let (was, attempt) = (lab.seq[&H1], newest(&lab, "A", "a"));
-    let (incarnation, listed) = (Incarnation(77), Vec::new());
+/// `H1` answers as another life, which has read the whole journal of the one before: that one had
+/// forgotten nothing after `floor`.
+fn followed(lab: &mut Lab, floor: u64) {
+    let was = lab.seq[&H1];
+    let incarnation = Incarnation(was.incarnation.0 + 76);
     lab.seq.insert(H1, Answer { incarnation, seq: 1 });
     let answer = shared::wire::WatchAnswer {
         answer: Answer { incarnation, seq: 1 },
         full: true,
-        listed,
         follows: vec![shared::wire::Former { incarnation: was.incarnation, floor }],
         ..shared::wire::WatchAnswer::default()
     };
     lab.apply(Event::Heard(H1, answer));
+}
+
+/// `H1` dies before an order comes.
+fn next_life_of_an_assigned(floor: u64) -> Lab {
+    let mut lab = Lab::new("A: a");
+    lab.start("A", DAY, false);
+    let attempt = newest(&lab, "A", "a");
+    followed(&mut lab, floor);
     assert_eq!(newest(&lab, "A", "a"), attempt, "it is no other attempt");
     lab
 }
@@ -183,7 +189,7 @@ fn what_a_former_life_never_began_goes_to_the_next() {
     let mut lab = next_life_of_an_assigned(0);
     let orders: Vec<Todo> = lab.world.due().orders[&H1].values().copied().collect();
     let [Todo::Start { basis, .. }] = orders[..] else { panic!("{orders:?}") };
-    assert_eq!(basis, Answer { incarnation: Incarnation(77), seq: 1 });
+    assert_eq!(basis, lab.seq[&H1]);
     // Another leader reads it so.
     let stored = lab.db.values().filter_map(|row| match row {
         Row::Attempt(row) => Some(row.place.basis),
@@ -196,6 +202,47 @@ fn what_a_former_life_never_began_goes_to_the_next() {
     let lab = next_life_of_an_assigned(9);
     assert!(lab.world.due().orders.is_empty());
     assert_eq!(lab.jobs("A", DAY), "a unknown", "the former life may have forgotten it");
+}
+
+#[test]
+fn what_kills_each_supervisor_does_not_go_round_for_ever() {
+    let mut lab = next_life_of_an_assigned(0);
+    for _ in 0..2 {
+        followed(&mut lab, 0);
+        assert_eq!(lab.jobs("A", DAY), "a assigned");
+    }
+    followed(&mut lab, 0);
+    assert_eq!(lab.jobs("A", DAY), "a unknown");
+}
+
+/// In a failover the commits were lost by which the job had been stopped, begun again and placed on
+/// `H2`: by the rows it is still on its way to `H1`, whose supervisor was restarted since.
+#[test]
+fn what_another_host_may_have_begun_does_not_go_to_the_next_life() {
+    let doubtful = |doubts: &[HostId]| {
+        let mut lab = Lab::with_hosts("A: a", &[9, 8]);
+        lab.start("A", DAY, false);
+        assert_eq!(placed(&lab), [(101, 1)]);
+        lab.silent.extend([H1, HostId(2)]);
+        lab.db.extend(doubts.iter().map(|host| (Key::Doubt(*host), Row::Doubt)));
+        lab.reload();
+        lab
+    };
+    let mut lab = doubtful(&[H1]);
+    followed(&mut lab, 0);
+    assert_eq!(lab.jobs("A", DAY), "a assigned", "nobody else can have begun it");
+    let mut lab = doubtful(&[H1, HostId(2)]);
+    followed(&mut lab, 0);
+    assert_eq!(lab.jobs("A", DAY), "a unknown", "the other host has not said what it has");
+    let mut lab = doubtful(&[H1, HostId(2)]);
+    let first = newest(&lab, "A", "a");
+    let elsewhere = report(AttemptId { number: 2, ..first }, State::Ended(Exit::Code(0)));
+    lab.answer(HostId(2), true, vec![elsewhere.clone()]);
+    lab.settle();
+    lab.answer(HostId(2), true, vec![elsewhere]);
+    assert!(!lab.db.contains_key(&Key::Doubt(HostId(2))));
+    followed(&mut lab, 0);
+    assert_eq!(lab.jobs("A", DAY), "a unknown", "the other host has said that it has had it");
 }
 
 // ---- doubt ----
