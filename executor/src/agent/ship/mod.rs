@@ -84,6 +84,10 @@ pub struct Shipper {
     heard: (Incarnation, u64),
     /// The disk has more than is in `known`.
     rest: bool,
+    /// Whether the supervisor ships, as it said last.
+    ships: bool,
+    /// When it was last told that the supervisor does not say whose output has grown.
+    deaf: Option<Millis>,
     /// The last attempt of the last batch: the next one begins behind it.
     last: Option<AttemptId>,
     /// Since when the store is away, and when that was told.
@@ -93,16 +97,27 @@ pub struct Shipper {
 impl Shipper {
     pub fn new(layout: Layout, link: SupervisorLink, store: Store, clock: Clock) -> Shipper {
         let (known, heard) = (BTreeMap::new(), (Incarnation(0), 0));
-        Shipper { layout, link, store, clock, known, heard, rest: true, last: None, away: None }
+        Shipper {
+            layout,
+            link,
+            store,
+            clock,
+            known,
+            heard,
+            rest: true,
+            ships: false,
+            deaf: None,
+            last: None,
+            away: None,
+        }
     }
 
     /// For as long as the process lives.
     pub async fn run(mut self) {
         let mut wait = BACKOFF.0;
         loop {
-            if let Err(error) = self.learn().await {
-                tracing::debug!("shipping: {error:#}");
-            }
+            let learned = self.learn().await;
+            self.tell_deaf(&learned);
             let shipped = match self.ship().await {
                 Ok(shipped) => shipped,
                 Err(error) => {
@@ -123,6 +138,29 @@ impl Shipper {
         }
     }
 
+    /// Output that nobody tells us of is not shipped, and nothing else would show it. A supervisor that
+    /// is not there may just be starting.
+    fn tell_deaf(&mut self, learned: &anyhow::Result<()>) {
+        let why = match learned {
+            Ok(()) if self.ships => {
+                self.deaf = None;
+                return;
+            }
+            Ok(()) => "it is an older program, or began without logs.url".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        let now = self.clock.mono_ms();
+        let first = if learned.is_ok() { now - TOLD_EVERY_MS } else { now };
+        let told = self.deaf.get_or_insert(first);
+        if now - *told >= TOLD_EVERY_MS {
+            *told = now;
+            tracing::warn!(
+                "output stays on this host, for the supervisor does not say whose has grown: {why}; \
+                 `hcndc-executor upgrade` makes it the program and the configuration of now"
+            );
+        }
+    }
+
     fn tell_away(&mut self, error: &anyhow::Error) {
         let now = self.clock.mono_ms();
         let (since, told) = self.away.unwrap_or((now, now - TOLD_EVERY_MS));
@@ -139,11 +177,15 @@ impl Shipper {
     /// The supervisor does not answer; the disk cannot be read.
     pub async fn learn(&mut self) -> anyhow::Result<()> {
         let few = self.known.len() < KNOWN_MAX / 2;
+        let scans = self.rest && few;
         // A supervisor with another configuration lists nobody: that does not mean that nothing runs.
-        if self.rest && !self.link.outputs(Incarnation(0), 0).await?.ships {
-            return Ok(());
+        if scans && !self.ships {
+            self.ships = self.link.outputs(Incarnation(0), 0).await?.ships;
+            if !self.ships {
+                return Ok(());
+            }
         }
-        let found = match self.rest && few {
+        let found = match scans {
             // Before the supervisor is asked: what it does not name then has ended.
             true => Some(self.scan().await?),
             false => None,
@@ -153,6 +195,7 @@ impl Shipper {
         let mut lost = false;
         loop {
             let told = self.link.outputs(life, after).await?;
+            self.ships = told.ships;
             if !told.ships {
                 self.rest = true;
                 return Ok(());
@@ -272,3 +315,6 @@ impl Shipper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

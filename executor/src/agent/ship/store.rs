@@ -12,11 +12,16 @@ use shared::mongo::{Away, DUPLICATE_KEY, Manner, Mongo};
 use shared::wire::Hello;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 
 /// A batch of megabytes, written by a majority, on a slow link.
 const MANNER: Manner = Manner { deadline: Duration::from_secs(10), pool_max: 2 };
+
+/// To make the indexes of all that a store has; asked again it goes on where it is.
+const INDEX_MAX: Duration = Duration::from_secs(600);
+/// Between two tries.
+const INDEX_AGAIN: Duration = Duration::from_secs(10);
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,8 +30,8 @@ pub struct Store {
     chunks: Collection<Chunk>,
     /// How this host is called there.
     pub(super) host: Arc<str>,
-    /// The indexes are there; they are only asked for once.
-    indexed: Arc<OnceCell<()>>,
+    /// A task sees to the indexes.
+    indexed: Arc<AtomicBool>,
 }
 
 /// A chunk that the store has from an earlier life of this host, and that ends before ours: what is
@@ -53,10 +58,10 @@ impl Store {
     /// # Errors
     /// Nobody can say so: insert them again.
     pub async fn insert(&self, chunks: &[Chunk]) -> Result<Vec<Missing>, Away> {
+        self.index();
         let twice = self
             .server
             .in_time(async {
-                self.indexed.get_or_try_init(|| self.index()).await?;
                 match self.chunks.insert_many(chunks).ordered(false).await {
                     Ok(_) => Ok(Vec::new()),
                     Err(error) => duplicates(&error).ok_or(error),
@@ -103,34 +108,51 @@ impl Store {
         Ok(missing)
     }
 
-    /// So that a time and a line are found without reading what is before them.
-    async fn index(&self) -> Result<(), Error> {
-        let by = |name: &str, keys: &[&str]| {
-            let mut all = doc! {};
-            for key in ["_id.run", "_id.job", "_id.number", "_id.reign", "_id.stream"] {
-                all.insert(key, 1);
-            }
-            keys.iter().for_each(|key| _ = all.insert(*key, 1));
-            let options = IndexOptions::builder().name(name.to_owned()).build();
-            IndexModel::builder().keys(all).options(options).build()
-        };
-        // By this one the master finds what is so old that it may belong to nothing any more.
-        let age = IndexModel::builder()
-            .keys(doc! { "last_ms": 1, "_id": 1 })
-            .options(IndexOptions::builder().name("age".to_owned()).build())
-            .build();
-        let models = [by("time", &["last_ms", "_id.from"]), by("line", &["line", "_id.from"]), age];
-        match self.chunks.create_indexes(models).await {
-            Ok(_) => Ok(()),
-            // The server is there and will not: shipping does not need them.
-            Err(error) if matches!(*error.kind, ErrorKind::Command(_)) => {
-                let away = self.server.away(&error.to_string());
-                tracing::warn!("logs: times and lines will be found slowly: {away}");
-                Ok(())
-            }
-            Err(error) => Err(error),
+    /// In a task of its own: of a store that has much already an index takes longer than a batch may,
+    /// and shipping does not need it.
+    fn index(&self) {
+        if self.indexed.swap(true, Ordering::Relaxed) {
+            return;
         }
+        let (store, wanted) = (self.clone(), Arc::downgrade(&self.indexed));
+        let Store { server, chunks, .. } = store;
+        shared::tasks::spawn("indexes of the store of logs", async move {
+            while wanted.strong_count() > 0 {
+                match tokio::time::timeout(INDEX_MAX, make_indexes(&chunks)).await {
+                    Ok(Ok(())) => return,
+                    // The server is there and will not.
+                    Ok(Err(error)) if matches!(*error.kind, ErrorKind::Command(_)) => {
+                        let away = server.away(&error.to_string());
+                        tracing::warn!("logs: times and lines will be found slowly: {away}");
+                        return;
+                    }
+                    Ok(Err(error)) => tracing::debug!("logs: making the indexes: {error}"),
+                    Err(_) => tracing::debug!("logs: making the indexes takes long"),
+                }
+                tokio::time::sleep(INDEX_AGAIN).await;
+            }
+        });
     }
+}
+
+/// So that a time and a line are found without reading what is before them.
+async fn make_indexes(chunks: &Collection<Chunk>) -> Result<(), Error> {
+    let by = |name: &str, keys: &[&str]| {
+        let mut all = doc! {};
+        for key in ["_id.run", "_id.job", "_id.number", "_id.reign", "_id.stream"] {
+            all.insert(key, 1);
+        }
+        keys.iter().for_each(|key| _ = all.insert(*key, 1));
+        let options = IndexOptions::builder().name(name.to_owned()).build();
+        IndexModel::builder().keys(all).options(options).build()
+    };
+    // By this one the master finds what is so old that it may belong to nothing any more.
+    let age = IndexModel::builder()
+        .keys(doc! { "last_ms": 1, "_id": 1 })
+        .options(IndexOptions::builder().name("age".to_owned()).build())
+        .build();
+    let models = [by("time", &["last_ms", "_id.from"]), by("line", &["line", "_id.from"]), age];
+    chunks.create_indexes(models).await.map(|_| ())
 }
 
 /// Where nothing but duplicates is wrong: which ones.
