@@ -89,7 +89,7 @@ impl Reign {
             }
         }
         // None: this leader has stored none yet, and the one before it did so before this one began.
-        let heard = self.lines.get(&host).and_then(|line| line.stored_at);
+        let heard = self.lines.get(&host).and_then(|line| line.stored).map(|(_, at)| at);
         let from = heard.unwrap_or(world.fleet.since);
         let at_ms = date(from + self.pace.timing.fence_ms);
         let found = world.catalog().hosts.get(&host)?;

@@ -29,10 +29,8 @@ pub struct Line {
     /// After a failure it is left alone until then.
     rest: Millis,
     full_at: Option<Millis>,
-    /// The answer that our last committed batch holds (rule H9).
-    pub stored: Option<Answer>,
-    /// When that one was heard.
-    pub stored_at: Option<Millis>,
+    /// The answer that our last committed batch holds (rule H9), and when it was heard.
+    pub stored: Option<(Answer, Millis)>,
 }
 
 impl Line {
@@ -54,9 +52,8 @@ impl Line {
         self.released = orders;
     }
 
-    /// The answer that our last committed batch holds, and when it was heard.
-    pub fn rest_on(&mut self, stored: Option<(Answer, Millis)>) {
-        (self.stored, self.stored_at) = stored.unzip();
+    fn answer(&self) -> Option<Answer> {
+        self.stored.map(|(answer, _)| answer)
     }
 
     pub fn released(&self) -> &HostOrders {
@@ -88,7 +85,7 @@ impl Line {
             todo.extend(self.released.get(&attempt).copied());
         }
         self.order = Some(Open { number, at: tick });
-        Some(Orders { leader, stored: self.stored, todo })
+        Some(Orders { leader, stored: self.answer(), todo })
     }
 
     /// How the call went. What was lost with it is told again.
@@ -124,7 +121,7 @@ impl Line {
             self.full_at = Some(tick + pace.full_every_ms);
         }
         self.watch = Some(Open { number, at: tick });
-        Some(Watch { leader, after: after.filter(|_| !full), stored: self.stored, hold_ms })
+        Some(Watch { leader, after: after.filter(|_| !full), stored: self.answer(), hold_ms })
     }
 
     /// Whether this is the answer to the newest call: a call is made when the one before was

@@ -256,7 +256,7 @@ impl Reign {
             if !self.lines.contains_key(&host) {
                 let line = self.lines.entry(host).or_default();
                 line.release(self.released.orders.get(&host), tick, &self.pace);
-                line.rest_on(self.released.bases.get(&host).copied());
+                line.stored = self.released.bases.get(&host).copied();
             }
         }
     }

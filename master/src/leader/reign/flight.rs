@@ -158,7 +158,7 @@ impl Reign {
     fn release(&mut self, then: Released, tick: Millis) {
         for (&host, line) in &mut self.lines {
             line.release(then.orders.get(&host), tick, &self.pace);
-            line.rest_on(then.bases.get(&host).copied());
+            line.stored = then.bases.get(&host).copied();
         }
         self.released = then;
     }
