@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
-use shared::address::Target;
+use shared::address::{Target, is_named};
 use shared::ids::Millis;
 use shared::wire::Timing;
 use std::path::{Path, PathBuf};
@@ -270,7 +270,7 @@ impl Config {
             anyhow::bail!("logs.url: {why}");
         }
         let ca = &self.logs.ca;
-        if !ca.as_os_str().is_empty() {
+        if is_named(ca) {
             ensure!(self.ships(), "logs.ca: there is no logs.url");
             self.logs.ca = std::path::absolute(ca).context("logs.ca: not a path")?;
         }

@@ -4,6 +4,7 @@
 
 use anyhow::Context;
 use master::db::{Db, measure, migrate};
+use shared::address::Target;
 use shared::clock::Clock;
 use std::path::PathBuf;
 
@@ -20,7 +21,9 @@ async fn main() -> anyhow::Result<()> {
     let (rows, batch) = (number(ROWS)?, number(BATCH)?);
     let file = dir.join(format!("bulk-rows-{}.db", std::process::id()));
     let clock = Clock::system();
-    let db = Db::open(&format!("sqlite:{}", file.display()), clock.clone()).await?;
+    let db =
+        Db::open(Target::plain("database", &format!("sqlite:{}", file.display())), clock.clone())
+            .await?;
     migrate::run(&db).await?;
     let rate = measure::bulk_rows(&db, &clock, rows, batch).await;
     drop(db);

@@ -5,7 +5,7 @@
 
 use crate::link::redis;
 use serde::{Deserialize, Serialize};
-use shared::address::Target;
+use shared::address::{Target, is_named};
 use shared::ids::Millis;
 use shared::mongo;
 use shared::wire::Timing;
@@ -247,9 +247,8 @@ impl Config {
     }
 
     fn check_servers(&self) -> anyhow::Result<()> {
-        let has = |ca: &Path| !ca.as_os_str().is_empty();
         anyhow::ensure!(
-            !has(&self.database.ca) || self.database.url.starts_with("mysql:"),
+            !is_named(&self.database.ca) || self.database.url.starts_with("mysql:"),
             "database.ca: an embedded database has no certificate; database.url names no server"
         );
         for (key, Outside { url, ca }, check) in [
@@ -258,7 +257,7 @@ impl Config {
             ("lease", &self.lease, mongo::check),
             ("logs", &self.logs, mongo::check),
         ] {
-            anyhow::ensure!(!url.is_empty() || !has(ca), "{key}.ca: there is no {key}.url");
+            anyhow::ensure!(!url.is_empty() || !is_named(ca), "{key}.ca: there is no {key}.url");
             if !url.is_empty()
                 && let Err(why) = check(url)
             {

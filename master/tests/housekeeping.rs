@@ -9,6 +9,7 @@ use master::leader::status::LeaderStatus;
 use master::logs::{Logs, on_host::OnHost};
 use master::session::{Limits, Sessions};
 use master::store::certificate::{self, Certificate};
+use shared::address::Target;
 use shared::clock::Clock;
 use shared::ids::UserId;
 use shared::rpc::ExecutorClient;
@@ -40,7 +41,8 @@ async fn keeper_ahead(
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::set_to(NOW);
     let url = format!("sqlite:{}", dir.path().join("db").display());
-    let db = Db::open(&url, Clock::set_to(NOW - ahead_ms)).await.unwrap();
+    let db =
+        Db::open(Target::plain("database", &url), Clock::set_to(NOW - ahead_ms)).await.unwrap();
     migrate::run(&db).await.unwrap();
     let limits = Limits { idle_ms: 1_000, age_ms: DAY };
     let sessions = Sessions::memory(clock.clone(), limits);

@@ -11,6 +11,7 @@ use master::leader::certs::Certs;
 use master::leader::dial::{self, Caller, Fault};
 use master::leader::lines::{Ask, FromLine, Lines, Told};
 use master::store::certificate;
+use shared::address::Target;
 use shared::clock::Clock;
 use shared::ids::*;
 use shared::pki::Authority;
@@ -254,7 +255,7 @@ async fn a_certificate_that_runs_out_is_exchanged_and_a_denied_one_is_not_believ
     let open = || Authority::open(&pki, &key, "prod", now).unwrap();
     let clock = Clock::set_to(now);
     let url = format!("sqlite:{}", dir.path().join("db").display());
-    let db = Db::open(&url, clock.clone()).await.unwrap();
+    let db = Db::open(Target::plain("database", &url), clock.clone()).await.unwrap();
     migrate::run(&db).await.unwrap();
     let sealing = Key::read_or_make(&key).unwrap();
     let certs = Arc::new(Certs::new(open(), sealing, db.clone(), clock.clone()));

@@ -45,7 +45,7 @@ impl Target {
 
     /// Whether the certificate must be of `ca`.
     pub fn is_certified(&self) -> bool {
-        !self.ca.as_os_str().is_empty()
+        is_named(&self.ca)
     }
 
     /// The authorities of `ca`, as text; none if the address alone says how.
@@ -99,17 +99,9 @@ impl Target {
     }
 }
 
-/// Of the database, as tests name it.
-impl From<&str> for Target {
-    fn from(url: &str) -> Target {
-        Target::plain("database", url)
-    }
-}
-
-impl From<&String> for Target {
-    fn from(url: &String) -> Target {
-        Target::plain("database", url)
-    }
+/// Whether a configuration names authorities.
+pub fn is_named(ca: &Path) -> bool {
+    !ca.as_os_str().is_empty()
 }
 
 /// An address without name and password.

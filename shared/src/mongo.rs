@@ -76,12 +76,25 @@ impl Mongo {
         Ok(Mongo { database: client.database(&database), target, manner })
     }
 
+    /// The same; but one that must be certified is met at once.
+    ///
+    /// # Errors
+    /// Those of [`Mongo::open`]; another one answers there.
+    pub async fn open_met(target: Target, cluster: &str, manner: Manner) -> anyhow::Result<Mongo> {
+        let certified = target.is_certified();
+        let server = Mongo::open(target, cluster, manner).await?;
+        if certified {
+            server.meet().await?;
+        }
+        Ok(server)
+    }
+
     /// Whether it is who it should be, asked at the start. One that is away is only told of: it may
     /// come back.
     ///
     /// # Errors
     /// Its certificate is not one of our authorities, or not its own.
-    pub async fn meet(&self) -> anyhow::Result<()> {
+    async fn meet(&self) -> anyhow::Result<()> {
         let ping = self.database.run_command(doc! { "ping": 1 });
         let why = match tokio::time::timeout(self.manner.deadline, ping).await {
             Ok(Ok(_)) => return Ok(()),

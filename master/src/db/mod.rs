@@ -117,14 +117,13 @@ impl Db {
     ///
     /// # Errors
     /// The kind of database is not known; it cannot be opened.
-    pub async fn open(target: impl Into<Target>, clock: Clock) -> Result<Db> {
+    pub async fn open(target: Target, clock: Clock) -> Result<Db> {
         Db::open_with(target, clock, Limits::default()).await
     }
 
     /// # Errors
     /// As [`Db::open`].
-    pub async fn open_with(target: impl Into<Target>, clock: Clock, limits: Limits) -> Result<Db> {
-        let target = target.into();
+    pub async fn open_with(target: Target, clock: Clock, limits: Limits) -> Result<Db> {
         let url = &*target.url;
         match url.split_once(':') {
             Some(("sqlite", path)) => {

@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_user_that_mysql_does_not_know_is_named_whatever_plug_in_it_asks_for() {
-        let target = Target::from("mysql://nobody:geheim@h/hcndc");
+        let target = Target::plain("database", "mysql://nobody:geheim@h/hcndc");
         let asked = DriverError::UnknownAuthPlugin { name: "sha256_password".into() };
         let told = no_entry(&asked.into(), &target, &opts(&target).unwrap());
         assert!(told.starts_with("user \"nobody\" may not enter") && !told.contains("geheim"));

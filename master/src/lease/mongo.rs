@@ -35,11 +35,7 @@ impl Mongo {
     /// # Errors
     /// The address cannot be one, or another one answers there.
     pub async fn open(target: Target, cluster: &str) -> anyhow::Result<Mongo> {
-        let certified = target.is_certified();
-        let server = mongo::Mongo::open(target, cluster, MANNER).await?;
-        if certified {
-            server.meet().await?;
-        }
+        let server = mongo::Mongo::open_met(target, cluster, MANNER).await?;
         let leases = server.collection(COLLECTION);
         Ok(Mongo { server, leases, cluster: cluster.to_owned(), indexed: Default::default() })
     }

@@ -47,11 +47,7 @@ impl Archive {
     /// # Errors
     /// The address cannot be one, or another one answers there.
     pub async fn open(target: Target, cluster: &str) -> anyhow::Result<Archive> {
-        let certified = target.is_certified();
-        let server = Mongo::open(target, cluster, MANNER).await?;
-        if certified {
-            server.meet().await?;
-        }
+        let server = Mongo::open_met(target, cluster, MANNER).await?;
         let chunks = server.collection(&collection(cluster));
         Ok(Archive { server, chunks })
     }

@@ -3,6 +3,7 @@
 use crate::{child, on_server, server_url};
 use master::db::{Db, Error, Limits, Mode, Write, migrate, params, sql};
 use mysql_async::prelude::Queryable;
+use shared::address::Target;
 use shared::clock::Clock;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ async fn what_is_no_server_is_refused_in_one_line_without_the_password() {
         (format!("mysql://nobody:secret@{at}/mysql"), "nobody"),
         ("mysql:nothing".to_owned(), ""),
     ] {
-        let error = Db::open(&url, Clock::system()).await.unwrap_err();
+        let error = Db::open(Target::plain("database", &url), Clock::system()).await.unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, Error::Fatal(_)), "{text}");
         assert!(text.contains(told) && !text.contains('\n') && !text.contains("secret"), "{text}");
@@ -33,7 +34,8 @@ async fn questions_have_limits() {
         db.commit([Write::Rows { table, key, columns, rows, mode: Mode::Insert }]).await.unwrap();
         let query_timeout = Duration::from_millis(1_000);
         let limits = Limits { rows_max: 100, query_timeout, ..Limits::default() };
-        let db = Db::open_with(&url, Clock::system(), limits).await.unwrap();
+        let db =
+            Db::open_with(Target::plain("database", &url), Clock::system(), limits).await.unwrap();
         let few = db.query("SELECT * FROM sequence LIMIT 100", params![]).await.unwrap();
         assert_eq!(few.len(), 100);
         let many = db.query("SELECT * FROM sequence", params![]).await;
@@ -183,7 +185,8 @@ const MIDDLE: Duration = Duration::from_millis(150);
 async fn a_batch_whose_maker_goes_away_leaves_nothing_behind() {
     on_server(async |_, url| {
         let limits = Limits { commit_timeout: MIDDLE * 3, ..Limits::default() };
-        let db = Db::open_with(&url, Clock::system(), limits).await.unwrap();
+        let db =
+            Db::open_with(Target::plain("database", &url), Clock::system(), limits).await.unwrap();
         let mut other = mysql_async::Conn::from_url(&url).await.unwrap();
         other.query_drop("INSERT INTO sequence (name, next) VALUES ('held', 0)").await.unwrap();
         let mut looker = mysql_async::Conn::from_url(&url).await.unwrap();

@@ -2,17 +2,26 @@
 
 use crate::{child, sqlite};
 use master::db::{Db, Error, Limits, migrate, params, sql};
+use shared::address::Target;
 use shared::clock::Clock;
 use std::time::Duration;
 
 #[tokio::test]
 async fn the_identity_is_the_files() {
     let fresh = sqlite().await;
-    let again = Db::open(&fresh.url, Clock::system()).await.unwrap();
+    let again = Db::open(Target::plain("database", &fresh.url), Clock::system()).await.unwrap();
     assert_eq!(fresh.db.server().await.unwrap(), again.server().await.unwrap());
     assert_ne!(fresh.db.server().await.unwrap(), sqlite().await.db.server().await.unwrap());
     let clock = Clock::set_to(12_345);
-    assert_eq!(Db::open(&fresh.url, clock).await.unwrap().now_ms().await.unwrap(), 12_345);
+    assert_eq!(
+        Db::open(Target::plain("database", &fresh.url), clock)
+            .await
+            .unwrap()
+            .now_ms()
+            .await
+            .unwrap(),
+        12_345
+    );
 }
 
 #[tokio::test]
@@ -25,7 +34,10 @@ async fn what_is_no_database_is_refused_in_one_line() {
         "oracle:thin".to_owned(),
         String::new(),
     ] {
-        let error = Db::open(&url, Clock::system()).await.unwrap_err().to_string();
+        let error = Db::open(Target::plain("database", &url), Clock::system())
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(!error.contains('\n'), "{error}");
     }
 }
@@ -35,7 +47,9 @@ async fn questions_have_limits() {
     let fresh = sqlite().await;
     let limits =
         Limits { rows_max: 100, query_timeout: Duration::from_millis(200), ..Limits::default() };
-    let db = Db::open_with(&fresh.url, Clock::system(), limits).await.unwrap();
+    let db = Db::open_with(Target::plain("database", &fresh.url), Clock::system(), limits)
+        .await
+        .unwrap();
     let count = |to: i64| {
         format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {to})
@@ -58,7 +72,7 @@ async fn questions_have_limits() {
 
 /// Batches of two rows, one after the other; each is told when it is confirmed.
 pub(crate) async fn write_for_ever(url: &str) {
-    let db = Db::open(url, Clock::system()).await.unwrap();
+    let db = Db::open(Target::plain("database", url), Clock::system()).await.unwrap();
     migrate::run(&db).await.unwrap();
     for n in 1_i64.. {
         let text = "INSERT INTO sequence (name, next) VALUES (?, ?)";
@@ -79,7 +93,7 @@ async fn a_writer_killed_at_a_commit_has_stored_what_it_confirmed() {
             .filter_map(|line| line.strip_prefix("confirmed ")?.parse().ok())
             .max()
             .unwrap();
-        let db = Db::open(&url, Clock::system()).await.unwrap();
+        let db = Db::open(Target::plain("database", &url), Clock::system()).await.unwrap();
         migrate::run(&db).await.unwrap();
         let count = |letter: &str| {
             let text = "SELECT COUNT(*) AS n FROM sequence WHERE name LIKE ? AND name <> 'project'";

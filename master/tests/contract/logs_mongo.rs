@@ -109,6 +109,13 @@ impl InMongo {
         client.database("hcndc").collection(&collection(&self.cluster))
     }
 
+    /// They are made beside the first batch, which does not wait for them.
+    async fn indexed(&self) {
+        while self.chunks().await.list_index_names().await.unwrap().len() < 4 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) async fn clear(&self) {
         self.chunks().await.drop().await.unwrap();
     }
@@ -221,6 +228,7 @@ async fn a_line_and_a_time_are_found() {
     at(Seek::Time(999_999_999), None).await;
     at(Seek::Line(3_001), None).await;
     // By an index, and not by reading what is before it.
+    store.indexed().await;
     let id = ChunkId::new(attempt(1), Stream::Out, 0);
     for (key, value) in
         [("line", doc! { "$lt": 1_500_i64 }), ("last_ms", doc! { "$gte": 1_500_i64 })]
@@ -339,6 +347,7 @@ async fn old_chunks_of_unknown_runs_are_forgotten_and_no_others() {
     let younger = doc! { "$set": { "last_ms": 9_000_000_i64 } };
     chunks.update_many(doc! { "_id.run": 3_i64 }, younger).await.unwrap();
     // By an index: as many as it looks at, not all that there are.
+    store.indexed().await;
     let name = collection(&store.cluster);
     let old = doc! { "last_ms": { "$lt": 5_000_i64 } };
     let find = doc! { "find": name, "filter": old, "sort": { "last_ms": 1, "_id": 1 }, "limit": 2 };

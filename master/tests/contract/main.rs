@@ -31,6 +31,7 @@ mod tls;
 
 use master::db::{Db, Limits, migrate};
 use mysql_async::prelude::Queryable;
+use shared::address::Target;
 use shared::clock::Clock;
 
 /// A fresh, migrated database. The directory lives as long as it.
@@ -43,7 +44,9 @@ pub(crate) struct Fresh {
 pub(crate) async fn sqlite() -> Fresh {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", dir.path().join("hcndc.db").display());
-    let db = Db::open_with(&url, Clock::system(), Limits::default()).await.unwrap();
+    let db = Db::open_with(Target::plain("database", &url), Clock::system(), Limits::default())
+        .await
+        .unwrap();
     migrate::run(&db).await.unwrap();
     Fresh { db, url, _dir: dir }
 }
@@ -62,7 +65,9 @@ pub(crate) async fn on_server(check: impl AsyncFn(Db, String)) {
     let mut root = mysql_async::Conn::from_url(&server).await.unwrap();
     root.query_drop(format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await.unwrap();
     let url = format!("{server}/{name}");
-    let db = Db::open_with(&url, Clock::system(), Limits::default()).await.unwrap();
+    let db = Db::open_with(Target::plain("database", &url), Clock::system(), Limits::default())
+        .await
+        .unwrap();
     migrate::run(&db).await.unwrap();
     check(db, url).await;
     root.query_drop(format!("DROP DATABASE {name}")).await.unwrap();

@@ -55,7 +55,9 @@ async fn a_database_by_tls_is_a_database() {
     let target = Target::new("database", &url, &ours.file());
     let db = Db::open(target, Clock::system()).await.unwrap();
     assert_eq!(migrate::run(&db).await.unwrap() as usize, migrate::steps().len());
-    Db::open(&url, Clock::system()).await.expect_err("it takes nobody without TLS");
+    Db::open(Target::plain("database", &url), Clock::system())
+        .await
+        .expect_err("it takes nobody without TLS");
 }
 
 #[tokio::test]

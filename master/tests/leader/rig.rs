@@ -13,6 +13,7 @@ use master::lease::Lease;
 use master::lease::local::{DirLock, Local};
 use master::store::edit::Edit;
 use master::store::{command, host, interface, job};
+use shared::address::Target;
 use shared::clock::Clock;
 use shared::ids::*;
 use shared::spec::{HostSpec, InterfaceSpec, JobSpec};
@@ -64,7 +65,7 @@ impl Rig {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let url = format!("sqlite:{}", dir.path().join("hcndc.db").display());
-        let db = Db::open(&url, clock.clone()).await.unwrap();
+        let db = Db::open(Target::plain("database", &url), clock.clone()).await.unwrap();
         migrate::run(&db).await.unwrap();
         let lock = Arc::new(DirLock::take(dir.path()).unwrap());
         let lease = Lease::Local(Local::new(lock, clock.clone()));

@@ -17,6 +17,7 @@ use master::session::{Limits, Sessions};
 use master::store::edit::Edit;
 use master::store::user::{self, Rights};
 use master::web;
+use shared::address::Target;
 use shared::clock::Clock;
 use shared::ids::UserId;
 use shared::pki::Authority;
@@ -117,7 +118,9 @@ impl TestApp {
         let data = tempfile::tempdir().unwrap();
         let clock = Clock::set_to(NOW);
         let config = Config { data: data.path().into(), ..Config::default() };
-        let db = Db::open(&config.database_url(), clock.clone()).await.unwrap();
+        let db = Db::open(Target::plain("database", &config.database_url()), clock.clone())
+            .await
+            .unwrap();
         migrate::run(&db).await.unwrap();
         let link = Faulty::new(db);
         let db = link.db();
