@@ -265,7 +265,13 @@ impl Pair {
 
     pub fn logs(&self) -> String {
         let of = |(at, master): (usize, &Real)| format!("=== {at}\n{}", master.logs());
-        self.masters.iter().enumerate().map(of).collect()
+        let logs: String = self.masters.iter().enumerate().map(of).collect();
+        // The database may be what is away.
+        let asked =
+            async { self.pool.get_conn().await.ok()?.query(crate::real::CAUSES).await.ok() };
+        let asked = async { tokio::time::timeout(Duration::from_secs(5), asked).await };
+        let causes = self.runtime.block_on(asked).ok().flatten().unwrap_or_default();
+        logs + &crate::real::told(causes)
     }
 
     /// States of all executions, as one of the masters tells.

@@ -57,6 +57,18 @@ pub const QUICK: &str = "[timing]\nwatch_ms = 500\nfence_ms = 1500\nlost_ms = 30
 /// Something to die at, in the environment of a process.
 pub type Env<'a> = &'a [(&'a str, String)];
 
+/// Why jobs wait, why hosts have refused them, and how hosts are that are not well.
+pub const CAUSES: &str = "SELECT 'job' AS what, state AS how, reason AS why FROM job_run
+    WHERE reason <> '' UNION SELECT 'attempt', end_kind, COALESCE(end_text, '') FROM attempt
+    WHERE end_kind IS NOT NULL AND end_kind <> 'code' UNION SELECT 'host', state, why
+    FROM host_status WHERE why <> '' OR state <> 'live' LIMIT 30";
+
+/// What [`CAUSES`] has found.
+pub fn told(found: Vec<(String, String, String)>) -> String {
+    let lines = found.into_iter().map(|(what, how, why)| format!("{what} {how}: {why}\n"));
+    std::iter::once("--- causes\n".to_owned()).chain(lines).collect()
+}
+
 impl Real {
     /// Nothing runs yet; the executor has its certificate.
     pub fn new() -> Real {
@@ -311,7 +323,17 @@ impl Real {
             format!("--- {name}\n{}\n", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
         };
         let supervisor = tail("executor/supervisor.log");
-        format!("{}{}{supervisor}", tail("master.log"), tail("executor.log"))
+        format!("{}{}{supervisor}{}", tail("master.log"), tail("executor.log"), self.causes())
+    }
+
+    /// Why nothing happens, as the embedded database has it, if there is one.
+    fn causes(&self) -> String {
+        if !self.path("master/hcndc.db").exists() {
+            return String::new();
+        }
+        let word = |row: &rusqlite::Row, at| row.get::<_, String>(at);
+        let found = self.rows(CAUSES, |row| Ok((word(row, 0)?, word(row, 1)?, word(row, 2)?)));
+        told(found)
     }
 
     /// SIGKILL to the master, reaped.
