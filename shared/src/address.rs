@@ -30,8 +30,9 @@ impl fmt::Debug for Target {
 /// How rustls begins when it does not believe a certificate.
 const REFUSED: &str = "invalid peer certificate: ";
 
-/// How it goes on when nobody whom it knows has signed it.
-const UNSIGNED: &str = "UnknownIssuer";
+/// How it goes on when nobody whom it knows has signed it: no authority of that name, or one of the
+/// same name with another key, as when it was made anew.
+const UNSIGNED: [&str; 2] = ["UnknownIssuer", "BadSignature"];
 
 impl Target {
     pub fn new(key: &str, url: &str, ca: &Path) -> Target {
@@ -73,18 +74,19 @@ impl Target {
         let Some((_, detail)) = why.split_once(REFUSED) else { return why };
         // What the driver tells of the connection besides.
         let detail = detail.split(", labels").next().unwrap_or(detail);
-        let because = match (detail.starts_with(UNSIGNED), self.is_certified()) {
-            (false, _) => detail.to_owned(),
-            (true, true) => {
-                format!("no authority in {} ({}.ca) has signed it", self.ca.display(), self.key)
-            }
-            (true, false) => {
-                format!(
-                    "no authority that is known here has signed it; name its own by {}.ca",
-                    self.key
-                )
-            }
-        };
+        let because =
+            match (UNSIGNED.iter().any(|one| detail.starts_with(one)), self.is_certified()) {
+                (false, _) => detail.to_owned(),
+                (true, true) => {
+                    format!("no authority in {} ({}.ca) has signed it", self.ca.display(), self.key)
+                }
+                (true, false) => {
+                    format!(
+                        "no authority that is known here has signed it; name its own by {}.ca",
+                        self.key
+                    )
+                }
+            };
         format!("its certificate is refused: {because}")
     }
 
@@ -157,7 +159,9 @@ mod tests {
         let late = "invalid peer certificate: certificate expired: verification time 2 (UNIX)";
         assert!(target.told(late).contains("certificate expired"));
         assert!(!Target::is_stranger(late) && !Target::is_stranger("connection refused"));
-        for other in ["BadSignature", "certificate revoked", "Other(UnsupportedCertVersion)"] {
+        let anew = target.told("invalid peer certificate: BadSignature, labels: {}");
+        assert_eq!(anew, expected, "an authority of the same name, made anew");
+        for other in ["certificate revoked", "Other(UnsupportedCertVersion)"] {
             let told = target.told(&format!("invalid peer certificate: {other}, labels: {{}}"));
             assert_eq!(told, format!("its certificate is refused: {other}"));
         }
