@@ -272,12 +272,17 @@ async fn a_certificate_that_runs_out_is_exchanged_and_a_denied_one_is_not_believ
     assert!(new.expires_ms > now + 89 * DAY, "for 90 days again");
     assert_eq!(certificate::good(&db, "a1", now).await.unwrap(), 1, "recorded: it can be denied");
     certs.check(&new).await.unwrap();
-    clock.advance(5_000);
-    let mut asking = Box::pin(certs.check(&new));
-    assert!(futures::poll!(&mut asking).is_pending(), "it asks the database");
-    let meanwhile = certs.check(&new).now_or_never();
-    meanwhile.expect("who comes meanwhile goes by the list before").unwrap();
-    asking.await.unwrap();
+    loop {
+        clock.advance(5_000);
+        let mut asking = Box::pin(certs.check(&new));
+        // The database may have answered before we look.
+        if futures::poll!(&mut asking).is_pending() {
+            let meanwhile = certs.check(&new).now_or_never();
+            meanwhile.expect("who comes meanwhile goes by the list before").unwrap();
+            asking.await.unwrap();
+            break;
+        }
+    }
     db.commit(vec![certificate::deny("a1", now)]).await.unwrap();
     clock.advance(5_000);
     let told = certs.check(&new).await.unwrap_err().to_string();
