@@ -83,8 +83,12 @@ async function prioritize([first, ...others]) {
   const answer = await ask({ verb: 'prioritize', run: first.id, priority: first.priority }, name);
   if (!answer) return;
   const { priority } = answer.verb;
-  for (const run of [first, ...others]) run.priority = priority;
-  for (const run of others) await api('/api/v1/commands', { method: 'POST', body: JSON.stringify({ verb: 'prioritize', run: run.id, priority }) });
+  first.priority = priority;
+  for (const run of others) {
+    // One that has ended meanwhile, or has that priority already, is refused: no matter.
+    const said = await api('/api/v1/commands', { method: 'POST', body: JSON.stringify({ verb: 'prioritize', run: run.id, priority }) });
+    if (said.result === 'done') run.priority = priority;
+  }
 }
 
 // ---- what failed first, what is waited for ----

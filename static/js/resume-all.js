@@ -21,15 +21,17 @@ async function found() {
 }
 
 /** The same command for each, some at a time; the oldest first, as they would have run. */
-async function each(all, dryRun, tell) {
+async function each(all, dryRun, tell, going) {
   const sum = { resumed: [], jobs: 0, refused: [] };
   const rest = [...all].reverse();
   let done = 0;
   const work = async () => {
-    for (let one = rest.shift(); one; one = rest.shift()) {
+    for (let one = going() && rest.shift(); one; one = going() && rest.shift()) {
       try {
         const answer = await api('/api/v1/commands', { method: 'POST', body: JSON.stringify({ verb: 'resume_execution', execution: one.id, dry_run: dryRun }) });
-        if (answer.plan?.refused) sum.refused.push({ one, why: why(answer.plan.refused) });
+        // Written down, and not answered: no leader just now.
+        if (!answer.result) sum.refused.push({ one, why: answer.detail });
+        else if (answer.plan?.refused) sum.refused.push({ one, why: why(answer.plan.refused) });
         else { sum.resumed.push(one); sum.jobs += answer.plan?.jobs_reset ?? 0; }
       } catch (problem) { sum.refused.push({ one, why: problem.message }); }
       done += 1;
@@ -38,6 +40,12 @@ async function each(all, dryRun, tell) {
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return sum;
+}
+
+function listed(refused) {
+  if (!refused.length) return [];
+  const first = refused.slice(0, 10).map(({ one, why: because }) => el('li', {}, `${one.interface.name} ${one.period}: ${because}`));
+  return [el('p', {}, t('{n} are refused', { n: refused.length })), el('ul', {}, first)];
 }
 
 export async function resumeAll() {
@@ -53,7 +61,11 @@ export async function resumeAll() {
 
   async function act() {
     sure.disabled = true;
-    const sum = await each(chosen, false, counting(chosen));
+    const sum = await each(chosen, false, counting(chosen), () => dialog.open);
+    if (sum.refused.length) {
+      says.replaceChildren(el('p', {}, t('Executions resumed: {n}; jobs that start again: {jobs}', { n: sum.resumed.length, jobs: sum.jobs })), ...listed(sum.refused));
+      return;
+    }
     dialog.close();
     toast(t('Executions resumed: {n}; jobs that start again: {jobs}', { n: sum.resumed.length, jobs: sum.jobs }));
     setTimeout(() => location.reload(), 1500);
@@ -61,12 +73,11 @@ export async function resumeAll() {
 
   try {
     const { all, more } = await found();
-    const plan = await each(all, true, counting(all));
+    const plan = await each(all, true, counting(all), () => dialog.open);
     chosen = plan.resumed;
-    const refused = plan.refused.slice(0, 10).map(({ one, why: because }) => el('li', {}, `${one.interface.name} ${one.period}: ${because}`));
     says.replaceChildren(el('p', {}, t('Executions to resume: {n}; jobs that start again: {jobs}', { n: plan.resumed.length, jobs: plan.jobs })),
       more ? el('p', { class: 'notice warn' }, t('There are more than {n}: these are the newest.', { n: MOST })) : '',
-      plan.refused.length ? el('div', {}, el('p', {}, t('{n} are refused', { n: plan.refused.length })), el('ul', {}, refused)) : '');
+      ...listed(plan.refused));
     sure.disabled = chosen.length === 0;
     sure.focus();
   } catch (problem) { says.replaceChildren(el('p', { class: 'field-error' }, problem.message)); }

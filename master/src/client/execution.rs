@@ -107,7 +107,7 @@ pub(super) struct ListOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct Since {
-    /// Those that ended within this time: 90m, 12h, 3d.
+    /// Those that ended within this time, and began at most thirty days before it: 90m, 12h, 3d.
     #[arg(long, value_parser = files::seconds, value_name = "TIME")]
     since: u64,
     /// Name or id.

@@ -161,14 +161,16 @@ pub(super) fn period(text: &str) -> Result<shared::period::Period, String> {
     text.parse().map_err(|error: shared::period::BadPeriod| error.to_string())
 }
 
-/// A duration in seconds, or with a unit: `90`, `90s`, `15m`, `2h`.
+/// A duration in seconds, or with a unit: `90`, `90s`, `15m`, `2h`, `3d`.
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
-    let (digits, factor) = match text.trim_end_matches(['s', 'm', 'h']) {
+    let (digits, factor) = match text.trim_end_matches(['s', 'm', 'h', 'd']) {
         digits if text.ends_with('m') => (digits, 60),
         digits if text.ends_with('h') => (digits, 3_600),
+        digits if text.ends_with('d') => (digits, 86_400),
         digits => (digits, 1),
     };
-    let number: u64 = digits.parse().map_err(|_| "90, 90s, 15m or 2h is expected".to_owned())?;
+    let number: u64 =
+        digits.parse().map_err(|_| "90, 90s, 15m, 2h or 3d is expected".to_owned())?;
     number.checked_mul(factor).ok_or_else(|| "that is too long".to_owned())
 }
 

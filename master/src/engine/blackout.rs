@@ -5,12 +5,15 @@
 //! `2026-12-31 22:00/2027-01-02 06:00`. The beginning is inside, the end is not. It is judged by what
 //! the wall clock of the zone shows, so that in the repeated hour of autumn it holds twice.
 
-use chrono::{Datelike, NaiveDateTime, NaiveTime, Weekday};
+use super::calendar::{self, Cron};
+use chrono::{Datelike, Days, NaiveDateTime, NaiveTime, TimeZone, Weekday};
 use chrono_tz::Tz;
 use shared::ids::Millis;
 
 /// Windows of one dispatch.
 pub const WINDOWS_MAX: usize = 50;
+/// Windows that are passed over in search of an instant outside.
+const JUMPS_MAX: usize = 1_000;
 const CHARS_MAX: usize = 100;
 const DAYS: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
 
@@ -56,14 +59,17 @@ fn once(from: &str, until: &str) -> Option<Blackout> {
 }
 
 fn weekly(text: &str) -> Option<Blackout> {
-    let (times, names) = text.split_once(' ').unwrap_or((text, ""));
+    let (times, names) = match text.split_once(' ') {
+        Some((times, names)) => (times, Some(names)),
+        None => (text, None),
+    };
     let (from, until) = times.split_once('-')?;
     let time = |text: &str| NaiveTime::parse_from_str(text, "%H:%M").ok();
     // 24:00 is the end of a day as people write it.
     let until = if until == "24:00" { NaiveTime::MIN } else { time(until)? };
     let from = time(from)?;
-    let mut days = [names.trim().is_empty(); 7];
-    for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+    let mut days = [names.is_none(); 7];
+    for name in names.into_iter().flat_map(|names| names.split(',')).map(str::trim) {
         let at = |name: &str| DAYS.iter().position(|day| day.eq_ignore_ascii_case(name));
         let (first, last) = match name.split_once('-') {
             Some((first, last)) => (at(first)?, at(last)?),
@@ -76,6 +82,24 @@ fn weekly(text: &str) -> Option<Blackout> {
 }
 
 impl Blackout {
+    /// When it ends, of an instant inside; where clocks change at that very hour, about.
+    fn end(&self, zone: Tz, at: Millis) -> Millis {
+        let Some(utc) = chrono::DateTime::from_timestamp_millis(at) else { return at };
+        let local = utc.with_timezone(&zone).naive_local();
+        let until = match *self {
+            Blackout::Once { until, .. } => Some(until),
+            Blackout::Weekly { from, until, days } => {
+                let today = days[local.weekday().num_days_from_monday() as usize];
+                let over_night = from >= until && today && from <= local.time();
+                let date = local.date().checked_add_days(Days::new(u64::from(over_night)));
+                date.map(|date| date.and_time(until))
+            }
+        };
+        // The later one in the hour that autumn repeats: there the window holds twice.
+        let end = until.and_then(|until| zone.from_local_datetime(&until).latest());
+        end.map_or(at, |end| end.timestamp_millis())
+    }
+
     /// Whether this instant is inside.
     pub fn holds(&self, zone: Tz, at: Millis) -> bool {
         let Some(utc) = chrono::DateTime::from_timestamp_millis(at) else { return false };
@@ -95,11 +119,39 @@ impl Blackout {
     }
 }
 
-/// The first of these windows that the instant is in. What cannot be read was refused when it was
-/// saved.
-pub fn first_that_holds(windows: &[String], zone: Tz, at: Millis) -> Option<&str> {
-    let holds = |text: &&String| parse(text).is_ok_and(|window| window.holds(zone, at));
-    windows.iter().find(holds).map(String::as_str)
+/// The windows of one dispatch, read once.
+#[derive(Clone, Debug)]
+pub struct Windows<'a> {
+    all: Vec<(&'a str, Blackout)>,
+    zone: Tz,
+}
+
+impl<'a> Windows<'a> {
+    /// What cannot be read, or is too much, was refused when it was saved.
+    pub fn of(texts: &'a [String], zone: Tz) -> Windows<'a> {
+        let read = |text: &'a String| Some((text.as_str(), parse(text).ok()?));
+        Windows { all: texts.iter().take(WINDOWS_MAX).filter_map(read).collect(), zone }
+    }
+
+    /// The first one that the instant is in.
+    pub fn holding(&self, at: Millis) -> Option<&'a str> {
+        self.find(at).map(|(text, _)| *text)
+    }
+
+    fn find(&self, at: Millis) -> Option<&(&'a str, Blackout)> {
+        self.all.iter().find(|(_, window)| window.holds(self.zone, at))
+    }
+
+    /// The first instant of a rule after that moment that is in none of them; none also if so many
+    /// windows follow each other that none was found.
+    pub fn next_outside(&self, cron: &Cron, mut after: Millis) -> Option<Millis> {
+        for _ in 0..JUMPS_MAX {
+            let at = calendar::next_after(cron, self.zone, after)?;
+            let Some((_, window)) = self.find(at) else { return Some(at) };
+            after = window.end(self.zone, at).max(at + 1) - 1;
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +195,9 @@ mod tests {
         let long = "0".repeat(101);
         for bad in [
             "",
+            "22:00-02:00 ,",
+            "22:00-02:00 SAT,",
+            "22:00-02:00  SAT,,SUN",
             "22:00",
             "22:00-",
             "22-23",
@@ -156,5 +211,49 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_comes_after_windows_is_found() {
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis();
+        for (cron, zone, windows, after, next) in [
+            (
+                "0 * * * *",
+                "UTC",
+                &["03:00-05:00"][..],
+                "2026-11-20T02:30:00Z",
+                "2026-11-20T05:00:00Z",
+            ),
+            // More instants than anybody walks through one by one.
+            (
+                "* * * * * *",
+                "UTC",
+                &["2026-11-20 00:00/2026-12-20 00:00"],
+                "2026-11-20T00:00:00Z",
+                "2026-12-20T00:00:00Z",
+            ),
+            (
+                "*/10 * * * *",
+                "UTC",
+                &["22:00-02:00", "02:00-04:00 SAT"],
+                "2026-11-20T22:05:00Z",
+                "2026-11-21T04:00:00Z",
+            ),
+            (
+                "*/30 * * * *",
+                "Europe/Paris",
+                &["02:00-03:00"],
+                "2026-10-24T23:40:00Z",
+                "2026-10-25T02:00:00Z",
+            ),
+        ] {
+            let texts: Vec<String> = windows.iter().map(|text| (*text).to_owned()).collect();
+            let windows = Windows::of(&texts, zone.parse().unwrap());
+            let found = windows.next_outside(&calendar::parse(cron).unwrap(), at(after));
+            assert_eq!(found, Some(at(next)), "{cron} {texts:?}");
+        }
+        let always = ["00:00-24:00".to_owned()];
+        let windows = Windows::of(&always, Tz::UTC);
+        assert_eq!(windows.next_outside(&calendar::parse("0 * * * *").unwrap(), 0), None);
     }
 }

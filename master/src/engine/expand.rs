@@ -155,9 +155,8 @@ impl World {
         let Some(now) = self.now else { return 0 };
         let Some(shape) = self.mesh.current(&self.catalog, interface) else { return 0 };
         let mut waits = self.run_waits(&shape, period, siblings);
-        // Not for itself: what lives in its own slice it would have joined.
-        let other = |target: &&Target| slice_of(**target) != Some((interface, period));
-        waits.extend(start.after.get(&interface).into_iter().flatten().filter(other));
+        let earlier = |target: &&Target| slice_of(**target).is_some_and(|(_, of)| of < period);
+        waits.extend(start.after.get(&interface).into_iter().flatten().filter(earlier));
         let waits = self.unmet(waits);
         let project = shape.interface.project;
         let state = if waits.is_empty() { RunState::Ready } else { RunState::Waiting };

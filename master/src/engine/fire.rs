@@ -4,7 +4,7 @@
 //! at no other. The cursor of a dispatch goes forward only, and with it its row in the order. A
 //! firing is bound to the version of the dispatch that it was computed from (rule L6).
 
-use super::blackout;
+use super::blackout::Windows;
 use super::calendar;
 use super::catalog::{Catalog, Dispatch, Interface};
 use super::expand::{After, Members, Start};
@@ -35,6 +35,8 @@ pub(crate) struct Heap {
     held: BTreeMap<SliceId, BTreeSet<DispatchId>>,
     /// Instants of versions that were edited since, in order.
     carried: BTreeMap<DispatchId, VecDeque<Millis>>,
+    /// On-call was told that they skip; a new leader tells it once more.
+    skipping: BTreeSet<DispatchId>,
     pub(crate) unfirable: BTreeSet<(DispatchId, Millis)>,
     /// What fires up to here has its history asked for.
     ahead: Millis,
@@ -170,7 +172,12 @@ impl World {
         }
         let told = match decision {
             Decision::Failed => Some(AlertEvent::FiringFailed),
-            Decision::Overlap => Some(AlertEvent::FiringSkipped),
+            // Once, and not at each of its instants.
+            Decision::Overlap if self.heap.skipping.insert(id) => Some(AlertEvent::FiringSkipped),
+            Decision::Fired => {
+                self.heap.skipping.remove(&id);
+                None
+            }
             _ => None,
         };
         if let Some(event) = told {
@@ -212,10 +219,22 @@ impl World {
         let state = self.table.dispatches.get(&id);
         let is_late = |after_s: u32| instant + Millis::from(after_s) * 1_000 < date;
         let late = is_late(spec.late_s);
+        let windows = calendar::zone(&spec.zone).map(|zone| Windows::of(&spec.blackouts, zone));
+        let dark = |at: Millis| windows.as_ref().ok().and_then(|windows| windows.holding(at));
+        // What is due and will not fire, as it is in a window, is no reason not to make this one good.
         let is_last = |world: &mut World| {
-            let carried = world.heap.carried.get(&id).and_then(|carried| carried.get(1)).copied();
-            let next = carried.or_else(|| world.instant_after(dispatch, instant));
-            next.is_none_or(|next| next > date)
+            let carried = world.heap.carried.get(&id);
+            let later = carried.into_iter().flatten().filter(|at| **at > instant);
+            if later.clone().any(|at| dark(*at).is_none()) {
+                return false;
+            }
+            let after = later.max().copied().unwrap_or(instant);
+            let (Ok(cron), Ok(windows)) = (world.mesh.crons.get(&spec.cron), &windows) else {
+                return true;
+            };
+            let next =
+                windows.next_outside(&cron, spec.from_ms.map_or(after, |from| after.max(from - 1)));
+            next.is_none_or(|next| next > date || spec.until_ms.is_some_and(|until| next >= until))
         };
         let seconds = (date - instant) / 1_000;
         if self.heap.unfirable.contains(&(id, instant)) {
@@ -227,9 +246,7 @@ impl World {
         if self.mesh.is_interface_frozen(spec.interface) {
             return (Decision::Frozen, Some(Reason::InterfaceFrozen {}));
         }
-        if let Ok(zone) = calendar::zone(&spec.zone)
-            && let Some(window) = blackout::first_that_holds(&spec.blackouts, zone, instant)
-        {
+        if let Some(window) = dark(instant) {
             let window = window.to_owned();
             return (Decision::Blackout, Some(Reason::InBlackout { window }));
         }

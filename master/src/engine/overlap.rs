@@ -9,6 +9,9 @@ use shared::ids::*;
 use shared::spec::Overlap;
 use std::collections::BTreeSet;
 
+/// Executions of one dispatch that wait for each other; beyond them an instant is skipped.
+const QUEUE_MAX: usize = 100;
+
 impl World {
     /// Whether it may fire, and what the new runs wait for; what is to be cancelled is stopped.
     ///
@@ -20,21 +23,26 @@ impl World {
         match dispatch.spec.overlap {
             Overlap::Skip if !live.is_empty() => return Err(still),
             Overlap::Parallel(most) if live.len() >= most as usize => return Err(still),
-            Overlap::Queue => return Ok(self.after(&live)),
+            Overlap::Queue if live.len() >= QUEUE_MAX => return Err(still),
+            Overlap::Queue => return Ok(self.after(&live, members)),
             Overlap::Cancel => self.cancel(&live, members),
             Overlap::Allow | Overlap::Skip | Overlap::Parallel(_) => {}
         }
         Ok(After::new())
     }
 
-    /// A run begins when those of its interface have ended, however: the last one waits already for
-    /// those before it.
-    fn after(&self, live: &[ExecutionId]) -> After {
+    /// A run begins when those of its interface that live, for earlier periods, have ended, however.
+    /// All of them, as one between may end without having begun. Earlier ones only, and none that the
+    /// new execution has too, so that no two ever wait for each other.
+    fn after(&self, live: &[ExecutionId], members: &Members) -> After {
+        let own: BTreeSet<_> = members.iter().copied().collect();
         let mut after = After::new();
-        let runs = live.last().and_then(|id| self.table.executions.get(id)).map(|row| &row.runs);
-        for run in runs.into_iter().flatten().filter_map(|run| self.run(*run)) {
-            let target = Target::Idle(run.interface, run.period);
-            after.entry(run.interface).or_default().insert(target);
+        let rows = live.iter().filter_map(|id| self.table.executions.get(id));
+        for run in rows.flat_map(|row| &row.runs).filter_map(|run| self.run(*run)) {
+            if run.state.is_live() && !own.contains(&(run.interface, run.period)) {
+                let target = Target::Idle(run.interface, run.period);
+                after.entry(run.interface).or_default().insert(target);
+            }
         }
         after
     }

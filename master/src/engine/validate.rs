@@ -26,9 +26,9 @@ pub const PRIORITY_MAX: i32 = 1_000;
 pub const EDGES_MAX: usize = 500;
 pub const NEEDS_MAX: usize = 200;
 pub const LABELS_MAX: usize = 50;
-/// The end of the year 9999.
 /// The first day that every zone's rules are known for: 2026-01-01, UTC.
 const FIRST_DAY: Millis = 1_767_225_600_000;
+/// The end of the year 9999.
 const INSTANT_MAX: Millis = 253_402_300_799_999;
 const DAY_S: u32 = 24 * 3600;
 
@@ -385,15 +385,20 @@ pub fn check_dispatch(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldErro
     errors
 }
 
-/// Whether two firings of it are closer than an operator allows.
-pub fn too_often(spec: &DispatchSpec, min_interval_s: u32) -> Option<FieldError> {
+/// Whether two firings of it are closer than an operator allows; a rule that was there before stays.
+pub fn too_often(
+    old: Option<&DispatchSpec>,
+    spec: &DispatchSpec,
+    min_interval_s: u32,
+) -> Option<FieldError> {
     /// So many firings are looked at: a year of days, two weeks of hours.
     const LOOKED_AT: usize = 400;
+    let rule = |spec: &DispatchSpec| (spec.cron.clone(), spec.zone.clone(), spec.from_ms);
     let least = Millis::from(min_interval_s) * 1_000;
-    let (cron, zone) = (calendar::parse(&spec.cron).ok()?, calendar::zone(&spec.zone).ok()?);
-    if least == 0 {
+    if least == 0 || old.is_some_and(|old| rule(old) == rule(spec)) {
         return None;
     }
+    let (cron, zone) = (calendar::parse(&spec.cron).ok()?, calendar::zone(&spec.zone).ok()?);
     let from = spec.from_ms.unwrap_or(FIRST_DAY);
     let instants = calendar::next_many(&cron, zone, from - 1, LOOKED_AT);
     let gap = instants.windows(2).map(|two| two[1] - two[0]).min().filter(|gap| *gap < least)?;

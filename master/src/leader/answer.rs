@@ -85,7 +85,7 @@ impl Desk {
         let Some((leader, server)) = self.row().await? else { return Ok(None) };
         // Side by side: nobody else writes rows any more, and an edit is noticed by its revision.
         let (rows, catalog) =
-            tokio::try_join!(store::run::load_live(&self.db), self.definitions.fresh(&self.db),)?;
+            tokio::try_join!(store::run::load_live(&self.db), self.definitions.whole(&self.db))?;
         let date = self.db.now_ms().await?;
         Ok(Some(DbAnswer::Loaded { leader, server, catalog, rows, date }))
     }

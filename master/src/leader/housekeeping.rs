@@ -172,13 +172,11 @@ impl Keeper {
             let days = (expires_ms - now).div_euclid(DAY_MS);
             // Both are exchanged by themselves: who is named here has been away, or its log says why.
             let mend = match role == "master" {
-                true => {
-                    "a master that runs exchanges its own, and its log says why it has not".into()
-                }
-                false => format!(
+                true => "a master that runs exchanges its own, and its log says why it has not",
+                false => {
                     "it is exchanged once the host is connected; else let it join again (`hcndc host \
-                     token {agent}`)"
-                ),
+                     token NAME`, its name is on the page of exec hosts)"
+                }
             };
             match days < 0 {
                 true => tracing::error!("the certificate of {role} {agent:?} has run out: {mend}"),

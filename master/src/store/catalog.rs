@@ -107,6 +107,16 @@ impl Kept {
         Ok(catalog)
     }
 
+    /// Nothing that is known is trusted: what a leader begins with is what is stored, also after a
+    /// restore that nobody has told of.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub async fn whole(&self, db: &Db) -> db::Result<Arc<Catalog>> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Last::default();
+        self.fresh(db).await
+    }
+
     /// # Errors
     /// The database's.
     pub async fn seen(&self, db: &Db) -> db::Result<Seen> {

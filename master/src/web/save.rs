@@ -276,14 +276,15 @@ impl Saver {
             return Err(Refused::Invalid(vec![FieldError::new("interface", why)]));
         };
         let project = target.project;
+        let known = id.and_then(|id| catalog.dispatches.get(&id));
         if let Some(id) = id {
-            let known = catalog.dispatches.get(&id);
             let known = known.ok_or_else(|| Error::not_found(format!("dispatch {id}")))?;
             self.viewer.must(Right::Schedule, known.project)?;
         }
         self.viewer.must(Right::Schedule, project)?;
         let mut errors = check_dispatch(&catalog, &DispatchDraft { id, project, name, spec });
-        errors.extend(too_often(spec, self.app.config.dispatch.min_interval_s));
+        let least = self.app.config.dispatch.min_interval_s;
+        errors.extend(too_often(known.map(|known| &known.spec), spec, least));
         none_wrong(errors)?;
         let edit = self.edit();
         let put = |id| store::dispatch::Put { id, project, name, spec };

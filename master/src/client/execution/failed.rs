@@ -14,12 +14,16 @@ const AT_ONCE: usize = 200;
 /// One call of the program resumes so many.
 const RESUMED_MAX: usize = 10_000;
 /// Executions that began so long before the time may have failed after it.
-const BEFORE_MS: i64 = 7 * 86_400_000;
+const BEFORE_MS: i64 = 30 * 86_400_000;
+/// Of eleven digits, as the list takes moments: 1970-04-26.
+const FIRST_MS: i64 = 10_000_000_000;
 
 pub(super) async fn resume(api: &Api, json: bool, asked: Since) -> Done {
-    let since = Clock::system().wall_ms() - i64::try_from(asked.since).unwrap_or(0) * 1_000;
+    let ago_ms = i64::try_from(asked.since.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let since = Clock::system().wall_ms().saturating_sub(ago_ms).max(0);
     let found = failed_since(api, since, asked.interface.as_deref()).await?;
     let (mut resumed, mut refused, mut jobs) = (Vec::new(), Vec::new(), 0);
+    let mut broken = None;
     for one in &found {
         let verb = json!({
             "verb": "resume_execution", "execution": one["id"], "dry_run": asked.dry_run,
@@ -32,7 +36,11 @@ pub(super) async fn resume(api: &Api, json: bool, asked: Since) -> Done {
             Err(failure) if failure.code == Code::Failed => {
                 refused.push(json!({ "execution": one["id"], "why": failure.message }));
             }
-            Err(failure) => return Err(failure),
+            // What was done until then is told all the same.
+            Err(failure) => {
+                broken = Some(failure);
+                break;
+            }
         }
     }
     match json {
@@ -41,7 +49,10 @@ pub(super) async fn resume(api: &Api, json: bool, asked: Since) -> Done {
         })),
         false => tell(asked.dry_run, &resumed, &refused, jobs),
     }
-    Ok(if refused.is_empty() { Code::Ok } else { Code::Failed })
+    match broken {
+        Some(failure) => Err(failure),
+        None => Ok(if refused.is_empty() { Code::Ok } else { Code::Failed }),
+    }
 }
 
 fn tell(dry_run: bool, resumed: &[Value], refused: &[Value], jobs: u64) {
@@ -64,7 +75,7 @@ async fn failed_since(
         Some(name) => show::id_of(api, Kind::Interface, name).await?.to_string(),
         None => String::new(),
     };
-    let (from, limit) = ((since - BEFORE_MS).to_string(), AT_ONCE.to_string());
+    let (from, limit) = ((since - BEFORE_MS).max(FIRST_MS).to_string(), AT_ONCE.to_string());
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
         let query = [

@@ -336,7 +336,7 @@ mod tests {
         let (from, until) = days.span();
         for at in instants(cron, zone, from - 1).take_while(|at| *at < until) {
             let texts: Vec<String> = dark.iter().map(|text| (*text).to_owned()).collect();
-            let is_dark = blackout::first_that_holds(&texts, zone, at).is_some();
+            let is_dark = blackout::Windows::of(&texts, zone).holding(at).is_some();
             let hour = u16::try_from(days.at(at).unwrap()).unwrap();
             if found.last().is_none_or(|last| last.at != hour) {
                 found.push(Count { at: hour, fires: 0, dark: 0 });

@@ -1,9 +1,11 @@
 //! What an instant does while earlier executions of its dispatch live, and in a blackout window.
 
 use super::lab::*;
-use super::time::{D1, MINUTE, dispatch, firings, with};
+use super::notation::Fate;
+use super::time::{D1, MINUTE, away, dispatch, firings, with};
 use crate::engine::rows::*;
-use shared::spec::Overlap;
+use crate::engine::world::*;
+use shared::spec::{Misfire, Overlap};
 
 /// Jobs of an hour that never end by themselves, fired each hour, the hour before it: it is 10:26:40.
 fn hourly(mesh: &str, overlap: Overlap) -> Lab {
@@ -23,20 +25,22 @@ fn while_one_lives_the_next_instant_is_skipped_and_told() {
     lab.reload();
     lab.wait(60 * MINUTE);
     assert_eq!(firings(&lab), "11:00 fired, 12:00 overlap");
+    lab.wait(60 * MINUTE);
+    // Once, however many are skipped; the leader before had nothing to tell.
     assert_eq!(lab.alerts(), [AlertEvent::FiringSkipped]);
     let run = lab.run("A", ONE);
     lab.command(Verb::Stop { run }, false);
     lab.settle();
     lab.wait(60 * MINUTE);
-    assert_eq!(firings(&lab), "11:00 fired, 12:00 overlap, 13:00 fired");
+    assert_eq!(firings(&lab), "11:00 fired, 12:00 overlap, 13:00 overlap, 14:00 fired");
     // By hand it is started nevertheless, and does not count.
     let verb = Verb::RunDispatch { dispatch: D1, period: ONE.parse().unwrap(), cascade: false };
     lab.command(verb, false);
-    let run = lab.run("A", THREE);
+    let run = lab.run("A", "2026-11-18T13+00:00");
     lab.command(Verb::Stop { run }, false);
     lab.settle();
     lab.wait(60 * MINUTE);
-    assert!(firings(&lab).ends_with("14:00 fired"), "{}", firings(&lab));
+    assert!(firings(&lab).ends_with("15:00 fired"), "{}", firings(&lab));
 }
 
 #[test]
@@ -63,6 +67,41 @@ fn they_wait_for_each_other_interface_by_interface() {
     lab.settle();
     assert_eq!(states(&lab, "A"), ["stopped", "running", "waiting"]);
     assert_eq!(states(&lab, "B")[1..], ["waiting", "waiting"]);
+}
+
+#[test]
+fn who_is_stopped_in_the_queue_lets_nobody_past() {
+    let mut lab = hourly("A hour: a; a hangs", Overlap::Queue);
+    lab.wait(180 * MINUTE);
+    let states = |lab: &Lab| [ONE, TWO, THREE].map(|on| lab.state("A", on));
+    assert_eq!(states(&lab), ["running", "waiting", "waiting"]);
+    let run = lab.run("A", TWO);
+    lab.command(Verb::Stop { run }, false);
+    lab.reload();
+    lab.settle();
+    assert_eq!(states(&lab), ["running", "stopped", "waiting"]);
+    let run = lab.run("A", ONE);
+    lab.command(Verb::Stop { run }, false);
+    lab.settle();
+    assert_eq!(states(&lab), ["stopped", "stopped", "running"]);
+}
+
+#[test]
+fn hours_of_one_day_that_is_fired_again_do_not_wait_for_each_other() {
+    // Each hour of the day after the one before; the first that fails holds up the others.
+    let mut rule = dispatch("0 * * * *");
+    rule.spec.overlap = Overlap::Queue;
+    let mut lab = with("A: a\nB hour <A: b; b fails 1; self succeeded", rule);
+    lab.wait(60 * MINUTE);
+    let first = lab.run_row("B", "2026-11-17T00+00:00");
+    assert_eq!((first.generation, first.state), (0, RunState::Failed));
+    lab.fate("B", "b", Fate::Ok);
+    lab.wait(60 * MINUTE);
+    // Made anew, it succeeds, and all behind it go on.
+    for hour in [0, 1, 23] {
+        let on = format!("2026-11-17T{hour:02}+00:00");
+        assert_eq!(lab.state("B", &on), "succeeded", "{on}");
+    }
 }
 
 #[test]
@@ -97,4 +136,17 @@ fn in_a_blackout_window_it_does_not_fire() {
     let mut lab = with("A: a", rule);
     lab.wait(4 * MINUTE);
     assert_eq!(firings(&lab), "10:27 fired, 10:28 blackout, 10:29 blackout, 10:30 fired");
+}
+
+#[test]
+fn the_last_one_is_made_good_also_before_a_blackout() {
+    let mut rule = dispatch("* * * * *");
+    rule.spec.misfire = Misfire::Last;
+    rule.spec.late_s = 10;
+    rule.spec.blackouts = vec!["10:29-10:33".into()];
+    let mut lab = with("A: a", rule);
+    away(&mut lab, 4 * MINUTE);
+    lab.apply(Event::Tick);
+    lab.settle();
+    assert_eq!(firings(&lab), "10:27 misfired, 10:28 fired, 10:29 blackout, 10:30 blackout");
 }

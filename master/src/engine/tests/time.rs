@@ -47,7 +47,7 @@ pub(super) fn firings(lab: &Lab) -> String {
 }
 
 /// The wall goes on and nobody leads.
-fn away(lab: &mut Lab, ms: Millis) {
+pub(super) fn away(lab: &mut Lab, ms: Millis) {
     lab.now.tick += ms;
     lab.now.date += ms;
     lab.now.wall += ms;

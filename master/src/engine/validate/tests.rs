@@ -233,7 +233,8 @@ fn dispatches() {
         ("@every 30s", 0, false),
     ] {
         let spec = of(json!({"interface": 1, "cron": cron, "zone": "Europe/Paris"}));
-        assert_eq!(too_often(&spec, least).is_some(), wrong, "{cron} {least}");
+        assert_eq!(too_often(None, &spec, least).is_some(), wrong, "{cron} {least}");
+        assert_eq!(too_often(Some(&spec), &spec, least), None, "it was there");
     }
     let within = json!({"interface": 1, "cron": "0 2 * * *", "misfire": {"within": 0}});
     has(said_of("n", within), "misfire.within: ");

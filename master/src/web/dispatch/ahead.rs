@@ -67,7 +67,7 @@ pub(super) async fn picture(
     others.retain(|one| one.held.is_empty());
     let count = others.len();
     let typed = Dispatch {
-        id: DispatchId(0),
+        id: load::TYPED,
         project: ProjectId(0),
         name: String::new(),
         version: 0,

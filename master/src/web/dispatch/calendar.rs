@@ -8,9 +8,10 @@ use super::super::{Page, choices, zone};
 use super::load::{self, Ask, LISTED_MAX, Load, One};
 use super::{interface_name, preview};
 use crate::app::App;
+use crate::engine::blackout::Windows;
+use crate::engine::calendar;
 use crate::engine::calendar::hours::{Days, Hour};
 use crate::engine::catalog::{Catalog, Dispatch};
-use crate::engine::{blackout, calendar};
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::IntoResponse;
@@ -151,7 +152,7 @@ struct Fires {
 fn fires(catalog: &Catalog, own: chrono_tz::Tz, at: Millis, One { dispatch, held }: &One) -> Fires {
     let spec = &dispatch.spec;
     let theirs = calendar::zone(&spec.zone).unwrap_or(own);
-    let is_dark = blackout::first_that_holds(&spec.blackouts, theirs, at).is_some();
+    let is_dark = Windows::of(&spec.blackouts, theirs).holding(at).is_some();
     let there = zone::moment(at, theirs);
     Fires {
         at: calendar::show(own, at),

@@ -6,6 +6,7 @@ use super::super::save::{Draft, Refused, Saver};
 use super::super::uses::{self, Stale};
 use super::super::{Page, choices};
 use super::dispatch_of;
+use crate::engine::blackout::WINDOWS_MAX;
 use crate::engine::calendar;
 use crate::store;
 use axum::extract::{Path, Query};
@@ -127,7 +128,12 @@ fn write(name: &str, spec: &DispatchSpec, version: Option<i64>) -> Form {
 
 pub(super) fn read(form: &mut Form) -> Draft<DispatchSpec> {
     let lines = form.text("blackouts").lines().map(str::trim).filter(|line| !line.is_empty());
-    let blackouts = lines.map(str::to_owned).collect();
+    let mut blackouts: Vec<String> = lines.map(str::to_owned).collect();
+    if blackouts.len() > WINDOWS_MAX {
+        // What is shown beside the form is reckoned with no more either.
+        blackouts.truncate(WINDOWS_MAX);
+        form.wrong("blackouts", format!("at most {WINDOWS_MAX} windows are allowed"));
+    }
     let spec = DispatchSpec {
         description: form.text("description").to_owned(),
         interface: form.parse("interface", InterfaceId(0), "one of the list"),

@@ -28,6 +28,8 @@ const READ_STEPS: usize = 10;
 const KEPT_MAX: usize = 2_000_000;
 /// A rule takes as much as so many of them, beside its own.
 const KEPT_RULE: usize = 20;
+/// The dispatch that is in a form.
+pub(super) const TYPED: DispatchId = DispatchId(0);
 /// Firings that are listed one by one.
 pub(super) const LISTED_MAX: usize = 200;
 
@@ -49,12 +51,12 @@ struct Key {
 pub struct Counted {
     kept: Mutex<(HashMap<Key, Counts>, usize)>,
     /// One request at a time: it takes a core.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
 }
 
 impl Default for Counted {
     fn default() -> Counted {
-        Counted { kept: Mutex::default(), turn: Semaphore::new(1) }
+        Counted { kept: Mutex::default(), turn: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -64,7 +66,8 @@ impl Counted {
     }
 
     /// None: the steps did not suffice.
-    fn of(&self, spec: &DispatchSpec, days: &Days, steps: &mut usize) -> Option<Counts> {
+    fn of(&self, one: &Dispatch, days: &Days, steps: &mut usize) -> Option<Counts> {
+        let spec = &one.spec;
         let (span, window) = (days.span(), window(spec));
         let window = (window.0.max(span.0), window.1.min(span.1));
         let key = Key {
@@ -83,10 +86,18 @@ impl Counted {
         let (Ok(cron), Ok(zone)) = (calendar::parse(&spec.cron), calendar::zone(&spec.zone)) else {
             return Some(Arc::default());
         };
-        let dark = spec.blackouts.iter().filter_map(|text| blackout::parse(text).ok());
+        let dark = spec
+            .blackouts
+            .iter()
+            .take(blackout::WINDOWS_MAX)
+            .filter_map(|text| blackout::parse(text).ok());
         let blackouts: Vec<_> = dark.collect();
         let rule = Fires { cron: &cron, zone, blackouts: &blackouts };
         let counts: Counts = hours::count(rule, days, window, steps)?.into();
+        // What is being typed is another rule with every letter.
+        if one.id == TYPED {
+            return Some(counts);
+        }
         let mut kept = self.lock();
         let size = counts.len() + KEPT_RULE;
         if kept.1 + size > KEPT_MAX {
@@ -154,9 +165,11 @@ pub(super) struct Load {
 /// # Errors
 /// The work panicked.
 pub(super) async fn of(app: &App, ask: Ask) -> anyhow::Result<(Ask, Load)> {
-    let _turn = app.counted.turn.acquire().await.context("counting firings")?;
+    let turn = Arc::clone(&app.counted.turn).acquire_owned().await.context("counting firings")?;
     let app = app.clone();
     tasks::blocking(move || {
+        // Until the work is done, also when nobody waits for it any more.
+        let _turn = turn;
         let load = count(&app.counted, &ask);
         (ask, load)
     })
@@ -173,7 +186,7 @@ fn count(counted: &Counted, ask: &Ask) -> Load {
         ask.listed.is_some_and(|(from, until)| from < hour.until && hour.from < until)
     };
     for (position, one) in ask.dispatches.iter().enumerate() {
-        let Some(counts) = counted.of(&one.dispatch.spec, &ask.days, &mut steps) else {
+        let Some(counts) = counted.of(&one.dispatch, &ask.days, &mut steps) else {
             load.uncounted += 1;
             continue;
         };

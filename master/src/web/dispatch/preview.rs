@@ -7,8 +7,9 @@ use super::super::form::Form;
 use super::super::interface::rule_in_words;
 use super::super::zone;
 use super::{ahead, edit};
+use crate::engine::blackout::Windows;
+use crate::engine::calendar;
 use crate::engine::catalog::Catalog;
-use crate::engine::{blackout, calendar};
 use axum::Json;
 use axum::extract::Query;
 use axum::response::IntoResponse;
@@ -57,14 +58,19 @@ impl Upcoming {
     pub fn next(&self, spec: &DispatchSpec, now: Millis) -> Option<Millis> {
         let (cron, zone) = (spec.cron.clone(), spec.zone.clone());
         let rule = (cron, zone, spec.blackouts.clone(), spec.from_ms, spec.until_ms);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((asked, next)) = known.get(&rule)
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((asked, next)) = lock().get(&rule)
             && *asked <= now
             && next.is_none_or(|next| now < next)
         {
             return *next;
         }
         let next = first_that_fires(spec, now);
+        // Behind very many windows there may be one that was not found.
+        if next.is_none() && !spec.blackouts.is_empty() {
+            return None;
+        }
+        let mut known = lock();
         if known.len() >= RULES_MAX {
             known.clear();
         }
@@ -73,13 +79,12 @@ impl Upcoming {
     }
 }
 
-/// Outside of its blackout windows; none if so many instants in a row are inside.
+/// Outside of its blackout windows.
 fn first_that_fires(spec: &DispatchSpec, now: Millis) -> Option<Millis> {
-    const LOOKED_AT_MAX: usize = 2_000;
-    let count = if spec.blackouts.is_empty() { 1 } else { LOOKED_AT_MAX };
-    let zone = calendar::zone(&spec.zone).ok()?;
-    let dark = |at: Millis| blackout::first_that_holds(&spec.blackouts, zone, at).is_some();
-    instants(spec, now, count).ok()?.find(|at| !dark(*at))
+    let (cron, zone) = (calendar::parse(&spec.cron).ok()?, calendar::zone(&spec.zone).ok()?);
+    let after = spec.from_ms.map_or(now, |from| now.max(from - 1));
+    let next = Windows::of(&spec.blackouts, zone).next_outside(&cron, after)?;
+    spec.until_ms.is_none_or(|until| next < until).then_some(next)
 }
 
 /// Inside of the dispatch's window: from inclusive, until exclusive.
@@ -118,11 +123,12 @@ pub(super) fn firings(
         let shown = zone::moment(at, own);
         (shown != zone::moment(at, zone)).then_some(shown)
     };
+    let windows = Windows::of(&spec.blackouts, zone);
     let firing = |at: Millis| Firing {
         instant_ms: at,
         local: calendar::show(zone, at),
         own: own(at),
-        blackout: blackout::first_that_holds(&spec.blackouts, zone, at).map(str::to_owned),
+        blackout: windows.holding(at).map(str::to_owned),
         period: period(catalog, spec, at),
     };
     Ok(instants(spec, now, count)?.map(firing).collect())

@@ -148,10 +148,8 @@ fn too_often(catalog: &Catalog, resolved: &Resolved, min_interval_s: u32) -> Vec
     let dispatches = resolved.items.iter().filter(|(item, ..)| item.what == What::Dispatch);
     let wrong = dispatches.filter_map(|(item, id, _)| {
         let spec = &resolved.catalog.dispatches.get(&DispatchId(*id))?.spec;
-        let known = catalog.dispatches.get(&DispatchId(*id));
-        let same = known.is_some_and(|known| known.spec.cron == spec.cron);
-        let error = validate::too_often(spec, min_interval_s).filter(|_| !same)?;
-        Some(item.problem(&error))
+        let known = catalog.dispatches.get(&DispatchId(*id)).map(|known| &known.spec);
+        Some(item.problem(&validate::too_often(known, spec, min_interval_s)?))
     });
     wrong.take(resolve::PROBLEMS_MAX).collect()
 }
