@@ -108,8 +108,9 @@ impl World {
             return self.finish(id, Verdict::Succeeded, None);
         }
         if matches!(job.phase, Phase::Stopping(_)) {
+            let reason = std::mem::take(&mut job.reason);
             self.put(Key::JobRun(id), Row::JobRun(job));
-            return self.finish(id, Verdict::Stopped, Some(Reason::StoppedByHand {}));
+            return self.finish_as_told(id, Verdict::Stopped, reason);
         }
         let unknown = end == End::Unknown && !self.has(Sabotage::UnknownIsLost);
         let again = job.number < job.allowed;
@@ -187,16 +188,18 @@ impl World {
         self.alert(&attempt.to_string(), alert);
     }
 
-    /// Ends what a person stops: what waits at once, what runs by a kill.
-    pub(crate) fn stop_job(&mut self, id: JobRunId) -> bool {
+    /// Ends what is stopped: what waits at once, what runs by a kill. Why is in its row until then, so
+    /// that any leader tells it.
+    pub(crate) fn stop_job(&mut self, id: JobRunId, why: &Reason) -> bool {
         let Some(job) = self.job(id) else { return false };
         match (job.phase, job.phase.place()) {
             (phase, _) if is_waiting(phase) || phase == Phase::Unknown => {
-                self.finish(id, Verdict::Stopped, Some(Reason::StoppedByHand {}));
+                self.finish(id, Verdict::Stopped, Some(why.clone()));
                 true
             }
             (Phase::Assigned(_) | Phase::Running(_), Some(place)) => {
-                let job = JobRun { phase: Phase::Stopping(place), ..job.clone() };
+                let reason = why.told();
+                let job = JobRun { phase: Phase::Stopping(place), reason, ..job.clone() };
                 self.put(Key::JobRun(id), Row::JobRun(job));
                 true
             }

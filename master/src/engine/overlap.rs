@@ -18,6 +18,10 @@ impl World {
     /// # Errors
     /// Why it may not.
     pub(crate) fn room(&mut self, dispatch: &Dispatch, members: &Members) -> Result<After, Reason> {
+        // The usual one looks at nothing: hundreds may live.
+        if dispatch.spec.overlap == Overlap::Allow {
+            return Ok(After::new());
+        }
         let live: Vec<ExecutionId> = self.folds.fired_by(dispatch.id).collect();
         let still = Reason::StillRuns { n: live.len() };
         match dispatch.spec.overlap {
@@ -56,7 +60,7 @@ impl World {
                 self.run(*run).is_none_or(|run| !needed.contains(&(run.interface, run.period)))
             });
             // Nothing of it lives: then there is nothing to stop.
-            _ = self.stop(&runs);
+            _ = self.stop(&runs, &Reason::Overtaken {});
         }
     }
 }

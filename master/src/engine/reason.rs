@@ -62,6 +62,7 @@ reasons! {
     Again { n: u32, all: u32, why: Box<Reason> } "attempt {n} of {all}: {why}"
     Held {} "it is gone, and how it ended is not known"
     StoppedByHand {} "stopped by hand"
+    Overtaken {} "stopped by its dispatch, which has fired again"
     MarkedByHand { note: String } "marked by hand: {note}"
 
     // ---- why a job never began ----

@@ -30,9 +30,14 @@ impl World {
 
     /// Brings a job run to its end.
     pub(crate) fn finish(&mut self, id: JobRunId, verdict: Verdict, reason: Option<Reason>) {
+        self.finish_as_told(id, verdict, reason.map(|reason| reason.told()).unwrap_or_default());
+    }
+
+    /// With a reason that its row has kept.
+    pub(crate) fn finish_as_told(&mut self, id: JobRunId, verdict: Verdict, reason: String) {
         let Some(mut job) = self.job(id).cloned() else { return };
         job.phase = Phase::Done(verdict);
-        job.reason = reason.map(|reason| reason.told()).unwrap_or_default();
+        job.reason = reason;
         job.ended = Some(self.date());
         self.put(Key::JobRun(id), Row::JobRun(job));
         self.agenda.push_back(Step::Ended(id));

@@ -90,10 +90,10 @@ impl World {
                 };
                 self.run_now(now, &start)
             }
-            Verb::Stop { run } => self.stop(&[*run]),
+            Verb::Stop { run } => self.stop(&[*run], &Reason::StoppedByHand {}),
             Verb::StopExecution { execution } => {
                 let runs = self.own_runs(*execution)?;
-                self.stop(&runs)
+                self.stop(&runs, &Reason::StoppedByHand {})
             }
             Verb::Resume { run } => self.resume(now, &[*run]),
             Verb::ResumeExecution { execution } => {
@@ -122,7 +122,7 @@ impl World {
         Ok(self.execute(now, start, &members))
     }
 
-    pub(super) fn stop(&mut self, runs: &[RunId]) -> Done {
+    pub(super) fn stop(&mut self, runs: &[RunId], why: &Reason) -> Done {
         let mut plan = Plan::default();
         let mut any = false;
         for &id in runs {
@@ -134,7 +134,7 @@ impl World {
             let jobs: Vec<JobRunId> = self.table.jobs_of(id).map(|(id, _)| id).collect();
             // In the order of the DAG backwards: a job that is stopped skips nobody.
             for job in jobs.into_iter().rev() {
-                self.stop_job(job);
+                self.stop_job(job, why);
             }
             if self.lives.get(&id).is_some_and(|live| live.shape.nodes.is_empty()) {
                 self.end_run(id, RunState::Stopped);
@@ -289,7 +289,7 @@ impl World {
 
     fn kill(&mut self, run: RunId, job: JobId) -> Done {
         let runs_waiting_on_it = self.waiting_on(run);
-        match self.stop_job(JobRunId { run, job }) {
+        match self.stop_job(JobRunId { run, job }, &Reason::StoppedByHand {}) {
             true => Ok(Plan { runs_waiting_on_it, ..Plan::default() }),
             false => Err(Reason::JobEnded {}),
         }

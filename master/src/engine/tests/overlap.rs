@@ -125,6 +125,8 @@ fn what_ran_before_is_stopped() {
     lab.settle();
     assert_eq!(firings(&lab), "11:00 fired, 12:00 fired");
     assert_eq!([lab.state("A", ONE), lab.state("A", TWO)], ["stopped", "running"]);
+    // It says why, and not that a person did it.
+    assert_eq!(lab.job_row("A", ONE, "a").reason, "stopped by its dispatch, which has fired again");
     // What both need, the day, goes on.
     assert!(["waiting", "running"].contains(&lab.state("B", "2026-11-18")));
 }

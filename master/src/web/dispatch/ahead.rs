@@ -5,7 +5,7 @@ use super::super::error::Result;
 use super::super::{Error, Page};
 use super::load::{self, Ask, Load, One};
 use crate::engine::calendar;
-use crate::engine::calendar::hours::{DAYS_MAX, Days};
+use crate::engine::calendar::days::{DAYS_MAX, Days};
 use crate::engine::catalog::{Catalog, Dispatch};
 use minijinja::context;
 use minijinja::value::{Serde, Value};

@@ -10,7 +10,7 @@ use super::{interface_name, preview};
 use crate::app::App;
 use crate::engine::blackout::Windows;
 use crate::engine::calendar;
-use crate::engine::calendar::hours::{Days, Hour};
+use crate::engine::calendar::days::{Days, Hour};
 use crate::engine::catalog::{Catalog, Dispatch};
 use axum::Json;
 use axum::extract::{Query, State};

@@ -6,7 +6,8 @@
 
 use crate::app::App;
 use crate::engine::blackout;
-use crate::engine::calendar::hours::{self, Count, Days, Fires};
+use crate::engine::calendar::days::Days;
+use crate::engine::calendar::hours::{self, Count, Fires};
 use crate::engine::calendar::{self, Crons};
 use crate::engine::catalog::{Catalog, Dispatch};
 use crate::store;
