@@ -39,8 +39,9 @@ pub struct Fleet {
     pub hosts: BTreeMap<HostId, Seen>,
     /// Who has an attempt of this job running.
     running: BTreeMap<JobRunId, BTreeSet<(HostId, AttemptId)>>,
-    /// How often each assigned attempt has been given to a next life.
-    anew: BTreeMap<AttemptId, u32>,
+    /// How often each assigned attempt has been given to a next life; forgotten when it is assigned
+    /// no more.
+    pub(super) anew: BTreeMap<AttemptId, u32>,
     /// When each silent host was given up; only a sabotage looks at it.
     announced: BTreeMap<HostId, Millis>,
 }
@@ -306,19 +307,7 @@ impl World {
     fn assign_anew(&mut self, id: JobRunId, place: Place) {
         let Some(job) = self.job(id).cloned() else { return };
         let attempt = job.attempt(id);
-        let begun = |one: &AttemptId| {
-            let job = self.job(one.job_run()).filter(|job| job.attempt(one.job_run()) == *one);
-            !job.is_some_and(|job| matches!(job.phase, Phase::Assigned(_)))
-        };
-        let old: Vec<AttemptId> =
-            self.fleet.anew.keys().filter(|one| begun(one)).copied().collect();
-        old.iter().for_each(|one| _ = self.fleet.anew.remove(one));
-        let times = self.fleet.anew.entry(attempt).or_default();
-        *times += 1;
-        tracing::warn!(
-            host = %place.host, %attempt, times = *times,
-            "the supervisor was restarted before it had begun it: it is given to the new one"
-        );
+        *self.fleet.anew.entry(attempt).or_default() += 1;
         if let Some(row) = self.table.attempts.get(&attempt).cloned() {
             self.put(Key::Attempt(attempt), Row::Attempt(Attempt { place, ..row }));
         }

@@ -147,6 +147,12 @@ impl World {
         let next = if past(date(new)) { 0 } else { date(new) };
         self.times.job(id, date(old), next);
         self.index_place(id, old, new);
+        let assigned =
+            |job: &&JobRun| matches!(job.phase, Phase::Assigned(_)).then(|| job.attempt(id));
+        let (before, now) = (old.as_ref().and_then(assigned), new.as_ref().and_then(assigned));
+        if let Some(attempt) = before.filter(|_| before != now) {
+            self.fleet.anew.remove(&attempt);
+        }
         let phase = |job: Option<&JobRun>| job.map(|job| job.phase);
         let mut children: Vec<JobRunId> = Vec::new();
         if let Some(live) = self.lives.get_mut(&id.run)

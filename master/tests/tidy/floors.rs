@@ -113,7 +113,10 @@ fn what_decides_is_pure() {
             continue;
         }
         for (number, line) in code(&text).lines().enumerate() {
-            for impure in IMPURE.iter().filter(|impure| line.contains(*impure)) {
+            // A log line is I/O: the engine says what it has to say by rows.
+            let engine = path.starts_with("master/src/engine/");
+            let all = IMPURE.iter().chain(engine.then_some(&"tracing::"));
+            for impure in all.filter(|impure| line.contains(**impure)) {
                 found.push(format!("{path}:{}: {impure}", number + 1));
             }
         }
