@@ -39,11 +39,16 @@ impl Stored {
 
     /// A job that writes bytes that are no text, on both streams, for a while.
     pub fn start(&mut self, agent: &[(&str, String)]) {
+        self.start_with(agent, LINES);
+    }
+
+    /// With so many lines on each stream, 20 in a second at most.
+    pub fn start_with(&mut self, agent: &[(&str, String)], lines: u32) {
         self.real.start_executor(agent);
         self.real.start_master(&[]);
         self.real.master_is_ready();
         let script = format!(
-            "i=0\n        while [ $i -lt {LINES} ]; do\n          printf '\\377\\000out %d\\n' $i\n          \
+            "i=0\n        while [ $i -lt {lines} ]; do\n          printf '\\377\\000out %d\\n' $i\n          \
              printf 'err %d\\n' $i >&2\n          i=$((i+1)); sleep 0.05\n        done\n        printf 'no newline'\n"
         );
         self.real.apply(&format!(
