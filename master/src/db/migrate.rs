@@ -36,6 +36,7 @@ pub fn steps() -> Vec<Step> {
             text: include_str!("../../../ddl/006_execution_period.sql"),
         },
         Step { version: 7, name: "007_join", text: include_str!("../../../ddl/007_join.sql") },
+        Step { version: 11, name: "011_part", text: include_str!("../../../ddl/011_part.sql") },
     ]
 }
 

@@ -6,11 +6,11 @@
 
 use super::catalog::{Interface, Job};
 use super::reason::Reason;
-use super::rows::{Phase, Verdict};
+use super::rows::{Part, Phase, Verdict};
 use shared::ids::JobId;
 use shared::period::{Cut, Granularity};
 use shared::spec::{Expect, Join};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(crate) struct Edges {
 pub(crate) fn holds(expect: Expect, from: Option<Phase>) -> Option<bool> {
     let Some(Phase::Done(verdict)) = from else { return None };
     Some(match expect {
-        Expect::Success => verdict == Verdict::Succeeded,
+        Expect::Success => matches!(verdict, Verdict::Succeeded | Verdict::LeftOut),
         Expect::Failure => is_failure(verdict),
         Expect::Done => true,
     })
@@ -125,6 +125,27 @@ fn node(job: &Job, index: usize) -> Node {
     let kind = shared::kind::find(&job.spec.kind);
     let success_codes = kind.map_or_else(|| vec![0], |kind| kind.success_codes(&job.spec.fields));
     Node { job: job.id, index, ins: Vec::new(), outs: Vec::new(), success_codes }
+}
+
+impl Shape {
+    /// Where they stand, seen from this job; nothing if it is not one of ours.
+    pub(crate) fn part(&self, job: JobId, part: Part) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut next: Vec<usize> = self.at.get(&job).copied().into_iter().collect();
+        while let Some(at) = next.pop() {
+            if !found.insert(at) {
+                continue;
+            }
+            let node = &self.nodes[at];
+            let edges = match part {
+                Part::Alone => continue,
+                Part::From => &node.outs,
+                Part::To => &node.ins,
+            };
+            next.extend(edges.iter().map(|(other, _)| *other));
+        }
+        found
+    }
 }
 
 /// Indexes with parents before children; and those that a cycle keeps from having a place (they

@@ -94,6 +94,12 @@ impl World {
         }
     }
 
+    /// Executions that are not ended and name this run, without the one that made it.
+    pub(crate) fn joined(&self, run: RunId, made_by: ExecutionId) -> Vec<ExecutionId> {
+        let of = self.folds.of_run.get(&run).into_iter().flatten().copied();
+        of.filter(|execution| *execution != made_by).collect()
+    }
+
     fn pin(&mut self, run: RunId, by: isize) {
         if let Some(row) = self.run(run) {
             let slice = (row.interface, row.period);

@@ -28,10 +28,35 @@ pub(crate) struct Start {
     pub(crate) period: Period,
     pub(crate) cascade: bool,
     pub(crate) params: BTreeMap<String, String>,
-    /// Also what has succeeded, as a new generation.
-    pub(crate) again: bool,
+    pub(crate) again: Again,
+    /// Only some jobs of its interface.
+    pub(crate) part: Option<(JobId, Part)>,
+    /// What it makes waits until a person starts it.
+    pub(crate) paused: bool,
     /// What a new run of an interface waits for besides.
     pub(crate) after: After,
+}
+
+/// Which runs that have succeeded get a new generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    None,
+    /// Those that were fed by what has been made again since; this one counts in any case.
+    Stale(RunId),
+    /// All but this one.
+    AllBut(RunId),
+    All,
+}
+
+impl Again {
+    fn is_asked_for(self, id: RunId, run: &Run) -> bool {
+        match self {
+            Again::None => false,
+            Again::Stale(kept) => run.stale && kept != id,
+            Again::AllBut(kept) => kept != id,
+            Again::All => true,
+        }
+    }
 }
 
 /// By interface.
@@ -98,18 +123,22 @@ impl World {
         let mut made = Vec::new();
         for &(interface, period) in members {
             let latest = self.slices.latest((interface, period));
-            let state = latest.and_then(|id| self.run(id)).map(|run| (run.state, run.generation));
-            let id = match (latest, state) {
-                (Some(id), Some((state, _))) if state.is_live() => {
+            let latest = latest.and_then(|id| Some((id, self.run(id)?)));
+            let id = match latest {
+                Some((id, run)) if run.state.is_live() => {
                     plan.runs_joined += 1;
+                    if run.partial {
+                        order.push(id);
+                        continue; // what depends on it waits for the whole: see `make_whole`
+                    }
                     id
                 }
-                (Some(id), Some((RunState::Succeeded, _))) if !start.again => {
+                Some((id, run)) if run.is_success() && !start.again.is_asked_for(id, run) => {
                     plan.runs_satisfied += 1;
                     id
                 }
-                (_, before) => {
-                    let generation = before.map_or(0, |(_, generation)| generation + 1);
+                before => {
+                    let generation = before.map_or(0, |(_, run)| run.generation + 1);
                     let id = RunId::of(interface, period, generation);
                     plan.jobs_to_run +=
                         self.expand(id, (interface, period, generation), start, &runs);
@@ -122,6 +151,7 @@ impl World {
             order.push(id);
         }
         let interface = self.catalog.interfaces.get(&start.interface);
+        let created = self.table.executions.get(&start.id).map_or(now.date, |row| row.created);
         let row = Execution {
             project: interface.map_or(ProjectId::default(), |interface| interface.project),
             interface: start.interface,
@@ -134,7 +164,7 @@ impl World {
             params: start.params.clone(),
             state: RunState::Running,
             runs: order,
-            created: now.date,
+            created,
             ended: None,
         };
         self.put(Key::Execution(start.id), Row::Execution(row));
@@ -145,7 +175,7 @@ impl World {
 
     /// Makes one run and its jobs. Inside the execution a run waits for exactly its parents' runs,
     /// unless it is coarser; for what is outside, for any success.
-    fn expand(
+    pub(super) fn expand(
         &mut self,
         id: RunId,
         (interface, period, generation): (InterfaceId, Period, u32),
@@ -159,6 +189,7 @@ impl World {
         waits.extend(start.after.get(&interface).into_iter().flatten().filter(earlier));
         let waits = self.unmet(waits);
         let project = shape.interface.project;
+        let chosen = self.chosen(&shape, period, start.part);
         let state = if waits.is_empty() { RunState::Ready } else { RunState::Waiting };
         let run = Run {
             project,
@@ -171,8 +202,9 @@ impl World {
             priority: shape.interface.spec.priority,
             params: start.params.clone(),
             state,
-            paused: false,
+            paused: start.paused,
             stale: false,
+            partial: chosen.is_partial(),
             waits,
             wait_until: self.wait_until(now, interface),
             created: now.date,
@@ -183,8 +215,13 @@ impl World {
         self.slices.attempts_known.insert(id);
         for node in &shape.nodes {
             let job = &shape.interface.jobs[node.index];
-            let needs = self.needs(&shape, node.index, period);
-            let waits = self.unmet(needs);
+            let waits = match chosen.has(node.job) {
+                true => {
+                    let needs = self.needs(&shape, node.index, period);
+                    self.unmet(needs)
+                }
+                false => BTreeSet::new(),
+            };
             let row = JobRun {
                 project,
                 phase: Phase::Waiting,
@@ -193,6 +230,7 @@ impl World {
                 reign: 0,
                 allowed: job.spec.policy.attempts_max.max(1),
                 not_before: 0,
+                forced: chosen.forced(job.id),
                 waits,
                 ready: None,
                 started: None,
@@ -200,10 +238,13 @@ impl World {
             };
             self.put(Key::JobRun(JobRunId { run: id, job: job.id }), Row::JobRun(row));
         }
-        for (job, why) in &shape.broken {
+        let jobs = shape.nodes.len() - chosen.rest.len();
+        let broken = shape.broken.iter().filter(|(job, _)| chosen.has(**job));
+        for (job, why) in broken {
             self.finish(JobRunId { run: id, job: *job }, Verdict::Failed, Some(why.clone()));
         }
-        u32::try_from(shape.nodes.len()).unwrap_or(u32::MAX)
+        self.leave_out(id, chosen);
+        u32::try_from(jobs).unwrap_or(u32::MAX)
     }
 
     fn run_waits(

@@ -7,7 +7,7 @@
 use super::blackout::Windows;
 use super::calendar;
 use super::catalog::{Catalog, Dispatch, Interface};
-use super::expand::{After, Members, Start};
+use super::expand::{After, Again, Members, Start};
 use super::mesh::differing;
 use super::reason::Reason;
 use super::rows::*;
@@ -416,7 +416,9 @@ fn start_of(dispatch: &Dispatch, (instant, period): (Millis, Period), after: Aft
         period,
         cascade: dispatch.spec.cascade,
         params: dispatch.spec.params.clone(),
-        again: false,
+        again: Again::None,
+        part: None,
+        paused: false,
         after,
     }
 }

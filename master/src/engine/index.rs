@@ -206,9 +206,9 @@ impl World {
         let Some(&at) = live.shape.at.get(&id.job) else { return false };
         is_waiting(job.phase)
             && job.waits.is_empty()
-            && run.waits.is_empty()
+            && (run.waits.is_empty() || job.forced == Forced::All)
             && !run.paused
-            && live.shape.may_begin(at, live.edges[at])
+            && (job.forced != Forced::Not || live.shape.may_begin(at, live.edges[at]))
             && self.is_ripe(id, job.not_before)
             && !self.mesh.is_frozen(run.interface, id.job)
     }

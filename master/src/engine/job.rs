@@ -151,7 +151,8 @@ impl World {
     fn fail_if_doomed(&mut self, id: JobRunId, why: Reason) {
         let Some(live) = self.lives.get(&id.run) else { return };
         let Some(&at) = live.shape.at.get(&id.job) else { return };
-        if live.shape.is_doomed(at, live.edges[at]) {
+        let forced = self.job(id).is_some_and(|job| job.forced != Forced::Not);
+        if !forced && live.shape.is_doomed(at, live.edges[at]) {
             self.finish(id, Verdict::Failed, Some(why));
         }
     }

@@ -6,6 +6,7 @@
 pub mod blackout;
 pub mod calendar;
 pub mod catalog;
+mod command;
 pub mod params;
 pub mod reason;
 pub mod rows;
@@ -22,6 +23,7 @@ mod table;
 mod execution;
 mod expand;
 mod job;
+mod part;
 mod run;
 mod stale;
 mod wait;

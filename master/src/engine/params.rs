@@ -157,6 +157,7 @@ mod tests {
             state: RunState::Running,
             paused: false,
             stale: false,
+            partial: false,
             waits: Default::default(),
             wait_until: 0,
             created: 0,

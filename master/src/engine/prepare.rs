@@ -18,14 +18,34 @@ impl World {
                 let interface = found.map(|dispatch| dispatch.spec.interface);
                 interface.is_none_or(|interface| self.may_start(interface, *period, *cascade))
             }
-            Verb::Stop { run }
+            Verb::RunPart { interface, period, .. } => self.may_start(*interface, *period, false),
+            Verb::Follow { run, .. } => {
+                self.has_past(*run) && {
+                    let run = self.run(*run).map(|run| (run.interface, run.period));
+                    run.is_none_or(|(interface, period)| self.may_start(interface, period, true))
+                }
+            }
+            Verb::Reset { execution } => {
+                self.has_execution(*execution) && {
+                    let row = self.table.executions.get(execution);
+                    let of = row.map(|row| (row.interface, row.period, row.cascade));
+                    of.is_none_or(|(interface, period, cascade)| {
+                        self.may_start(interface, period, cascade)
+                    })
+                }
+            }
+            Verb::Skip { run, .. }
+            | Verb::Force { run, .. }
+            | Verb::Stop { run }
             | Verb::Pause { run }
             | Verb::Unpause { run }
             | Verb::Prioritize { run, .. }
             | Verb::Kill { run, .. }
             | Verb::Abandon { run, .. } => self.has_run(*run),
             Verb::Resume { run } | Verb::MarkSuccess { run, .. } => self.has_past(*run),
-            Verb::StopExecution { execution } => self.has_execution(*execution),
+            Verb::StopExecution { execution }
+            | Verb::PauseExecution { execution }
+            | Verb::StartExecution { execution } => self.has_execution(*execution),
             Verb::ResumeExecution { execution } => {
                 self.has_execution(*execution) && {
                     let runs = self.own_runs(*execution).unwrap_or_default();

@@ -71,6 +71,10 @@ reasons! {
     JobTimedOut { job: String } "{job} timed out"
     JobSkipped { job: String } "{job} skipped"
     JobStopped { job: String } "{job} stopped"
+    JobLeftOut { job: String } "{job} was left out"
+    LeftOut {} "not asked for"
+    LeftOutByHand { note: String } "left out by hand: {note}"
+    TakenOver { generation: u32 } "it succeeded in generation {generation}, which counts"
     RunGone { run: RunId } "run {run} is gone"
     GaveUp { what: Box<Reason> } "gave up waiting for {what}"
     InCycle {} "it is in or behind a cycle of jobs"
@@ -107,6 +111,15 @@ reasons! {
     Purged { interface: String } "what its jobs did is purged by now: run {interface} anew"
     NotNewest { generation: u32, what: Box<Reason> } "generation {generation} of {what} is not the newest: resume that one"
     RunNotLive {} "the run is not live"
+    StillLives {} "it still lives: stop it first, or wait for its end"
+    PartOfLive { what: Box<Reason> } "a run of {what} is live: resume, skip or force jobs of that one"
+    NoSuchJob { job: JobId, interface: String } "{interface} has no job {job}"
+    NotSucceeded { what: Box<Reason> } "{what} has not succeeded: only what has is followed"
+    NoFollowers { interface: String } "nothing depends on {interface}"
+    NothingPaused {} "nothing of it is paused"
+    NothingToPause {} "nothing of it can be paused"
+    JobBegun {} "the job has begun, or has ended"
+    WaitsForNothing {} "it waits for nothing that can be passed over"
     IsPaused {} "it is paused already"
     IsNotPaused {} "it is not paused"
     HasPriority { priority: i32 } "its priority is {priority} already"
@@ -129,6 +142,7 @@ impl Reason {
             Verdict::TimedOut => Reason::JobTimedOut { job: name },
             Verdict::Skipped => Reason::JobSkipped { job: name },
             Verdict::Stopped => Reason::JobStopped { job: name },
+            Verdict::LeftOut => Reason::JobLeftOut { job: name },
         }
     }
 }

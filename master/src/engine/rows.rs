@@ -1,6 +1,7 @@
 //! What is stored of the run state, one type per table. A `World` is these rows and indexes made
 //! from them; `store/` writes them as they are here. Only the leader writes them.
 
+pub use super::command::{Command, CommandResult, Part, Plan, Verb};
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
 use shared::period::Period;
@@ -145,6 +146,9 @@ pub struct Run {
     pub paused: bool,
     /// What it was fed by has a newer generation since.
     pub stale: bool,
+    /// Made of some of its jobs only, and of those left out not all have succeeded before: that it
+    /// succeeds is no success of its period.
+    pub partial: bool,
     /// What is not there yet.
     pub waits: BTreeSet<Target>,
     /// When waiting is given up; MAX while no clock can be trusted.
@@ -152,6 +156,13 @@ pub struct Run {
     pub created: Millis,
     pub started: Option<Millis>,
     pub ended: Option<Millis>,
+}
+
+impl Run {
+    /// Its period has all that its jobs are to give it.
+    pub fn is_success(&self) -> bool {
+        self.state == RunState::Succeeded && !self.partial
+    }
 }
 
 /// What a wait waits for, outside its own run. Stored as JSON.
@@ -187,6 +198,7 @@ pub struct JobRun {
     pub allowed: u32,
     /// Not to be started before.
     pub not_before: Millis,
+    pub forced: Forced,
     pub waits: BTreeSet<Target>,
     /// When all it needed was there.
     pub ready: Option<Millis>,
@@ -233,6 +245,7 @@ impl Phase {
             Phase::Done(Verdict::Skipped) => "skipped",
             Phase::Done(Verdict::Stopped) => "stopped",
             Phase::Done(Verdict::TimedOut) => "timed_out",
+            Phase::Done(Verdict::LeftOut) => "left_out",
         }
     }
 }
@@ -244,6 +257,19 @@ pub enum Verdict {
     TimedOut,
     Skipped,
     Stopped,
+    /// By a person: what comes after it goes on as if it had succeeded.
+    LeftOut,
+}
+
+/// What a person has taken out of the way of a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forced {
+    #[default]
+    Not,
+    /// It begins whatever the jobs before it have come to.
+    Edges,
+    /// And whatever its run waits for.
+    All,
 }
 
 /// One incarnation of one host, as it was known when the attempt was assigned.
@@ -288,119 +314,6 @@ pub enum Mark {
     /// Its host is told to kill it, known or not, until it says that it is no more: a start still
     /// on its way must not revive it.
     Abandoned,
-}
-
-/// What people and programs ask for: table `command`, `verb` and `args` together as JSON
-/// `{"verb": "stop", …}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "snake_case")]
-pub enum Verb {
-    RunNow {
-        interface: InterfaceId,
-        period: Period,
-        #[serde(default)]
-        cascade: bool,
-        #[serde(default)]
-        params: BTreeMap<String, String>,
-        /// Runs that have succeeded count; otherwise they get a new generation.
-        #[serde(default)]
-        missing_only: bool,
-        #[serde(default)]
-        api: bool,
-    },
-    /// Stops what lives of an execution: its own runs.
-    StopExecution {
-        execution: ExecutionId,
-    },
-    Stop {
-        run: RunId,
-    },
-    /// 断点续跑: failed, stopped, skipped and timed-out jobs again, in the same run.
-    ResumeExecution {
-        execution: ExecutionId,
-    },
-    Resume {
-        run: RunId,
-    },
-    /// Nothing new begins in this run until `unpause`.
-    Pause {
-        run: RunId,
-    },
-    Unpause {
-        run: RunId,
-    },
-    /// Its jobs that wait for a place go before those of a lower one.
-    Prioritize {
-        run: RunId,
-        priority: i32,
-    },
-    Kill {
-        run: RunId,
-        job: JobId,
-    },
-    MarkSuccess {
-        run: RunId,
-        job: JobId,
-        reason: String,
-    },
-    /// Declares an unknown or unreachable attempt dead.
-    Abandon {
-        run: RunId,
-        job: JobId,
-    },
-    PauseDispatch {
-        dispatch: DispatchId,
-    },
-    ResumeDispatch {
-        dispatch: DispatchId,
-    },
-    /// 立即执行 of a dispatch: what it would start, for this period.
-    RunDispatch {
-        dispatch: DispatchId,
-        period: Period,
-        cascade: bool,
-    },
-    /// This machine is dead and will not come back under its name.
-    Retire {
-        host: HostId,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    pub project: ProjectId,
-    pub by: UserId,
-    pub verb: Verb,
-    /// Only tell what it would do. Stored in `args` beside the verb's own arguments.
-    pub dry_run: bool,
-}
-
-/// What became of a command; written with its effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandResult {
-    pub done: bool,
-    /// What it did, or why it did nothing.
-    pub plan: Plan,
-    pub at: Millis,
-}
-
-/// What a verb would do, or has done: the dry run of the very call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// Why it does nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub execution: Option<ExecutionId>,
-    pub runs_made: u32,
-    pub runs_joined: u32,
-    pub runs_satisfied: u32,
-    pub jobs_to_run: u32,
-    pub jobs_stopped: u32,
-    pub jobs_skipped: u32,
-    pub jobs_reset: u32,
-    pub attempts_abandoned: u32,
-    pub runs_waiting_on_it: u32,
 }
 
 /// Table `outbox`.

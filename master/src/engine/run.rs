@@ -24,6 +24,7 @@ impl World {
                 Step::Fold(id) => self.fold(id),
                 Step::Adopt(id) => self.adopt(id),
                 Step::Stale(id) => self.pass_on_stale(id),
+                Step::Whole(id) => self.make_whole(id),
             }
         }
     }
@@ -69,7 +70,8 @@ impl World {
         let Some(live) = self.lives.get(&run) else { return };
         let id = JobRunId { run, job: live.shape.nodes[at].job };
         let doomed = live.shape.is_doomed(at, live.edges[at]);
-        let waits = self.job(id).is_some_and(|job| is_waiting(job.phase));
+        let waits = |job: &JobRun| is_waiting(job.phase) && job.forced == Forced::Not;
+        let waits = self.job(id).is_some_and(waits);
         if doomed && waits {
             self.finish(id, Verdict::Skipped, Some(Reason::ended(cause.to_owned(), verdict)));
         }
@@ -85,7 +87,7 @@ impl World {
         // A skipped job may have been the one that was to handle an earlier failure.
         let unhandled = match verdict {
             _ if is_failure(verdict) && !self.may_be_handled(id.run, at) => Some(at),
-            Verdict::Skipped => {
+            out if is_out(out) => {
                 let failed = live.failed.clone();
                 let ins = shape.nodes[at].ins.iter().filter(|(_, e)| *e == Expect::Failure);
                 ins.map(|(from, _)| *from)
@@ -103,14 +105,15 @@ impl World {
     fn may_be_handled(&self, run: RunId, at: usize) -> bool {
         let Some(live) = self.lives.get(&run) else { return false };
         let takers = live.shape.nodes[at].outs.iter().filter(|(_, e)| *e == Expect::Failure);
-        takers
-            .map(|(to, _)| JobRunId { run, job: live.shape.nodes[*to].job })
-            .any(|id| self.job(id).is_some_and(|job| job.phase != Phase::Done(Verdict::Skipped)))
+        takers.map(|(to, _)| JobRunId { run, job: live.shape.nodes[*to].job }).any(|id| {
+            self.job(id).is_some_and(|job| !matches!(job.phase, Phase::Done(out) if is_out(out)))
+        })
     }
 
     /// What has not begun never will.
     pub(crate) fn skip_rest(&mut self, run: RunId, why: &Reason) {
-        let idle = |job: &JobRun| is_waiting(job.phase) && job.number == 0;
+        let idle =
+            |job: &JobRun| is_waiting(job.phase) && job.number == 0 && job.forced != Forced::All;
         let jobs = self.table.jobs_of(run).filter(|(_, job)| idle(job));
         let jobs: Vec<JobRunId> = jobs.map(|(id, _)| id).collect();
         for id in jobs {
@@ -152,16 +155,25 @@ impl World {
     pub(crate) fn end_run(&mut self, id: RunId, state: RunState) {
         let Some(run) = self.run(id) else { return };
         let (interface, period) = (run.interface, run.period);
+        let partial = run.partial;
         let run = Run { state, ended: Some(self.date()), paused: false, ..run.clone() };
+        if partial {
+            self.agenda.push_front(Step::Whole(id)); // before any execution is folded for it
+        }
         self.put(Key::Run(id), Row::Run(run));
         let mut told = vec![Target::Run(id), Target::Idle(interface, period)];
-        if state == RunState::Succeeded {
+        if state == RunState::Succeeded && !partial {
             told.push(Target::Success(interface, period));
             told.push(Target::SuccessOrNone(interface, period));
             self.agenda.push_back(Step::Stale(id));
         }
         self.agenda.extend(told.into_iter().map(Step::Tell));
     }
+}
+
+/// It did nothing, and nobody waits for it to.
+fn is_out(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Skipped | Verdict::LeftOut)
 }
 
 pub(crate) fn is_waiting(phase: Phase) -> bool {

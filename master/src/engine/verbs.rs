@@ -3,8 +3,10 @@
 //! Commands are obeyed in the order of their ids. One whose history is not resident waits for it,
 //! and those after it wait too.
 
+mod begin;
+mod job;
+
 use super::execution::counts_for;
-use super::expand::{After, Start};
 use super::reason::Reason;
 use super::rows::*;
 use super::run::is_waiting;
@@ -55,41 +57,13 @@ impl World {
 
     fn act(&mut self, now: Now, id: CommandId, command: &Command) -> Done {
         match &command.verb {
-            Verb::RunNow { interface, period, cascade, params, missing_only, api } => {
-                let origin = if *api { Origin::Api } else { Origin::Hand };
-                let start = Start {
-                    id: ExecutionId::of_command(id),
-                    origin,
-                    dispatch: None,
-                    command: Some(id),
-                    by: Some(command.by),
-                    interface: *interface,
-                    period: *period,
-                    cascade: *cascade,
-                    params: params.clone(),
-                    again: !missing_only,
-                    after: After::new(),
-                };
-                self.run_now(now, &start)
-            }
-            Verb::RunDispatch { dispatch, period, cascade } => {
-                let found = self.catalog.dispatches.get(dispatch);
-                let found = found.ok_or(Reason::NoDispatch { id: *dispatch })?;
-                let start = Start {
-                    id: ExecutionId::of_command(id),
-                    origin: Origin::Hand,
-                    dispatch: Some((*dispatch, now.date)),
-                    command: Some(id),
-                    by: Some(command.by),
-                    interface: found.spec.interface,
-                    period: *period,
-                    cascade: *cascade,
-                    params: found.spec.params.clone(),
-                    again: true,
-                    after: After::new(),
-                };
-                self.run_now(now, &start)
-            }
+            Verb::RunNow { .. }
+            | Verb::RunDispatch { .. }
+            | Verb::RunPart { .. }
+            | Verb::Follow { .. }
+            | Verb::Reset { .. } => self.begin_anew(now, id, command),
+            Verb::PauseExecution { execution } => self.pause_all(*execution, true),
+            Verb::StartExecution { execution } => self.pause_all(*execution, false),
             Verb::Stop { run } => self.stop(&[*run], &Reason::StoppedByHand {}),
             Verb::StopExecution { execution } => {
                 let runs = self.own_runs(*execution)?;
@@ -106,6 +80,9 @@ impl World {
             Verb::Kill { run, job } => self.kill(*run, *job),
             Verb::MarkSuccess { run, job, reason } => self.mark_success(now, *run, *job, reason),
             Verb::Abandon { run, job } => self.abandon(*run, *job),
+            Verb::Skip { run, job, reason } => self.skip(*run, *job, reason),
+            Verb::Force { run, job: Some(job) } => self.force_job(*run, *job),
+            Verb::Force { run, job: None } => self.force_run(*run),
             Verb::PauseDispatch { dispatch } => self.pause_dispatch(now, *dispatch, true),
             Verb::ResumeDispatch { dispatch } => self.pause_dispatch(now, *dispatch, false),
             Verb::Retire { host } => self.retire(*host),
@@ -113,14 +90,6 @@ impl World {
     }
 
     // ---- verbs ----
-
-    fn run_now(&mut self, now: Now, start: &Start) -> Done {
-        let members = self.members(start.interface, start.period, start.cascade)?;
-        if self.mesh.is_interface_frozen(start.interface) {
-            return Err(Reason::Frozen { interface: self.name_of(start.interface) });
-        }
-        Ok(self.execute(now, start, &members))
-    }
 
     pub(super) fn stop(&mut self, runs: &[RunId], why: &Reason) -> Done {
         let mut plan = Plan::default();
@@ -143,7 +112,7 @@ impl World {
         any.then_some(plan).ok_or(Reason::NothingLive {})
     }
 
-    fn waiting_on(&self, id: RunId) -> u32 {
+    pub(super) fn waiting_on(&self, id: RunId) -> u32 {
         let Some(run) = self.run(id) else { return 0 };
         let (interface, period) = (run.interface, run.period);
         let job = |job| Target::Job(interface, period, JobId(job));
@@ -178,7 +147,7 @@ impl World {
     }
 
     fn resume_run(&mut self, now: Now, id: RunId) -> Result<(), Reason> {
-        let again = |phase| matches!(phase, Phase::Done(verdict) if verdict != Verdict::Succeeded);
+        let again = |phase| matches!(phase, Phase::Done(verdict) if !is_settled(verdict));
         let jobs = self.table.jobs_of(id).filter(|(_, job)| again(job.phase));
         let jobs: Vec<JobRunId> = jobs.map(|(id, _)| id).collect();
         let skipped = |id: &JobRunId| {
@@ -199,7 +168,7 @@ impl World {
         Ok(())
     }
 
-    fn reset(&mut self, id: JobRunId) {
+    pub(super) fn reset(&mut self, id: JobRunId) {
         let policy = self.policy(id);
         let Some(mut job) = self.job(id).cloned() else { return };
         job.waits = self.unmet(job.waits);
@@ -219,7 +188,7 @@ impl World {
 
     /// A run that has ended is live again, and with it the executions that made it. Only the newest
     /// generation, so that no two are live.
-    fn reopen(&mut self, now: Now, id: RunId) -> Result<(), Reason> {
+    pub(super) fn reopen(&mut self, now: Now, id: RunId) -> Result<(), Reason> {
         let Some(run) = self.run(id).cloned() else { return Err(Reason::NoRun { run: id }) };
         if run.state.is_live() {
             return Ok(());
@@ -277,6 +246,24 @@ impl World {
         Ok(Plan { runs_waiting_on_it, ..Plan::default() })
     }
 
+    fn pause_all(&mut self, execution: ExecutionId, paused: bool) -> Done {
+        let runs = self.own_runs(execution)?;
+        let mut plan = Plan::default();
+        for run in runs {
+            let Ok(of) = self.pause(run, paused) else { continue };
+            plan.runs_waiting_on_it += of.runs_waiting_on_it;
+            match paused {
+                true => plan.runs_paused += 1,
+                false => plan.runs_started += 1,
+            }
+        }
+        match paused {
+            true if plan.runs_paused == 0 => Err(Reason::NothingToPause {}),
+            false if plan.runs_started == 0 => Err(Reason::NothingPaused {}),
+            _ => Ok(plan),
+        }
+    }
+
     fn prioritize(&mut self, id: RunId, priority: i32) -> Done {
         let run = self.run(id).filter(|run| run.state.is_live());
         let Some(run) = run.cloned() else { return Err(Reason::RunNotLive {}) };
@@ -285,58 +272,6 @@ impl World {
         }
         self.put(Key::Run(id), Row::Run(Run { priority, ..run }));
         Ok(Plan::default())
-    }
-
-    fn kill(&mut self, run: RunId, job: JobId) -> Done {
-        let runs_waiting_on_it = self.waiting_on(run);
-        match self.stop_job(JobRunId { run, job }, &Reason::StoppedByHand {}) {
-            true => Ok(Plan { runs_waiting_on_it, ..Plan::default() }),
-            false => Err(Reason::JobEnded {}),
-        }
-    }
-
-    /// What was skipped for it goes on.
-    fn mark_success(&mut self, now: Now, run: RunId, job: JobId, reason: &str) -> Done {
-        let id = JobRunId { run, job };
-        let bad = |phase| {
-            phase == Phase::Unknown
-                || matches!(phase, Phase::Done(verdict) if verdict != Verdict::Succeeded)
-        };
-        if !self.job(id).is_some_and(|job| bad(job.phase)) {
-            return Err(Reason::NotMarkable {});
-        }
-        self.reopen(now, run)?;
-        let skipped = |job: &JobRun| job.phase == Phase::Done(Verdict::Skipped);
-        let skipped = self.table.jobs_of(run).filter(|(_, job)| skipped(job));
-        for job in skipped.map(|(id, _)| id).filter(|job| *job != id).collect::<Vec<_>>() {
-            self.reset(job);
-        }
-        let note = Reason::MarkedByHand { note: reason.to_owned() };
-        self.finish(id, Verdict::Succeeded, Some(note));
-        self.look_again(run);
-        Ok(Plan { runs_waiting_on_it: self.waiting_on(run), ..Plan::default() })
-    }
-
-    /// Skips anew what the edges still forbid, parents first.
-    fn look_again(&mut self, run: RunId) {
-        let Some(live) = self.lives.get(&run) else { return };
-        let shape = live.shape.clone();
-        for node in &shape.nodes {
-            let id = JobRunId { run, job: node.job };
-            if let Some(Phase::Done(_)) = self.job(id).map(|job| job.phase) {
-                self.agenda.push_back(Step::Ended(id));
-            }
-        }
-    }
-
-    fn abandon(&mut self, run: RunId, job: JobId) -> Done {
-        let id = JobRunId { run, job };
-        let phase = self.job(id).map(|job| job.phase);
-        if !phase.is_some_and(|phase| phase.place().is_some() || phase == Phase::Unknown) {
-            return Err(Reason::NoHostHasIt {});
-        }
-        self.end_attempt(id, End::Abandoned);
-        Ok(Plan { attempts_abandoned: 1, ..Plan::default() })
     }
 
     fn pause_dispatch(&mut self, now: Now, id: DispatchId, paused: bool) -> Done {
@@ -375,7 +310,7 @@ impl World {
             match (old.phase, new.phase) {
                 (old, new) if old == new => {}
                 (_, Phase::Stopping(_) | Phase::Done(Verdict::Stopped)) => plan.jobs_stopped += 1,
-                (_, Phase::Done(Verdict::Skipped)) => plan.jobs_skipped += 1,
+                (_, Phase::Done(Verdict::Skipped | Verdict::LeftOut)) => plan.jobs_skipped += 1,
                 (Phase::Done(_), phase) if is_waiting(phase) => plan.jobs_reset += 1,
                 _ => {}
             }
@@ -389,4 +324,9 @@ impl World {
             self.forget(Key::Command(id));
         }
     }
+}
+
+/// What is done again by nobody who resumes.
+fn is_settled(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Succeeded | Verdict::LeftOut)
 }

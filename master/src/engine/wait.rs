@@ -82,26 +82,30 @@ impl World {
             };
         };
         let runs = || self.slices.runs(slice).filter_map(|id| Some((id, self.run(id)?)));
-        let success = || runs().any(|(_, run)| run.state == RunState::Succeeded);
+        let success = || runs().any(|(_, run)| run.is_success());
         let met = match target {
             Target::Idle(..) => return if self.slices.is_live(slice) { Met::No } else { Met::Yes },
             Target::Success(..) => success(),
             Target::SuccessOrNone(..) => {
                 success() || self.slices.is_known(slice) && runs().next().is_none()
             }
-            Target::Job(_, _, job) => runs().any(|(run, row)| {
-                // The jobs of an old run are purged; the run is not.
-                match self.job(JobRunId { run, job }) {
-                    Some(job) => job.phase == Phase::Done(Verdict::Succeeded),
-                    None => row.state == RunState::Succeeded,
-                }
-            }),
+            Target::Job(_, _, job) => {
+                runs().any(|(run, row)| self.has_succeeded(JobRunId { run, job }, row))
+            }
             Target::Run(_) => false,
         };
         match met {
             true => Met::Yes,
             false if self.slices.is_known(slice) => Met::No,
             false => Met::Unknown,
+        }
+    }
+
+    /// The jobs of an old run are purged; the run is not.
+    pub(crate) fn has_succeeded(&self, id: JobRunId, run: &Run) -> bool {
+        match self.job(id) {
+            Some(job) => job.phase == Phase::Done(Verdict::Succeeded),
+            None => run.is_success(),
         }
     }
 

@@ -165,6 +165,8 @@ pub(crate) enum Step {
     Adopt(JobRunId),
     /// A new generation has succeeded, or one is stale: so is what it fed.
     Stale(RunId),
+    /// A run of some jobs only has ended: who has joined it needs the whole.
+    Whole(RunId),
 }
 
 /// See the module.

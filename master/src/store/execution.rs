@@ -244,6 +244,7 @@ fn run(row: &Row) -> Result<Run> {
         state: of_word(row, "state")?,
         paused: row.flag("paused")?,
         stale: row.flag("stale")?,
+        partial: row.flag("is_partial")?,
         waits: row.json("waits")?,
         wait_until: row.int("wait_until_ms")?,
         created: row.int("created_ms")?,

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use crate::app::App;
 use crate::bus::Topic;
 use crate::engine::params;
-use crate::engine::rows::{Command, Verb};
+use crate::engine::rows::{Command, Part, Verb};
 use crate::engine::validate::PRIORITY_MAX;
 use crate::store;
 use axum::Json;
@@ -102,7 +102,7 @@ fn read(mut body: Value, viewer: &Viewer) -> Result<(Verb, bool), Error> {
     }
     match &mut verb {
         // Who asks decides it, not what is asked.
-        Verb::RunNow { api, params, .. } => {
+        Verb::RunNow { api, params, .. } | Verb::RunPart { api, params, .. } => {
             *api = viewer.means == Means::Token;
             // With a cascade they reach interfaces that declare other names: any name may be given.
             let errors = params::check(params, &is_variable);
@@ -114,7 +114,7 @@ fn read(mut body: Value, viewer: &Viewer) -> Result<(Verb, bool), Error> {
             let message = format!("a number from -{PRIORITY_MAX} to {PRIORITY_MAX} is expected");
             return Err(Error::invalid(vec![FieldError::new("priority", message)]));
         }
-        Verb::MarkSuccess { reason, .. } => {
+        Verb::MarkSuccess { reason, .. } | Verb::Skip { reason, .. } => {
             *reason = reason.trim().to_owned();
             let long = reason.chars().count();
             if long == 0 || long > REASON_CHARS_MAX {
@@ -133,7 +133,7 @@ fn wrong_fields(body: &Value) -> Vec<FieldError> {
         serde_json::from_value::<T>(value.clone()).err().map(|error| error.to_string())
     }
     type Check = fn(&Value) -> Option<String>;
-    const FIELDS: [(&str, Check); 11] = [
+    const FIELDS: [(&str, Check); 13] = [
         ("execution", of::<ExecutionId>),
         ("run", of::<RunId>),
         ("interface", of::<InterfaceId>),
@@ -142,6 +142,8 @@ fn wrong_fields(body: &Value) -> Vec<FieldError> {
         ("host", of::<HostId>),
         ("period", of::<Period>),
         ("cascade", of::<bool>),
+        ("all", of::<bool>),
+        ("part", of::<Part>),
         ("missing_only", of::<bool>),
         ("priority", of::<i32>),
         ("params", of::<BTreeMap<String, String>>),
@@ -187,12 +189,16 @@ async fn project_of(app: &App, viewer: &Viewer, verb: &Verb) -> Result<ProjectId
 /// The field that names what a verb is about, its value, and the project.
 async fn whose(app: &App, verb: &Verb) -> Result<(&'static str, String, Option<ProjectId>), Error> {
     Ok(match verb {
-        Verb::RunNow { interface, .. } => {
+        Verb::RunNow { interface, .. } | Verb::RunPart { interface, .. } => {
             let catalog = app.catalog().await?;
             let project = catalog.interfaces.get(interface).map(|found| found.project);
             ("interface", interface.to_string(), project)
         }
-        Verb::StopExecution { execution } | Verb::ResumeExecution { execution } => {
+        Verb::StopExecution { execution }
+        | Verb::ResumeExecution { execution }
+        | Verb::Reset { execution }
+        | Verb::PauseExecution { execution }
+        | Verb::StartExecution { execution } => {
             let found = store::execution::find(&app.db, *execution).await?;
             ("execution", execution.to_string(), found.map(|found| found.project))
         }
@@ -203,6 +209,9 @@ async fn whose(app: &App, verb: &Verb) -> Result<(&'static str, String, Option<P
         | Verb::Prioritize { run, .. }
         | Verb::Kill { run, .. }
         | Verb::MarkSuccess { run, .. }
+        | Verb::Skip { run, .. }
+        | Verb::Force { run, .. }
+        | Verb::Follow { run, .. }
         | Verb::Abandon { run, .. } => {
             let found = store::execution::runs(&app.db, &[*run]).await?;
             ("run", run.to_string(), found.first().map(|found| found.project))

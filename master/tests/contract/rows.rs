@@ -166,6 +166,7 @@ fn run_row() -> impl Strategy<Value = (Key, Row)> {
                 state,
                 paused: flags.0,
                 stale: flags.1,
+                partial: flags.0 != flags.1,
                 waits,
                 wait_until: times.0,
                 created: times.1,
@@ -189,6 +190,8 @@ fn job_run() -> impl Strategy<Value = (Key, Row)> {
                 reign,
                 allowed,
                 not_before: times.0,
+                forced: [Forced::Not, Forced::Edges, Forced::All]
+                    [usize::from(job % 3 == 0) + usize::from(job % 2 == 0)],
                 waits,
                 ready: times.1,
                 started: times.2,

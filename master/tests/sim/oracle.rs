@@ -1,9 +1,11 @@
 //! What must hold, judged by what really happened.
 
 mod began;
+mod by_hand;
 
 use crate::db::Db;
 use crate::mesh::Versions;
+use by_hand::ByHand;
 use master::engine::catalog::Interface;
 use master::engine::rows::*;
 use shared::ids::*;
@@ -62,6 +64,7 @@ pub(crate) struct Oracle {
     of_execution: BTreeMap<ExecutionId, BTreeSet<RunId>>,
     /// A person has said that what failed in it, or is unknown, shall run again.
     resumed: BTreeSet<JobRunId>,
+    by_hand: ByHand,
     of_slice: BTreeMap<(InterfaceId, Period), BTreeSet<RunId>>,
     live: BTreeMap<(InterfaceId, Period), BTreeSet<RunId>>,
     /// Job runs that a host has, as stored.
@@ -94,6 +97,7 @@ impl Oracle {
             runs: BTreeMap::new(),
             of_execution: BTreeMap::new(),
             resumed: BTreeSet::new(),
+            by_hand: ByHand::default(),
             of_slice: BTreeMap::new(),
             live: BTreeMap::new(),
             placed: BTreeSet::new(),
@@ -238,31 +242,11 @@ impl Oracle {
         }
         for (key, row) in changes {
             if let (Key::Run(id), Some(Row::Run(run))) = (key, row)
-                && run.state == RunState::Succeeded
+                && run.is_success()
             {
                 self.check_success(*id);
             }
         }
-    }
-
-    fn obeyed(&mut self, verb: &Verb) {
-        match verb {
-            Verb::MarkSuccess { run, job, .. } => {
-                self.succeeded.insert(JobRunId { run: *run, job: *job });
-            }
-            Verb::Resume { run } => self.resume(*run),
-            Verb::ResumeExecution { execution } => {
-                let runs = self.of_execution.get(execution).cloned().unwrap_or_default();
-                runs.into_iter().for_each(|run| self.resume(run));
-            }
-            _ => {}
-        }
-    }
-
-    fn resume(&mut self, run: RunId) {
-        let Some(told) = self.runs.get(&run) else { return };
-        let interface = told.interface.clone();
-        self.resumed.extend(interface.jobs.iter().map(|job| JobRunId { run, job: job.id }));
     }
 
     fn check_firing(
@@ -308,7 +292,7 @@ impl Oracle {
             interface,
             period: run.period,
             exact: exact.collect(),
-            succeeded: run.state == RunState::Succeeded,
+            succeeded: run.is_success(),
             since: now,
             ended: !run.state.is_live(),
             lost: false,
@@ -343,8 +327,7 @@ impl Oracle {
             let there = runs.filter(|run| {
                 let stored = db.rows.get(&Key::Run(**run));
                 // What succeeded after it was given up, and is stored with that, came too late.
-                let in_time =
-                    |found: &Run| found.state == RunState::Succeeded && found.ended < run_ended;
+                let in_time = |found: &Run| found.is_success() && found.ended < run_ended;
                 let stored = matches!(stored, Some(Row::Run(found)) if in_time(found));
                 stored && self.runs[run].since + PATIENCE < now
             });
@@ -366,7 +349,8 @@ impl Oracle {
             });
             let verdicts = self.verdicts.get(&job_run);
             let skipped = verdicts.is_some_and(|v| v.contains(&Verdict::Skipped));
-            let good = self.succeeded.contains(&job_run) || skipped || handled;
+            let left = self.by_hand.skipped.contains(&job_run);
+            let good = self.succeeded.contains(&job_run) || skipped || handled || left;
             self.check(good, || format!("{id:?} succeeded, but not its job {:?}", job.id));
         }
     }
@@ -380,7 +364,12 @@ impl Oracle {
         self.check(number <= allowed, || format!("{id:?}: attempt {number} of {allowed}"));
         let Phase::Done(verdict) = job.phase else { return };
         self.verdicts.entry(id).or_default().insert(verdict);
+        if verdict == Verdict::LeftOut {
+            let asked = self.by_hand.skipped.contains(&id) || self.is_in_parts(id);
+            self.check(asked, || format!("{id:?} is left out, and nobody has asked for that"));
+        }
         if verdict == Verdict::Succeeded {
+            self.take_over(id, job);
             let done = self.succeeded.contains(&id);
             self.check(done, || format!("{id:?} is said to have succeeded"));
         }

@@ -22,10 +22,11 @@ impl Cluster {
             self.oracle.versions = self.db.versions.clone();
             return self.nudge();
         }
-        let verb = match self.rng.below(4) {
+        let verb = match self.rng.below(5) {
             0 => self.verb_on_dispatch(),
             1 => self.verb_on_run(),
             2 => self.verb_on_job(),
+            3 => self.rarer_verb(),
             _ => None,
         };
         let verb = verb.unwrap_or_else(|| self.run_now());
@@ -110,6 +111,36 @@ impl Cluster {
             }
             Phase::Waiting | Phase::Queued | Phase::Stopping(_) => None,
         }
+    }
+
+    /// Some jobs only, what follows, all of it anew, and what is taken out of the way.
+    fn rarer_verb(&mut self) -> Option<Verb> {
+        let rows = self.db.rows.iter().filter_map(|(key, row)| match (key, row) {
+            (Key::Run(id), Row::Run(run)) => Some((*id, run.interface, run.period, run.execution)),
+            _ => None,
+        });
+        let runs: Vec<_> = rows.collect();
+        if runs.is_empty() {
+            return None;
+        }
+        let (run, interface, period, execution) = self.rng.pick(&runs);
+        let of = self.db.catalog.interfaces.get(&interface)?.clone();
+        let jobs: Vec<JobId> = of.jobs.iter().map(|job| job.id).collect();
+        if jobs.is_empty() {
+            return None;
+        }
+        let job = self.rng.pick(&jobs);
+        Some(match self.rng.below(7) {
+            0 | 1 => {
+                let part = self.rng.pick(&[Part::Alone, Part::From, Part::To]);
+                Verb::RunPart { interface, period, job, part, params: BTreeMap::new(), api: false }
+            }
+            2 => Verb::Follow { run, all: self.rng.one_in(3) },
+            3 => Verb::Reset { execution },
+            4 => Verb::StartExecution { execution },
+            5 => Verb::Skip { run, job, reason: "not today".into() },
+            _ => Verb::Force { run, job: (!self.rng.one_in(3)).then_some(job) },
+        })
     }
 
     pub(crate) fn command(&mut self, verb: Verb, dry_run: bool) {

@@ -24,7 +24,7 @@ fn edge_holds(lab: &Lab, run: RunId, edge: &Edge) -> bool {
     let phase = lab.world.table().jobs.get(&id).map(|job| job.phase);
     let Some(Phase::Done(verdict)) = phase else { return false };
     match edge.expect {
-        Expect::Success => verdict == Verdict::Succeeded,
+        Expect::Success => matches!(verdict, Verdict::Succeeded | Verdict::LeftOut),
         Expect::Failure => matches!(verdict, Verdict::Failed | Verdict::TimedOut),
         Expect::Done => true,
     }
@@ -52,10 +52,10 @@ fn is_ready(lab: &Lab, id: JobRunId, row: &JobRun) -> bool {
     matches!(row.phase, Phase::Waiting | Phase::Queued)
         && run.state.is_live()
         && !run.paused
-        && run.waits.is_empty()
+        && (run.waits.is_empty() || row.forced == Forced::All)
         && row.waits.is_empty()
         && row.not_before <= lab.now.date
-        && edges
+        && (edges || row.forced != Forced::Not)
         && !frozen
         && !blocked
 }
@@ -135,7 +135,14 @@ fn check_runs(lab: &Lab) {
         let unknown = run.waits.iter().any(|target| met(target) == Met::Unknown);
         let waits = interface.jobs.is_empty() || unknown;
         assert!(!nothing_left || waits, "{id} has ended and is live");
-        assert!(run.waits.is_empty() == (run.state != RunState::Waiting), "{run:?}");
+        let all_forced = |(of, job): (&JobRunId, &JobRun)| {
+            of.run == *id && job.forced == Forced::All && job.number > 0
+        };
+        match run.state {
+            RunState::Waiting => assert!(!run.waits.is_empty(), "{run:?}"),
+            // A person has made one of its jobs begin.
+            _ => assert!(run.waits.is_empty() || table.jobs.iter().any(all_forced), "{run:?}"),
+        }
     }
     for (id, row) in &table.executions {
         let states = row.runs.iter().filter_map(|run| table.runs.get(run));
@@ -183,6 +190,11 @@ enum Act {
     Settle,
     DryStop(u8),
     Stored,
+    Part(u8, u8, u8),
+    Skip(u8),
+    Force(u8, bool),
+    Follow(u8, bool),
+    Reset(u8, bool),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -200,6 +212,11 @@ fn act() -> impl Strategy<Value = Act> {
         6 => Just(Act::Settle),
         1 => any::<u8>().prop_map(Act::DryStop),
         1 => Just(Act::Stored),
+        2 => (any::<u8>(), any::<u8>(), 0..3_u8).prop_map(|(d, j, p)| Act::Part(d, j, p)),
+        1 => any::<u8>().prop_map(Act::Skip),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(n, all)| Act::Force(n, all)),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(n, all)| Act::Follow(n, all)),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(n, begin)| Act::Reset(n, begin)),
     ]
 }
 
@@ -250,6 +267,14 @@ fn some_job(lab: &Lab, n: u8) -> Option<JobRunId> {
     some(&jobs, n)
 }
 
+fn execution(lab: &Lab, n: u8) -> Option<ExecutionId> {
+    let rows = lab.db.keys();
+    let all: Vec<ExecutionId> = rows
+        .filter_map(|key| if let Key::Execution(id) = key { Some(*id) } else { None })
+        .collect();
+    some(&all, n)
+}
+
 fn exit(lab: &mut Lab, n: u8, ok: bool) {
     let all: Vec<(HostId, AttemptId)> = lab
         .running
@@ -287,6 +312,27 @@ fn perform(lab: &mut Lab, act: Act) {
         Act::Resume(n) => run(lab, n).map(|run| Verb::Resume { run }),
         Act::Pause(n, true) => run(lab, n).map(|run| Verb::Pause { run }),
         Act::Pause(n, false) => run(lab, n).map(|run| Verb::Unpause { run }),
+        Act::Part(day, n, part) => some_job(lab, n).map(|id| Verb::RunPart {
+            interface: InterfaceId(id.job.0 / 100),
+            period: period(DAYS[usize::from(day) % DAYS.len()]),
+            job: id.job,
+            part: [Part::Alone, Part::From, Part::To][usize::from(part)],
+            params: BTreeMap::new(),
+            api: false,
+        }),
+        Act::Skip(n) => some_job(lab, n).map(|id| Verb::Skip {
+            run: id.run,
+            job: id.job,
+            reason: "seen".into(),
+        }),
+        Act::Force(n, all) => {
+            some_job(lab, n).map(|id| Verb::Force { run: id.run, job: (!all).then_some(id.job) })
+        }
+        Act::Follow(n, all) => run(lab, n).map(|run| Verb::Follow { run, all }),
+        Act::Reset(n, false) => execution(lab, n).map(|execution| Verb::Reset { execution }),
+        Act::Reset(n, true) => {
+            execution(lab, n).map(|execution| Verb::StartExecution { execution })
+        }
         Act::Kill(n) => some_job(lab, n).map(|id| Verb::Kill { run: id.run, job: id.job }),
         Act::Mark(n) => some_job(lab, n).map(|id| Verb::MarkSuccess {
             run: id.run,

@@ -7,6 +7,7 @@ mod lab;
 mod mesh;
 mod notation;
 mod overlap;
+mod part;
 mod scale;
 mod slices;
 mod time;

@@ -8,7 +8,7 @@ use shared::wire::Exit;
 const DAY: &str = "2026-11-20";
 
 /// The dry run tells what the verb does, and leaves no trace but its answer.
-fn both(lab: &mut Lab, verb: Verb) -> Plan {
+pub(super) fn both(lab: &mut Lab, verb: Verb) -> Plan {
     let shown =
         |lab: &Lab| format!("{:?} {:?}", lab.world.due(), lab.world.ready().collect::<Vec<_>>());
     let rows = |lab: &Lab| {

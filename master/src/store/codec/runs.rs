@@ -47,6 +47,7 @@ pub(in crate::store) static RUN: Table = Table {
         "state",
         "paused",
         "stale",
+        "is_partial",
         "waits",
         "wait_until_ms",
         "created_ms",
@@ -69,6 +70,7 @@ pub(in crate::store) static JOB_RUN: Table = Table {
         "reign",
         "allowed",
         "not_before_ms",
+        "forced",
         "waits",
         "host_id",
         "incarnation",
@@ -168,6 +170,7 @@ pub(super) fn put_run(values: &mut Vec<Value>, row: &Run, batch: i64) {
         word(&row.state),
         row.paused,
         row.stale,
+        row.partial,
         waits_json(&row.waits),
         row.wait_until,
         row.created,
@@ -191,6 +194,7 @@ pub(in crate::store) fn run(row: &db::Row) -> db::Result<(Key, Row)> {
         state: from_word(row, "state")?,
         paused: row.flag("paused")?,
         stale: row.flag("stale")?,
+        partial: row.flag("is_partial")?,
         waits: row.json("waits")?,
         wait_until: row.int("wait_until_ms")?,
         created: row.int("created_ms")?,
@@ -205,6 +209,20 @@ fn seq(basis: Answer) -> i64 {
     i64::try_from(basis.seq).unwrap_or(i64::MAX)
 }
 
+fn forced_number(forced: Forced) -> i64 {
+    match forced {
+        Forced::Not => 0,
+        Forced::Edges => 1,
+        Forced::All => 2,
+    }
+}
+
+fn forced(number: i64) -> db::Result<Forced> {
+    let all = [Forced::Not, Forced::Edges, Forced::All];
+    let found = all.into_iter().find(|forced| forced_number(*forced) == number);
+    found.ok_or_else(|| bad("forced", number.to_string()))
+}
+
 pub(super) fn put_job_run(values: &mut Vec<Value>, row: &JobRun, batch: i64) {
     let place = row.phase.place();
     values.extend(params![
@@ -215,6 +233,7 @@ pub(super) fn put_job_run(values: &mut Vec<Value>, row: &JobRun, batch: i64) {
         row.reign,
         row.allowed,
         row.not_before,
+        forced_number(row.forced),
         waits_json(&row.waits),
         place.map(|place| place.host),
         place.map(|place| place.basis.incarnation),
@@ -244,6 +263,7 @@ fn phase(row: &db::Row) -> db::Result<Phase> {
         "skipped" => Phase::Done(Verdict::Skipped),
         "stopped" => Phase::Done(Verdict::Stopped),
         "timed_out" => Phase::Done(Verdict::TimedOut),
+        "left_out" => Phase::Done(Verdict::LeftOut),
         other => return Err(bad("state", other)),
     })
 }
@@ -258,6 +278,7 @@ pub(in crate::store) fn job_run(row: &db::Row) -> db::Result<(Key, Row)> {
         reign: row.int("reign")?,
         allowed: row.small("allowed")?,
         not_before: row.int("not_before_ms")?,
+        forced: forced(row.int("forced")?)?,
         waits: row.json("waits")?,
         ready: row.opt_int("ready_ms")?,
         started: row.opt_int("started_ms")?,

@@ -105,7 +105,7 @@ impl Oracle {
             let verdicts = self.verdicts.get(&up);
             let ended = |verdict| verdicts.is_some_and(|v| v.contains(&verdict));
             match edge.expect {
-                Expect::Success => self.succeeded.contains(&up),
+                Expect::Success => self.succeeded.contains(&up) || ended(Verdict::LeftOut),
                 Expect::Failure => ended(Verdict::Failed) || ended(Verdict::TimedOut),
                 Expect::Done => verdicts.is_some_and(|v| !v.is_empty()),
             }
@@ -114,7 +114,11 @@ impl Oracle {
             Join::All => job.spec.after.iter().all(holds),
             Join::Any => job.spec.after.is_empty() || job.spec.after.iter().any(holds),
         };
-        self.check(edges, || format!("{id:?} began before {:?}", job.spec.after));
+        let forced = self.by_hand.forced.contains(&id.job);
+        self.check(edges || forced, || format!("{id:?} began before {:?}", job.spec.after));
+        if self.by_hand.past_waits.contains(&id) || self.by_hand.runs_past_waits.contains(&id.run) {
+            return;
+        }
         let Some(run) = self.runs.get(&id.run) else { return };
         let (period, exact) = (run.period, run.exact.clone());
         for need in &job.spec.needs {
