@@ -112,6 +112,17 @@ document.addEventListener('click', async (event) => {
     });
     return;
   }
+  const job = event.target.closest('[data-run-job]');
+  if (job) {
+    const parts = [['alone', t('it alone')], ['from', t('it and all that comes after it')], ['to', t('all that comes before it, and it')]];
+    const select = element('select', { class: 'layui-input', name: 'part' }, ...parts.map(([value, text]) => element('option', { value }, text)));
+    const fields = [element('p', {}, job.dataset.name), periodField(lastPeriod(job.dataset.granularity)), element('p', {}, element('label', {}, t('Jobs'), ' ', select)),
+      element('p', { class: 'muted' }, t('Of the other jobs counts what they have done for this period before; what they have not done is left out.'))];
+    askWith(t('Run now'), fields, (form) => ({
+      verb: 'run_part', interface: Number(job.dataset.interface), job: Number(job.dataset.runJob), period: form.elements.period.value.trim(), part: form.elements.part.value,
+    }));
+    return;
+  }
   const verb = event.target.closest('button[data-verb]');
   if (verb) {
     const { ask } = await verbs();

@@ -56,7 +56,7 @@ async function fill() {
   const kept = before && before.dataset.attempt === (facts.attempt || '') ? before : null;
   if (!kept) { log?.destroy(); log = null; }
   const box = kept || (facts.attempt ? el('div', { class: 'drawer-log', 'data-attempt': facts.attempt }) : null);
-  place.replaceChildren(...[header(facts, run, close), verbs(facts), why(facts), facts.attempts.length ? attempts(facts) : null,
+  place.replaceChildren(...[header(facts, run, close), verbs(facts), parts(facts), why(facts), facts.attempts.length ? attempts(facts) : null,
     box && el('h3', {}, t('Last lines'), ' ', el('a', { href: `/execute/job/log/${facts.attempt}/` }, t('open the log'))), box, command(facts)].filter(Boolean));
   if (box && !kept) log = viewLog(box, facts.attempt, { compact: true, tail: 6144 });
 }
@@ -67,12 +67,24 @@ function header(job, run, close) {
     el('p', { class: 'muted' }, run ? `${run.interface.name} ${run.period}${run.generation > 1 ? ` #${run.generation}` : ''} · ${job.kind}` : ''));
 }
 
-const WORDS = { kill: t('Kill'), abandon: t('Abandon'), mark_success: t('Mark as succeeded'), resume: t('Resume from here') };
+const WORDS = { kill: t('Kill'), abandon: t('Abandon'), mark_success: t('Mark as succeeded'), resume: t('Resume this run'), skip: t('Leave it out'), force: t('Begin anyway') };
+const REASONED = new Set(['mark_success', 'skip']);
 function verbs(facts) {
   if (!facts.verbs.length) return null;
   return el('div', { class: 'drawer-verbs' }, facts.verbs.map((verb) => button(WORDS[verb], () => ask(
-    verb === 'resume' ? { verb, run: facts.run } : { verb, run: facts.run, job: facts.job, ...(verb === 'mark_success' ? { reason: '' } : {}) },
+    verb === 'resume' ? { verb, run: facts.run } : { verb, run: facts.run, job: facts.job, ...(REASONED.has(verb) ? { reason: '' } : {}) },
     `${facts.name} · ${facts.interface.name} ${facts.period}`), { class: verb === 'resume' ? '' : verb === 'kill' || verb === 'abandon' ? 'layui-btn-primary danger' : 'layui-btn-primary' })));
+}
+
+const PARTS = { alone: t('Run it alone'), from: t('Run from here'), to: t('Run up to here') };
+/** Of a run that has ended: some of its jobs as a new generation. */
+function parts(facts) {
+  if (!facts.parts) return null;
+  return el('div', { class: 'drawer-verbs' }, Object.entries(PARTS).map(([part, text]) => button(text, async () => {
+    const verb = { verb: 'run_part', interface: facts.interface.id, period: facts.period, job: facts.job, part };
+    const answer = await ask(verb, `${text} · ${facts.name} · ${facts.interface.name} ${facts.period}`);
+    if (answer?.plan?.execution) location.href = `/execute/flow/detail/${answer.plan.execution}/`;
+  }, { class: 'layui-btn-primary', 'data-part': part })));
 }
 
 function why(facts) {

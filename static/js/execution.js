@@ -43,6 +43,8 @@ function head() {
     bad && el('a', { href: '?tab=jobs&state=failed', class: 's-failed', onclick: (event) => { event.preventDefault(); showTab('jobs', { state: 'failed' }); } }, t('{n} failed', { n: bad })),
     all.running && el('span', { class: 's-running' }, t('{n} running', { n: all.running })),
     waiting && el('span', { class: 's-waiting' }, t('{n} waiting', { n: waiting })),
+    all.left_out && el('span', { class: 's-left_out' }, t('{n} left out', { n: all.left_out })),
+    [...runs.values()].some((run) => run.partial) && el('span', { class: 'tag', title: t('It is made of some jobs only: its success is none of its period.') }, t('partial')),
     all.skipped && el('span', { class: 's-skipped' }, t('{n} skipped', { n: all.skipped })),
     all.stopped && el('span', { class: 's-stopped' }, t('{n} stopped', { n: all.stopped })),
   ].filter(Boolean);
@@ -64,17 +66,20 @@ function buttons() {
   const key = JSON.stringify([live, execution.state, active.map((run) => run.id), paused.map((run) => run.id)]);
   if (key === shownButtons || !data.may_execute) return;
   shownButtons = key;
-  const all = async (list, verb) => { for (const run of list) if (!await ask({ verb, run: run.id }, `${run.interface.name} ${run.period}`)) break; };
+  const root = own.find((run) => run.interface.id === execution.interface.id && run.period === execution.period);
+  const goTo = async (verb) => {
+    const answer = await ask(verb, name);
+    if (answer?.plan?.execution) location.href = `/execute/flow/detail/${answer.plan.execution}/`;
+  };
   $('ex-buttons').replaceChildren(...[
     !live && ['failed', 'stopped'].includes(execution.state) && button(`↻ ${t('Resume from failure')}`, () => ask({ verb: 'resume_execution', execution: execution.id }, name), { id: 'resume' }),
-    paused.length && button(`▶ ${t('Go on')}`, () => all(paused, 'unpause'), { id: 'unpause' }),
-    live && active.length && button(`‖ ${t('Pause')}`, () => all(active, 'pause'), { class: 'layui-btn-primary', id: 'pause' }),
+    paused.length && button(`▶ ${t('Start')}`, () => ask({ verb: 'start_execution', execution: execution.id }, name), { id: 'start' }),
+    live && active.length && button(`‖ ${t('Pause')}`, () => ask({ verb: 'pause_execution', execution: execution.id }, name), { class: 'layui-btn-primary', id: 'pause' }),
     live && active.length && button(`↑ ${t('Priority')}`, () => prioritize(active), { class: 'layui-btn-primary', id: 'priority' }),
     live && button(`■ ${t('Stop')}`, () => ask({ verb: 'stop_execution', execution: execution.id }, name), { class: 'layui-btn-primary danger', id: 'stop' }),
-    !live && button(`▶ ${t('Run again')}`, async () => {
-      const answer = await ask({ verb: 'run_now', interface: execution.interface.id, period: execution.period, cascade: execution.cascade, params: execution.params }, name);
-      if (answer?.plan?.execution) location.href = `/execute/flow/detail/${answer.plan.execution}/`;
-    }, { class: 'layui-btn-primary', id: 'again' }),
+    !live && button(`▶ ${t('Run again')}`, () => goTo({ verb: 'run_now', interface: execution.interface.id, period: execution.period, cascade: execution.cascade, params: execution.params }), { class: 'layui-btn-primary', id: 'again' }),
+    !live && root?.state === 'succeeded' && button(`⇉ ${t('Continue with followers')}`, () => goTo({ verb: 'follow', run: root.id }), { class: 'layui-btn-primary', id: 'follow' }),
+    !live && button(`⟲ ${t('Reset')}`, () => ask({ verb: 'reset', execution: execution.id }, name), { class: 'layui-btn-primary', id: 'reset' }),
   ].filter(Boolean));
 }
 
@@ -109,7 +114,7 @@ function card(root) {
       last && el('b', {}, endWords(last)), last?.ended_ms && el('span', { class: 'muted' }, clock(last.ended_ms))),
     cause,
     el('footer', {}, last && button(t('Open the log'), toLog, { class: 'layui-btn-primary' }),
-      may && !isLive(runs.get(root.run)?.state) && button(t('Resume from here'), () => ask({ verb: 'resume', run: root.run }, `${root.interface} ${root.period}`)),
+      may && !isLive(runs.get(root.run)?.state) && button(t('Resume this run'), () => ask({ verb: 'resume', run: root.run }, `${root.interface} ${root.period}`)),
       may && button(t('Mark as succeeded'), () => ask({ verb: 'mark_success', run: root.run, job: root.job, reason: '' }, root.name), { class: 'layui-btn-primary' })));
 }
 
@@ -139,7 +144,8 @@ function waits() {
   $('ex-waits').replaceChildren(...list.slice(0, 8).map((run) => el('article', { class: 'ex-wait s-waiting' }, badge(run.state),
     el('b', {}, `${run.interface.name} ${run.period}`), ...run.waits.filter((wait) => !inside.has(wait.run)).map((wait) => el('a', { href: wait.interface ? `/interface/${wait.interface}/` : null }, waitWords(wait))),
     el('span', { class: 'muted' }, t('since {time}', { time: clock(run.created_ms) })),
-    run.wait_until_ms && el('span', { class: 'muted' }, t('gives up at {time}', { time: clock(run.wait_until_ms) })))));
+    run.wait_until_ms && el('span', { class: 'muted' }, t('gives up at {time}', { time: clock(run.wait_until_ms) })),
+    data.may_execute && !run.joined && button(t('Begin anyway'), () => ask({ verb: 'force', run: run.id }, `${run.interface.name} ${run.period}`), { class: 'layui-btn-primary' }))));
 }
 
 // ---- tabs ----

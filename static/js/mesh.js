@@ -209,7 +209,7 @@ export function drawMesh(host, data, options = {}) {
     const marked = at === hover || at === chosen || (critical && critical.has(at));
     paint.strokeStyle = at === chosen || (critical && critical.has(at)) ? colours.accent : colour;
     paint.lineWidth = marked ? 2.6 : 1.3;
-    if (["waiting", "queued", "skipped"].includes(node.state)) paint.setLineDash([4, 3]);
+    if (["waiting", "queued", "skipped", "left_out"].includes(node.state)) paint.setLineDash([4, 3]);
     paint.stroke();
     paint.setLineDash([]);
     paint.fillStyle = colour;

@@ -5,14 +5,14 @@ import { t } from './t.js';
 
 export const SHAPES = {
   waiting: "◔", queued: "◑", assigned: "◌", running: "●", stopping: "◒", unknown: "?",
-  succeeded: "✓", failed: "✕", timed_out: "⧖", skipped: "⊘", stopped: "■", paused: "‖", ready: "○",
+  succeeded: "✓", failed: "✕", timed_out: "⧖", skipped: "⊘", left_out: "⊖", stopped: "■", paused: "‖", ready: "○",
 };
 
 /** The words of the states in the viewer's language. */
 export const WORDS = {
   waiting: t('waiting'), ready: t('ready'), queued: t('queued'), assigned: t('assigned'), running: t('running'),
   stopping: t('stopping'), unknown: t('unknown'), succeeded: t('succeeded'), failed: t('failed'),
-  timed_out: t('timed out'), skipped: t('skipped'), stopped: t('stopped'), paused: t('paused'),
+  timed_out: t('timed out'), skipped: t('skipped'), left_out: t('left out'), stopped: t('stopped'), paused: t('paused'),
 };
 
 const LIVE = new Set(["waiting", "ready", "queued", "assigned", "running", "stopping", "paused", "unknown"]);
@@ -105,7 +105,7 @@ export function bytes(n) {
   return `${unit && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
 }
 
-const ORDER = ['succeeded', 'failed', 'timed_out', 'running', 'stopping', 'unknown', 'assigned', 'queued', 'waiting', 'skipped', 'stopped'];
+const ORDER = ['succeeded', 'failed', 'timed_out', 'running', 'stopping', 'unknown', 'assigned', 'queued', 'waiting', 'skipped', 'left_out', 'stopped'];
 
 /** A bar of all jobs by state, with its words. */
 export function jobsBar(jobs, total) {

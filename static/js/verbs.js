@@ -13,11 +13,15 @@ export function sentences(plan, past) {
     add(plan.jobs_stopped, t('1 job is being stopped'), t('{n} jobs are being stopped'));
     add(plan.jobs_skipped, t('1 job was skipped'), t('{n} jobs were skipped'));
     add(plan.jobs_reset, t('1 job starts again'), t('{n} jobs start again'));
+    add(plan.runs_paused, t('1 run is paused'), t('{n} runs are paused'));
+    add(plan.runs_started, t('1 run goes on'), t('{n} runs go on'));
   } else {
     add(plan.runs_made, t('makes 1 new run'), t('makes {n} new runs'));
     add(plan.runs_joined, t('joins 1 run that is under way'), t('joins {n} runs that are under way'));
     add(plan.runs_satisfied, t('1 run has succeeded already and counts'), t('{n} runs have succeeded already and count'));
     add(plan.jobs_to_run, t('1 job will run'), t('{n} jobs will run'));
+    add(plan.runs_paused, t('pauses 1 run'), t('pauses {n} runs'));
+    add(plan.runs_started, t('lets 1 run go on'), t('lets {n} runs go on'));
     add(plan.jobs_stopped, t('stops 1 job'), t('stops {n} jobs'));
     add(plan.jobs_skipped, t('skips 1 job that has not begun'), t('skips {n} jobs that have not begun'));
     add(plan.jobs_reset, t('1 job starts again'), t('{n} jobs start again'));
@@ -32,6 +36,13 @@ export const VERBS = {
   run_now: { title: t('Run now'), sure: t('Run now') },
   stop_execution: { title: t('Stop this execution'), sure: t('Stop it'), danger: true },
   resume_execution: { title: t('Resume from failure'), sure: t('Resume') },
+  pause_execution: { title: t('Pause this execution: its runs begin nothing more'), sure: t('Pause') },
+  start_execution: { title: t('Start what of this execution is paused'), sure: t('Start') },
+  reset: { title: t('Reset: make all its runs anew, by the definitions of now; they wait for a start'), sure: t('Reset'), danger: true },
+  follow: { title: t('Continue with all that follows in the mesh: what is missing or stale'), sure: t('Continue') },
+  run_part: { title: t('Run some jobs only'), sure: t('Run now') },
+  skip: { title: t('Leave this job out: what comes after it goes on'), sure: t('Leave it out'), reason: true, danger: true },
+  force: { title: t('Begin in spite of what it waits for'), sure: t('Begin'), danger: true },
   stop: { title: t('Stop this run'), sure: t('Stop it'), danger: true },
   resume: { title: t('Resume this run from failure'), sure: t('Resume') },
   pause: { title: t('Pause this run'), sure: t('Pause') },

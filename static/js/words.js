@@ -18,7 +18,7 @@ export function waitWords(wait) {
 }
 
 /** What troubles first. */
-export const RANK = ['failed', 'timed_out', 'unknown', 'running', 'stopping', 'assigned', 'queued', 'waiting', 'stopped', 'skipped', 'succeeded'];
+export const RANK = ['failed', 'timed_out', 'unknown', 'running', 'stopping', 'assigned', 'queued', 'waiting', 'stopped', 'skipped', 'left_out', 'succeeded'];
 
 /** How long a job has run. */
 export const spent = (job) => job.started_ms ? duration((job.ended_ms ?? Date.now()) - job.started_ms) : '';

@@ -30,8 +30,14 @@ pub(super) struct RunOptions {
     #[arg(long)]
     cascade: bool,
     /// Periods that have succeeded already are not run again.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "job")]
     missing_only: bool,
+    /// Only some jobs, seen from this one; of the others counts what they have done before.
+    #[arg(long, conflicts_with = "cascade")]
+    job: Option<String>,
+    /// alone; from: it and all after it; to: all before it, and it.
+    #[arg(long, requires = "job", default_value = "alone", value_parser = ["alone", "from", "to"])]
+    part: String,
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = files::pair)]
     params: Vec<(String, String)>,
     /// Only show what it would do.
@@ -50,9 +56,7 @@ pub(super) enum Verb {
     /// The newest first.
     List(ListOptions),
     /// One of them: its runs and jobs.
-    Show {
-        execution: ExecutionId,
-    },
+    Show { execution: ExecutionId },
     /// Until it has ended; the exit code is its outcome.
     Wait {
         execution: ExecutionId,
@@ -63,9 +67,21 @@ pub(super) enum Verb {
     Stop(OfExecution),
     /// What failed, was stopped or skipped, once more.
     Resume(OfExecution),
-    /// Begin nothing more in its runs, until `unpause`.
+    /// Begin nothing more in its runs, until `start`.
     Pause(OfExecution),
-    Unpause(OfExecution),
+    /// What of it is paused goes on, or begins after a reset.
+    #[command(visible_alias = "unpause")]
+    Start(OfExecution),
+    /// All its runs anew, by the definitions of now; they wait for `start`.
+    Reset(OfExecution),
+    /// All that descends from what it has started, as far as it is missing or stale.
+    Follow {
+        #[command(flatten)]
+        of: OfExecution,
+        /// Also what has succeeded since.
+        #[arg(long)]
+        all: bool,
+    },
     /// Its jobs that wait for a place go before those of a lower priority.
     Prioritize {
         #[command(flatten)]
@@ -86,6 +102,16 @@ pub(super) enum Verb {
         #[arg(long)]
         reason: String,
     },
+    /// Leave out a job that has not begun: what comes after it goes on.
+    Skip {
+        #[command(flatten)]
+        of: OfJob,
+        /// Why; it is kept.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Begin in spite of what is waited for.
+    Force(OfJob),
     /// Take an attempt for dead that nobody can reach.
     Abandon(OfJob),
 }
@@ -139,11 +165,21 @@ pub(super) struct OfJob {
 pub(super) async fn run(api: &Api, json: bool, options: RunOptions) -> Done {
     let interface = show::id_of(api, Kind::Interface, &options.interface).await?;
     let params: std::collections::BTreeMap<String, String> = options.params.into_iter().collect();
-    let verb = json!({
-        "verb": "run_now", "interface": interface, "period": options.period,
-        "cascade": options.cascade, "missing_only": options.missing_only, "params": params,
-        "dry_run": options.dry_run,
-    });
+    let verb = match &options.job {
+        Some(name) => {
+            let job = show::id_of(api, Kind::Job, &format!("{interface}/{name}")).await?;
+            json!({
+                "verb": "run_part", "interface": interface, "period": options.period,
+                "job": job, "part": options.part, "params": params,
+                "dry_run": options.dry_run,
+            })
+        }
+        None => json!({
+            "verb": "run_now", "interface": interface, "period": options.period,
+            "cascade": options.cascade, "missing_only": options.missing_only, "params": params,
+            "dry_run": options.dry_run,
+        }),
+    };
     let answer = command(api, verb).await?;
     let execution = answer["plan"]["execution"].as_str().unwrap_or_default().to_owned();
     if options.dry_run || !options.wait {
@@ -168,8 +204,12 @@ pub(super) async fn obey(api: &Api, json: bool, verb: Verb) -> Done {
         Verb::Wait { execution, timeout } => wait(api, json, &execution.to_string(), timeout).await,
         Verb::Stop(it) => tell(api, json, of("stop_execution", &it)).await,
         Verb::Resume(it) => tell(api, json, of("resume_execution", &it)).await,
-        Verb::Pause(it) => each_run(api, json, json!({"verb": "pause"}), &it).await,
-        Verb::Unpause(it) => each_run(api, json, json!({"verb": "unpause"}), &it).await,
+        Verb::Pause(it) => tell(api, json, of("pause_execution", &it)).await,
+        Verb::Start(it) => tell(api, json, of("start_execution", &it)).await,
+        Verb::Reset(it) => tell(api, json, of("reset", &it)).await,
+        Verb::Follow { of, all } => follow(api, json, &of, all).await,
+        Verb::Skip { of, reason } => of_job(api, json, "skip", &of, Some(&reason)).await,
+        Verb::Force(it) => of_job(api, json, "force", &it, None).await,
         Verb::Prioritize { of, priority } => {
             each_run(api, json, json!({"verb": "prioritize", "priority": priority}), &of).await
         }
@@ -344,6 +384,8 @@ fn say(json: bool, answer: &Value) {
         ("runs_made", "runs made"),
         ("runs_joined", "runs joined"),
         ("runs_satisfied", "runs satisfied"),
+        ("runs_paused", "runs paused"),
+        ("runs_started", "runs go on"),
         ("jobs_to_run", "jobs to run"),
         ("jobs_stopped", "jobs stopped"),
         ("jobs_skipped", "jobs skipped"),
@@ -384,6 +426,19 @@ async fn each_run(api: &Api, json: bool, verb: Value, it: &OfExecution) -> Done 
         say(json, &command(api, verb).await?);
     }
     Ok(Code::Ok)
+}
+
+/// The run that it was started for.
+async fn follow(api: &Api, json: bool, it: &OfExecution, all: bool) -> Done {
+    let shown = api.get(&format!("/api/v1/executions/{}", it.execution), &[]).await?;
+    let root =
+        |run: &&Value| run["interface"] == shown["interface"] && run["period"] == shown["period"];
+    let Some(run) = shown["runs"].as_array().and_then(|runs| runs.iter().find(root)) else {
+        let message = format!("execution {} has no run of what it started", it.execution);
+        return Err(Failure::new(Code::Failed, message));
+    };
+    let verb = json!({"verb": "follow", "run": run["id"], "all": all, "dry_run": it.dry_run});
+    tell(api, json, verb).await
 }
 
 async fn of_job(api: &Api, json: bool, verb: &str, it: &OfJob, reason: Option<&str>) -> Done {
@@ -438,7 +493,13 @@ pub(super) async fn find_job(
                 attempt: job["attempt"].as_str().map(str::to_owned),
                 ended: matches!(
                     state,
-                    "succeeded" | "failed" | "skipped" | "stopped" | "timed_out" | "unknown"
+                    "succeeded"
+                        | "failed"
+                        | "skipped"
+                        | "left_out"
+                        | "stopped"
+                        | "timed_out"
+                        | "unknown"
                 ),
             })
         }

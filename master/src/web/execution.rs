@@ -220,7 +220,9 @@ async fn job_api(
     shown["interface"] = json!({ "id": of.interface, "name": whole.interface_name(of.interface) });
     shown["period"] = json!(of.period);
     shown["attempts"] = attempts.iter().rev().map(|one| whole.attempt_json(one)).collect();
-    shown["verbs"] = json!(job_verbs(&row.state, viewer.may(Right::Execute, of.project)));
+    let may = viewer.may(Right::Execute, of.project);
+    shown["verbs"] = json!(job_verbs(&row.state, may));
+    shown["parts"] = json!(may && !of.state.is_live());
     if let Some(command) = command_of(&whole, of, row) {
         shown["command"] = command;
     }
@@ -233,6 +235,8 @@ fn job_verbs(state: &str, may: bool) -> Vec<&'static str> {
         _ if !may => Vec::new(),
         "assigned" | "running" => vec!["kill"],
         "stopping" => vec!["abandon"],
+        "waiting" => vec!["force", "skip"],
+        "queued" => vec!["skip"],
         "unknown" => vec!["abandon", "mark_success"],
         "failed" | "timed_out" | "stopped" => vec!["resume", "mark_success"],
         "skipped" => vec!["mark_success"],

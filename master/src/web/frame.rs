@@ -334,6 +334,7 @@ pub fn shape(state: &str) -> &'static str {
         "failed" => "✕",
         "timed_out" => "⧖",
         "skipped" => "⊘",
+        "left_out" => "⊖",
         "paused" => "‖",
         "stopped" => "■",
         "up" | "active" => "✓",

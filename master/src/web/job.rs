@@ -272,7 +272,9 @@ async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Resu
             updated_ms => newest.map(|newest| newest.at_ms),
             updated_by => newest.and_then(|n| names.get(&n.by)).cloned().unwrap_or_default(),
             versions => Serde(steps),
+            granularity => format!("{:?}", interface.spec.granularity).to_lowercase(),
             may_write => viewer.may(Right::Write, interface.project),
+            may_execute => viewer.may(Right::Execute, interface.project),
         },
     )
 }

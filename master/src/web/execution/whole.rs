@@ -194,6 +194,7 @@ impl Whole {
             "paused": run.paused,
             "priority": run.priority,
             "stale": run.stale,
+            "partial": run.partial,
             "waits": self.targets(&run.waits),
             "wait_until_ms": (run.wait_until != Millis::MAX).then_some(run.wait_until),
             "created_ms": run.created,
