@@ -36,6 +36,11 @@ pub fn steps() -> Vec<Step> {
             text: include_str!("../../../ddl/006_execution_period.sql"),
         },
         Step { version: 7, name: "007_join", text: include_str!("../../../ddl/007_join.sql") },
+        Step {
+            version: 10,
+            name: "010_versions",
+            text: include_str!("../../../ddl/010_versions.sql"),
+        },
         Step { version: 11, name: "011_part", text: include_str!("../../../ddl/011_part.sql") },
     ]
 }
@@ -108,13 +113,35 @@ pub(super) fn missing(applied: &[(i64, String)], steps: Vec<Step>) -> Result<Vec
             )));
         }
     }
-    let done = applied.iter().map(|(version, _)| *version).max().unwrap_or(0);
-    Ok(steps.into_iter().filter(|step| step.version > done).collect())
+    // Not those above the newest: numbers are given out before they are used, and one that came later
+    // may have a lower one.
+    let is_done = |step: &Step| applied.iter().any(|(version, _)| *version == step.version);
+    Ok(steps.into_iter().filter(|step| !is_done(step)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_is_what_was_not_done() {
+        let step = |version: i64| Step { version, name: "x", text: "SELECT 1;\n" };
+        let steps = || [1, 2, 3, 5].map(step).to_vec();
+        let done = |versions: &[i64]| -> Vec<(i64, String)> {
+            versions.iter().map(|version| (*version, step(*version).checksum())).collect()
+        };
+        let left = |versions: &[i64]| -> Vec<i64> {
+            let left = missing(&done(versions), steps()).unwrap();
+            left.iter().map(|step| step.version).collect()
+        };
+        assert_eq!(left(&[]), [1, 2, 3, 5]);
+        assert_eq!(left(&[1, 2, 3, 5]), [0; 0]);
+        // The third came after the fifth.
+        assert_eq!(left(&[1, 2, 5]), [3]);
+        // Of a newer program; of another build.
+        assert!(missing(&done(&[1, 6]), steps()).is_err());
+        assert!(missing(&done(&[4]), steps()).is_err());
+    }
 
     #[test]
     fn a_file_is_cut_into_statements() {
