@@ -324,14 +324,16 @@ async fn named_by_live_runs(db: &Db, current: &Catalog, known: &Catalog) -> db::
 pub async fn versions(db: &Db, wanted: &BTreeSet<(InterfaceId, i64)>) -> db::Result<Versions> {
     let mut all = Versions::new();
     for &(id, version) in wanted {
-        let text = "SELECT i.id AS id, i.project_id AS project_id, i.name AS name,
+        let text = "SELECT i.id AS id, i.project_id AS project_id,
+            CASE WHEN v.name = '' THEN i.name ELSE v.name END AS name,
             v.version AS version, v.spec AS spec
             FROM interface i JOIN interface_version v ON v.interface_id = i.id
             WHERE i.id = ? AND v.version = ?";
         let Some(row) = db.first(text, params![id, version]).await? else { continue };
         let mut interface = interface(&row)?;
         // A job's spec then is its newest one up to that version.
-        let text = "SELECT j.id AS id, j.name AS name, v.spec AS spec
+        let text = "SELECT j.id AS id,
+            CASE WHEN v.name = '' THEN j.name ELSE v.name END AS name, v.spec AS spec
             FROM job_version v JOIN job j ON j.id = v.job_id
             WHERE v.interface_id = ? AND v.deleted = 0 AND v.version =
               (SELECT MAX(w.version) FROM job_version w

@@ -2,8 +2,8 @@
 
 use super::audit::Deed;
 use super::edit::Edit;
-use super::interface::{self, Meta, Version, json};
-use crate::db::{self, Db, Mode, Write, guard, params, sql};
+use super::interface::{self, Meta, json};
+use crate::db::{self, Db, Mode, Value, Write, guard, params, sql};
 use shared::ids::*;
 use shared::spec::DispatchSpec;
 use std::collections::BTreeMap;
@@ -16,19 +16,25 @@ pub struct Put<'a> {
     pub spec: &'a DispatchSpec,
 }
 
+fn version_values(put: &Put, version: i64, edit: &Edit) -> db::Result<Vec<Value>> {
+    Ok(params![
+        put.id,
+        version,
+        put.project,
+        put.name,
+        json(put.spec)?,
+        edit.how.text(),
+        edit.reason(),
+        edit.at,
+        edit.by
+    ])
+}
+
 fn version_row(put: &Put, version: i64, edit: &Edit) -> db::Result<Write> {
     Ok(sql(
-        "INSERT INTO dispatch_version (dispatch_id, version, project_id, spec, note, at_ms, \
-         by_user) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        params![
-            put.id,
-            version,
-            put.project,
-            json(put.spec)?,
-            edit.note.as_str(),
-            edit.at,
-            edit.by
-        ],
+        "INSERT INTO dispatch_version (dispatch_id, version, project_id, name, spec, note, \
+         reason, at_ms, by_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        version_values(put, version, edit)?,
     ))
 }
 
@@ -73,11 +79,7 @@ pub fn put_all(all: &[(Put, i64)], edit: &Edit) -> db::Result<Vec<Write>> {
         let of = put.spec.interface;
         params![put.id, put.project, of, put.name, from + 1, None::<i64>, edit.at, edit.by]
     };
-    let version = |(put, from): &(Put, i64)| {
-        let note = edit.note.as_str();
-        let spec = json(put.spec)?;
-        Ok(params![put.id, from + 1, put.project, spec, note, edit.at, edit.by])
-    };
+    let version = |(put, from): &(Put, i64)| version_values(put, from + 1, edit);
     let deeds: Vec<Deed> = all
         .iter()
         .map(|(put, from)| Deed::put(put.project, ("dispatch", put.id.0), *from, put.name))
@@ -102,7 +104,17 @@ pub fn put_all(all: &[(Put, i64)], edit: &Edit) -> db::Result<Vec<Write>> {
         Write::Rows {
             table: "dispatch_version",
             key: &["dispatch_id", "version"],
-            columns: &["dispatch_id", "version", "project_id", "spec", "note", "at_ms", "by_user"],
+            columns: &[
+                "dispatch_id",
+                "version",
+                "project_id",
+                "name",
+                "spec",
+                "note",
+                "reason",
+                "at_ms",
+                "by_user",
+            ],
             rows: all.iter().map(version).collect::<db::Result<_>>()?,
             mode: Mode::Insert,
         },
@@ -135,16 +147,6 @@ pub fn delete(
 pub async fn metas(db: &Db) -> db::Result<BTreeMap<i64, Meta>> {
     let sql = "SELECT id, version, updated_ms, updated_by FROM dispatch WHERE deleted_ms IS NULL";
     interface::read_metas(db, sql).await
-}
-
-/// The newest first.
-///
-/// # Errors
-/// The database's.
-pub async fn versions(db: &Db, id: DispatchId) -> db::Result<Vec<Version>> {
-    let sql = "SELECT version, spec, note, at_ms, by_user FROM dispatch_version \
-               WHERE dispatch_id = ? ORDER BY version DESC LIMIT ?";
-    interface::read_versions(db, sql, id.0).await
 }
 
 /// Which dispatches a person has paused.

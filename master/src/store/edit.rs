@@ -2,8 +2,12 @@
 //! row (guarded by its version), its version row, the revision, and the audit.
 
 use super::audit::{self, Deed};
+use super::version::How;
 use crate::db::{Write, guard, params};
 use shared::ids::*;
+
+/// Characters of a reason.
+pub const REASON_CHARS_MAX: usize = 500;
 
 #[derive(Clone, Debug)]
 pub struct Edit {
@@ -11,14 +15,24 @@ pub struct Edit {
     /// Address of the asker.
     pub from: String,
     pub at: Millis,
-    /// For the history of versions.
-    pub note: String,
+    /// Why, in that person's words, at most [`REASON_CHARS_MAX`]: kept with the versions it makes.
+    pub reason: String,
+    pub how: How,
 }
 
 impl Edit {
+    pub fn new(by: UserId, from: impl Into<String>, at: Millis) -> Edit {
+        Edit { by, from: from.into(), at, reason: String::new(), how: How::Saved }
+    }
+
     /// By the master itself, at start.
     pub fn of_system(at: Millis) -> Edit {
-        Edit { by: UserId(0), from: "master".into(), at, note: String::new() }
+        Edit::new(UserId(0), "master", at)
+    }
+
+    /// As the column of the versions holds it.
+    pub(super) fn reason(&self) -> String {
+        self.reason.chars().take(REASON_CHARS_MAX).collect()
     }
 
     /// What was done to what, for the audit.

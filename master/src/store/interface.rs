@@ -5,13 +5,11 @@
 use super::audit::Deed;
 use super::edit::Edit;
 use super::read;
-use crate::db::{self, Db, Mode, Write, guard, params, sql};
+use super::run::LIVE;
+use crate::db::{self, Db, Mode, Value, Write, guard, params, sql};
 use shared::ids::*;
 use shared::spec::InterfaceSpec;
 use std::collections::BTreeMap;
-
-/// Versions shown of one definition.
-const VERSIONS_MAX: u32 = 200;
 
 /// Who changed a definition last, and when.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -19,17 +17,6 @@ pub struct Meta {
     pub version: i64,
     pub updated_ms: Millis,
     pub updated_by: UserId,
-}
-
-/// One step of a definition's history.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Version {
-    pub version: i64,
-    /// JSON, as it was saved.
-    pub spec: String,
-    pub note: String,
-    pub at_ms: Millis,
-    pub by: UserId,
 }
 
 /// A spec as it is stored.
@@ -49,19 +36,25 @@ pub struct Put<'a> {
     pub spec: &'a InterfaceSpec,
 }
 
+fn version_values(put: &Put, version: i64, edit: &Edit) -> db::Result<Vec<Value>> {
+    Ok(params![
+        put.id,
+        version,
+        put.project,
+        put.name,
+        json(put.spec)?,
+        edit.how.text(),
+        edit.reason(),
+        edit.at,
+        edit.by
+    ])
+}
+
 fn version_row(put: &Put, version: i64, edit: &Edit) -> db::Result<Write> {
     Ok(sql(
-        "INSERT INTO interface_version (interface_id, version, project_id, spec, note, at_ms, \
-         by_user) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        params![
-            put.id,
-            version,
-            put.project,
-            json(put.spec)?,
-            edit.note.as_str(),
-            edit.at,
-            edit.by
-        ],
+        "INSERT INTO interface_version (interface_id, version, project_id, name, spec, note, \
+         reason, at_ms, by_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        version_values(put, version, edit)?,
     ))
 }
 
@@ -108,11 +101,7 @@ pub fn put_all(all: &[(Put, i64)], edit: &Edit) -> db::Result<Vec<Write>> {
     let rows = all.iter().map(|(put, from)| {
         params![put.id, put.project, put.name, from + 1, None::<i64>, edit.at, edit.by]
     });
-    let version = |(put, from): &(Put, i64)| {
-        let note = edit.note.as_str();
-        let spec = json(put.spec)?;
-        Ok(params![put.id, from + 1, put.project, spec, note, edit.at, edit.by])
-    };
+    let version = |(put, from): &(Put, i64)| version_values(put, from + 1, edit);
     let deeds: Vec<Deed> = all
         .iter()
         .map(|(put, from)| Deed::put(put.project, ("interface", put.id.0), *from, put.name))
@@ -136,7 +125,17 @@ pub fn put_all(all: &[(Put, i64)], edit: &Edit) -> db::Result<Vec<Write>> {
         Write::Rows {
             table: "interface_version",
             key: &["interface_id", "version"],
-            columns: &["interface_id", "version", "project_id", "spec", "note", "at_ms", "by_user"],
+            columns: &[
+                "interface_id",
+                "version",
+                "project_id",
+                "name",
+                "spec",
+                "note",
+                "reason",
+                "at_ms",
+                "by_user",
+            ],
             rows: all.iter().map(version).collect::<db::Result<_>>()?,
             mode: Mode::Insert,
         },
@@ -203,29 +202,13 @@ pub(super) fn metas_in(rows: &[db::Row]) -> db::Result<BTreeMap<i64, Meta>> {
         .collect()
 }
 
-/// The newest first.
+/// How many runs of it have not ended: they keep the version that they began with.
 ///
 /// # Errors
 /// The database's.
-pub async fn versions(db: &Db, id: InterfaceId) -> db::Result<Vec<Version>> {
-    let sql = "SELECT version, spec, note, at_ms, by_user FROM interface_version \
-               WHERE interface_id = ? ORDER BY version DESC LIMIT ?";
-    read_versions(db, sql, id.0).await
-}
-
-pub(super) async fn read_versions(db: &Db, sql: &'static str, id: i64) -> db::Result<Vec<Version>> {
-    let rows = db.query(sql, params![id, VERSIONS_MAX]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Version {
-                version: row.int("version")?,
-                spec: row.text("spec")?.to_owned(),
-                note: row.text("note")?.to_owned(),
-                at_ms: row.int("at_ms")?,
-                by: UserId(row.int("by_user")?),
-            })
-        })
-        .collect()
+pub async fn live_runs(db: &Db, id: InterfaceId) -> db::Result<i64> {
+    let text = format!("SELECT COUNT(*) AS n FROM run WHERE interface_id = ? AND state IN {LIVE}");
+    db.first(text, params![id]).await?.map_or(Ok(0), |row| row.int("n"))
 }
 
 /// One run, as strips and lists show it.

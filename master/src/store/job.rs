@@ -3,8 +3,8 @@
 
 use super::audit::Deed;
 use super::edit::Edit;
-use super::interface::{self, Meta, Version, json};
-use crate::db::{self, Db, Mode, Write, guard, params, sql};
+use super::interface::{self, Meta, json};
+use crate::db::{self, Db, Mode, Value, Write, guard, params, sql};
 use shared::ids::*;
 use shared::spec::JobSpec;
 use std::collections::BTreeMap;
@@ -20,20 +20,25 @@ pub struct Put<'a> {
     pub version: i64,
 }
 
+fn version_values(put: &Put, deleted: bool, edit: &Edit) -> db::Result<Vec<Value>> {
+    Ok(params![
+        put.id,
+        put.version,
+        put.project,
+        put.interface,
+        put.name,
+        deleted,
+        json(put.spec)?,
+        edit.at,
+        edit.by
+    ])
+}
+
 fn version_row(put: &Put, deleted: bool, edit: &Edit) -> db::Result<Write> {
     Ok(sql(
-        "INSERT INTO job_version (job_id, version, project_id, interface_id, deleted, spec, \
-         at_ms, by_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        params![
-            put.id,
-            put.version,
-            put.project,
-            put.interface,
-            deleted,
-            json(put.spec)?,
-            edit.at,
-            edit.by
-        ],
+        "INSERT INTO job_version (job_id, version, project_id, interface_id, name, deleted, \
+         spec, at_ms, by_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        version_values(put, deleted, edit)?,
     ))
 }
 
@@ -107,11 +112,7 @@ pub fn put_all(all: &[(Put, Fate)], edit: &Edit) -> db::Result<Vec<Write>> {
         let (of, version) = (put.interface, put.version);
         params![put.id, put.project, of, name, version, deleted, edit.at, edit.by]
     };
-    let version = |(put, fate): &(Put, Fate)| {
-        let (gone, spec) = (*fate == Fate::Gone, json(put.spec)?);
-        let (of, version) = (put.interface, put.version);
-        Ok(params![put.id, version, put.project, of, gone, spec, edit.at, edit.by])
-    };
+    let version = |(put, fate): &(Put, Fate)| version_values(put, *fate == Fate::Gone, edit);
     let mut deeds = Vec::with_capacity(all.len());
     for (put, fate) in all {
         let action = match fate {
@@ -147,6 +148,7 @@ pub fn put_all(all: &[(Put, Fate)], edit: &Edit) -> db::Result<Vec<Write>> {
                 "version",
                 "project_id",
                 "interface_id",
+                "name",
                 "deleted",
                 "spec",
                 "at_ms",
@@ -157,6 +159,12 @@ pub fn put_all(all: &[(Put, Fate)], edit: &Edit) -> db::Result<Vec<Write>> {
         },
         edit.audit_all(&deeds),
     ])
+}
+
+/// Within a batch that gives it another name: its old one may be the new one of another job.
+pub fn free_name(id: JobId, old: &str) -> Write {
+    let text = "UPDATE job SET name = ? WHERE id = ?";
+    sql(text, params![format!("{old} (renamed {id})"), id])
 }
 
 /// The name of a job that is gone.
@@ -186,16 +194,6 @@ pub async fn meta(db: &Db, id: JobId) -> db::Result<Option<Meta>> {
         })
     })
     .transpose()
-}
-
-/// The newest first.
-///
-/// # Errors
-/// The database's.
-pub async fn versions(db: &Db, id: JobId) -> db::Result<Vec<Version>> {
-    let sql = "SELECT version, spec, '' AS note, at_ms, by_user FROM job_version \
-               WHERE job_id = ? ORDER BY version DESC LIMIT ?";
-    interface::read_versions(db, sql, id.0).await
 }
 
 /// One run of a job, as lists show it.

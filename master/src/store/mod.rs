@@ -9,6 +9,7 @@ mod read;
 
 pub mod edit;
 pub mod sequence;
+pub mod version;
 
 pub mod catalog;
 pub mod dispatch;

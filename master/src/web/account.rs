@@ -29,7 +29,7 @@ pub(super) fn routes() -> Routes {
 
 fn edit(page: &Page, viewer: &Viewer) -> Edit {
     let at = page.app.clock.wall_ms();
-    Edit { by: viewer.id, from: viewer.address.clone(), at, note: String::new() }
+    Edit::new(viewer.id, viewer.address.as_str(), at)
 }
 
 /// `token`: a new one, shown this once.

@@ -15,9 +15,12 @@ use super::form::Form;
 use super::interface::{after_bulk, rule_in_words, told};
 use super::list::{self, Asked, Key, Sorter};
 use super::save::Saver;
-use super::{Page, Routes, choices, filters, history};
+use super::version;
+use super::version::history::Turned;
+use super::{Page, Routes, choices, filters};
 use crate::engine::catalog::{Catalog, Dispatch};
 use crate::store;
+use crate::store::version::Of;
 use axum::extract::{Path, Query};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -173,20 +176,27 @@ struct Tab {
     tab: String,
 }
 
-async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Result {
+async fn detail(
+    page: Page,
+    Path(id): Path<i64>,
+    Query(tab): Query<Tab>,
+    Query(turned): Query<Turned>,
+) -> Result {
     let app = &page.app;
     let catalog = app.catalog().await?;
     let dispatch = dispatch_of(&page, &catalog, id)?;
     let viewer = page.viewer()?;
     let tab = if tab.tab == "versions" { "versions" } else { "facts" };
     let names = store::user::names(&app.db).await?;
-    let versions = store::dispatch::versions(&app.db, dispatch.id).await?;
-    let steps = if tab == "versions" { history::steps(&versions, &names) } else { Vec::new() };
+    let versions = match tab {
+        "versions" => Some(version::tab(&page, Of::Dispatch(dispatch.id), &turned).await?),
+        _ => None,
+    };
     let paused = store::dispatch::paused(&app.db).await?.contains(&dispatch.id);
     let upcoming =
         preview::firings(&catalog, &dispatch.spec, (app.clock.wall_ms(), UPCOMING), viewer.zone);
-    let newest = versions.first();
-    let by = newest.and_then(|newest| names.get(&newest.by)).cloned().unwrap_or_default();
+    let newest = store::version::at(&app.db, Of::Dispatch(dispatch.id), dispatch.version).await?;
+    let by = newest.as_ref().and_then(|newest| names.get(&newest.by)).cloned().unwrap_or_default();
     page.render(
         "dispatch/detail.html",
         context! {
@@ -200,7 +210,7 @@ async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Resu
             upcoming => Serde(upcoming.unwrap_or_default()),
             fired => Serde(store::dispatch::fired(&app.db, dispatch.id, FIRED).await?),
             updated_ms => newest.map(|newest| newest.at_ms), updated_by => by,
-            versions => Serde(steps),
+            versions => versions,
             may_schedule => viewer.may(Right::Schedule, dispatch.project),
             may_execute => viewer.may(Right::Execute, dispatch.project),
         },

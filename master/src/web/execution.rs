@@ -146,6 +146,8 @@ async fn detail_page(page: Page, Path(id): Path<String>) -> Result {
     let given_up: Vec<Value> =
         whole.given_up().into_iter().map(|run| whole.run_json(run)).collect();
     let usual = usual(&page.app, &whole.execution).await?;
+    let own = whole.runs.iter().find(|run| run.interface == whole.execution.interface);
+    let own = own.map(|run| whole.run_json(run));
     let may = viewer.may(Right::Execute, whole.execution.project);
     let failed: usize = counts.iter().filter(|(state, _)| is_failure(state)).map(|(_, n)| n).sum();
     let data = json!({
@@ -157,6 +159,7 @@ async fn detail_page(page: Page, Path(id): Path<String>) -> Result {
         context! {
             execution => Serde(&shown),
             runs => Serde(&whole.runs.iter().map(|run| whole.run_json(run)).collect::<Vec<_>>()),
+            own => Serde(own),
             roots => Serde(&roots),
             roots_more => whole.failed_roots().len().saturating_sub(ROOTS_MAX),
             given_up => Serde(&given_up),

@@ -10,9 +10,12 @@ use super::form::Form;
 use super::interface::{after_bulk, told, word};
 use super::list::{self, Asked, Key, Sorter};
 use super::save::{self, Draft, Saver};
-use super::{Page, Routes, choices, filters, history};
+use super::version;
+use super::version::history::Turned;
+use super::{Page, Routes, choices, filters};
 use crate::engine::catalog::{Catalog, Interface, Job};
 use crate::store;
+use crate::store::version::Of;
 use axum::extract::{Path, Query};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -231,7 +234,12 @@ fn after(catalog: &Catalog, id: JobId) -> Vec<Link> {
     links
 }
 
-async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Result {
+async fn detail(
+    page: Page,
+    Path(id): Path<i64>,
+    Query(tab): Query<Tab>,
+    Query(turned): Query<Turned>,
+) -> Result {
     let app = &page.app;
     let viewer = page.viewer()?;
     let catalog = app.catalog().await?;
@@ -241,9 +249,12 @@ async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Resu
         _ => "facts",
     };
     let names = store::user::names(&app.db).await?;
-    let versions = store::job::versions(&app.db, job.id).await?;
-    let steps = if tab == "versions" { history::steps(&versions, &names) } else { Vec::new() };
-    let newest = versions.first();
+    let versions = match tab {
+        "versions" => Some(version::tab(&page, Of::Job(job.id), &turned).await?),
+        _ => None,
+    };
+    let newest = store::job::meta(&app.db, job.id).await?;
+    let by = newest.as_ref().and_then(|newest| names.get(&newest.updated_by)).cloned();
     let command = preview::command(&page, &catalog, &interface, &job).await;
     let hosts: Vec<Link> = job
         .spec
@@ -261,7 +272,7 @@ async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Resu
         context! {
             tab, id,
             name => job.name.as_str(), spec => Serde(&job.spec),
-            version => newest.map(|newest| newest.version),
+            version => newest.as_ref().map(|newest| newest.version),
             kind_title => kind::find(&job.spec.kind).map(|kind| kind.title()),
             interface => interface.id.0, interface_name => interface.name.as_str(),
             before => Serde(before(&catalog, &interface, &job)),
@@ -269,9 +280,9 @@ async fn detail(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Resu
             hosts => Serde(hosts),
             command => Serde(command),
             runs => Serde(store::job::latest(&app.db, job.id, RUNS).await?),
-            updated_ms => newest.map(|newest| newest.at_ms),
-            updated_by => newest.and_then(|n| names.get(&n.by)).cloned().unwrap_or_default(),
-            versions => Serde(steps),
+            updated_ms => newest.as_ref().map(|newest| newest.updated_ms),
+            updated_by => by.unwrap_or_default(),
+            versions => versions,
             granularity => format!("{:?}", interface.spec.granularity).to_lowercase(),
             may_write => viewer.may(Right::Write, interface.project),
             may_execute => viewer.may(Right::Execute, interface.project),

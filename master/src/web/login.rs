@@ -91,7 +91,7 @@ async fn login(
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let address = address.0.to_string();
     let id = app.sessions.create(user, &address, agent.unwrap_or_default()).await?;
-    let edit = Edit { by: user, from: address, at: now, note: String::new() };
+    let edit = Edit::new(user, address, now);
     app.db.commit(vec![edit.audit(ProjectId(0), "login", ("user", user.0), "")]).await?;
     let cookie = set_cookie(&app, &id, app.config.web.session_max_s);
     let next = local(&login.next).to_owned();

@@ -27,6 +27,7 @@ pub mod host;
 pub mod interface;
 pub mod job;
 pub mod login;
+pub mod version;
 
 pub mod command;
 pub mod events;
@@ -63,12 +64,14 @@ pub fn routes() -> Routes {
         .merge(dispatch::routes())
         .merge(host::routes())
         .merge(project::routes())
+        .merge(version::routes())
         .merge(execution::routes())
         .merge(log::routes())
         .merge(command::routes())
         .merge(events::routes())
         .merge(api::apply::routes())
         .merge(api::definitions::routes())
+        .merge(api::export::routes())
 }
 
 /// All pages and the API, ready to be served.

@@ -11,7 +11,8 @@ use crate::bus::Topic;
 use crate::db::{self, Batch};
 use crate::engine::catalog::{Catalog, Interface};
 use crate::engine::validate::*;
-use crate::store::edit::Edit;
+use crate::store::edit::{Edit, REASON_CHARS_MAX};
+use crate::store::version::How;
 use crate::store::{self, sequence};
 use shared::ids::*;
 use shared::kind::FieldError;
@@ -63,7 +64,8 @@ impl From<Refused> for Error {
 pub struct Saver {
     pub app: App,
     pub viewer: Viewer,
-    pub note: String,
+    pub reason: String,
+    pub how: How,
 }
 
 /// What a definition is to be. `from`: the version it was made from; none when it is new.
@@ -76,19 +78,31 @@ pub struct Draft<S> {
 
 impl Saver {
     pub fn new(app: &App, viewer: &Viewer) -> Saver {
-        Saver { app: app.clone(), viewer: viewer.clone(), note: String::new() }
+        let (app, viewer) = (app.clone(), viewer.clone());
+        Saver { app, viewer, reason: String::new(), how: How::Saved }
     }
 
-    fn edit(&self) -> Edit {
-        Edit {
-            by: self.viewer.id,
-            from: self.viewer.address.clone(),
-            at: self.app.clock.wall_ms(),
-            note: self.note.chars().take(200).collect(),
-        }
+    /// With what the history of versions is to say.
+    pub fn because(self, reason: impl Into<String>) -> Saver {
+        Saver { reason: reason.into(), ..self }
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), Refused> {
+    /// As its history is to tell.
+    pub fn by(self, how: How) -> Saver {
+        Saver { how, ..self }
+    }
+
+    pub(super) fn edit(&self) -> Result<Edit, Refused> {
+        none_wrong(reason_problem(&self.reason).into_iter().collect())?;
+        let at = self.app.clock.wall_ms();
+        Ok(Edit {
+            reason: self.reason.clone(),
+            how: self.how,
+            ..Edit::new(self.viewer.id, self.viewer.address.as_str(), at)
+        })
+    }
+
+    pub(super) async fn commit(&self, batch: Batch) -> Result<(), Refused> {
         match self.app.db.commit(batch).await {
             Ok(()) => {
                 self.app.bus.nudge(Topic::Definition);
@@ -136,7 +150,7 @@ impl Saver {
     ) -> Result<InterfaceId, Refused> {
         let project = self.judge_interface(id, project, draft).await?;
         let Draft { name, spec, .. } = draft;
-        let edit = self.edit();
+        let edit = self.edit()?;
         let put = |id| store::interface::Put { id, project, name, spec };
         match (id, draft.from) {
             (Some(id), Some(from)) => {
@@ -159,7 +173,7 @@ impl Saver {
         self.viewer.must(Right::Write, interface.project)?;
         unused(uses_of_interface(&catalog, id))?;
         let what = (interface.project, interface.name.as_str());
-        self.commit(store::interface::delete(id, from, what, &self.edit())).await
+        self.commit(store::interface::delete(id, from, what, &self.edit()?)).await
     }
 
     /// Whether it might be saved; the interface that it is in.
@@ -191,7 +205,7 @@ impl Saver {
         interface: InterfaceId,
         draft: &Draft<JobSpec>,
     ) -> Result<JobId, Refused> {
-        let edit = self.edit();
+        let edit = self.edit()?;
         let mut new = None;
         for _ in 0..TRIES {
             let owner = self.judge_job(id, interface, draft).await?;
@@ -228,7 +242,7 @@ impl Saver {
     /// # Errors
     /// [`Refused`]; something uses it.
     pub async fn delete_job(&self, id: JobId, from: i64) -> Result<(), Refused> {
-        let edit = self.edit();
+        let edit = self.edit()?;
         for _ in 0..TRIES {
             let catalog = self.app.catalog().await?;
             let (owner, job) = job_of(&catalog, id, &self.viewer)?;
@@ -262,13 +276,15 @@ impl Saver {
         }
     }
 
+    /// Whether it might be saved; the project that it is in.
+    ///
     /// # Errors
     /// [`Refused`].
-    pub async fn dispatch(
+    pub async fn judge_dispatch(
         &self,
         id: Option<DispatchId>,
         draft: &Draft<DispatchSpec>,
-    ) -> Result<DispatchId, Refused> {
+    ) -> Result<ProjectId, Refused> {
         let catalog = self.app.catalog().await?;
         let Draft { name, spec, .. } = draft;
         let Some(target) = catalog.interfaces.get(&spec.interface) else {
@@ -286,7 +302,19 @@ impl Saver {
         let least = self.app.config.dispatch.min_interval_s;
         errors.extend(too_often(known.map(|known| &known.spec), spec, least));
         none_wrong(errors)?;
-        let edit = self.edit();
+        Ok(project)
+    }
+
+    /// # Errors
+    /// [`Refused`].
+    pub async fn dispatch(
+        &self,
+        id: Option<DispatchId>,
+        draft: &Draft<DispatchSpec>,
+    ) -> Result<DispatchId, Refused> {
+        let project = self.judge_dispatch(id, draft).await?;
+        let Draft { name, spec, .. } = draft;
+        let edit = self.edit()?;
         let put = |id| store::dispatch::Put { id, project, name, spec };
         match (id, draft.from) {
             (Some(id), Some(from)) => {
@@ -309,7 +337,7 @@ impl Saver {
         let dispatch = dispatch.ok_or_else(|| Error::not_found(format!("dispatch {id}")))?;
         self.viewer.must(Right::Schedule, dispatch.project)?;
         let what = (dispatch.project, dispatch.name.as_str());
-        self.commit(store::dispatch::delete(id, from, what, &self.edit())).await
+        self.commit(store::dispatch::delete(id, from, what, &self.edit()?)).await
     }
 
     /// # Errors
@@ -336,7 +364,7 @@ impl Saver {
         let Draft { name, spec, .. } = draft;
         none_wrong(check_host(&catalog, &HostDraft { id, project, name, spec }))?;
         let agent = known.map_or("", |host| host.agent.as_str());
-        let edit = self.edit();
+        let edit = self.edit()?;
         let put = |id| store::host::Put { id, project, name, agent, spec };
         match (id, draft.from) {
             (Some(id), Some(from)) => {
@@ -370,7 +398,7 @@ impl Saver {
         }
         unused(uses)?;
         let what = (host.project, host.name.as_str());
-        self.commit(store::host::delete(id, from, what, &self.edit())).await
+        self.commit(store::host::delete(id, from, what, &self.edit()?)).await
     }
 }
 
@@ -386,7 +414,7 @@ impl Saver {
             return Err(Error::not_found(format!("project {id}")).into());
         }
         none_wrong(check_run_as(name))?;
-        self.commit(store::project::set_run_as(id, from, name, &self.edit())).await
+        self.commit(store::project::set_run_as(id, from, name, &self.edit()?)).await
     }
 }
 
@@ -400,7 +428,14 @@ fn is_there(catalog: &Catalog, project: ProjectId) -> Result<(), Refused> {
     }
 }
 
-fn none_wrong(errors: Vec<FieldError>) -> Result<(), Refused> {
+/// What is wrong with a reason: it is kept as it was typed, or not at all.
+pub fn reason_problem(reason: &str) -> Option<FieldError> {
+    let chars = reason.chars().count();
+    let message = format!("{chars} characters; at most {REASON_CHARS_MAX} are allowed");
+    (chars > REASON_CHARS_MAX).then(|| FieldError::new("reason", message))
+}
+
+pub(super) fn none_wrong(errors: Vec<FieldError>) -> Result<(), Refused> {
     if errors.is_empty() { Ok(()) } else { Err(Refused::Invalid(errors)) }
 }
 

@@ -5,6 +5,7 @@ use master::db::{Db, Error, params};
 use master::store::edit::Edit;
 use master::store::filter::{self, FILTERS_MAX, Filter};
 use master::store::host::{self, SAMPLE_MS, SAMPLES, Sample};
+use master::store::version::{self, How, Of};
 use master::store::{catalog, dispatch, interface, job};
 use serde_json::json;
 use shared::ids::*;
@@ -117,7 +118,7 @@ async fn definitions_are_written_many_at_once_and_only_as_they_were_read() {
         let old = catalog::versions(&db, &[(InterfaceId(1), 1)].into()).await.unwrap();
         let names: Vec<&str> =
             old[&(InterfaceId(1), 1)].jobs.iter().map(|job| job.name.as_str()).collect();
-        assert_eq!(names, ["x", "y (deleted 2)"], "names are not versioned");
+        assert_eq!(names, ["x", "y"], "as they were called then");
         // A name that another one has is refused, and with it the rest of the batch.
         let batch = write(revision + 3, &[(put(2, "c"), 1), (put(9, "a"), 0)], &[], &[]);
         let refused = db.commit(batch).await;
@@ -125,6 +126,64 @@ async fn definitions_are_written_many_at_once_and_only_as_they_were_read() {
         assert_eq!(versions(&db).await, [("a".into(), 3, 2), ("b".into(), 1, 0)]);
         let deeds = db.query("SELECT action, object FROM audit", params![]).await.unwrap();
         assert_eq!(deeds.len(), 11);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_version_says_who_made_it_why_and_how() {
+    every_database(async |db| {
+        let interface: InterfaceSpec = serde_json::from_value(json!({})).unwrap();
+        let shell = json!({"kind": "shell", "fields": {"program": "true"}});
+        let spec: JobSpec = serde_json::from_value(shell).unwrap();
+        let (project, of) = (ProjectId(1), InterfaceId(1));
+        let save = async |name: &str, from: i64, (job, fate): (&str, job::Fate), edit: Edit| {
+            let put = interface::Put { id: of, project, name, spec: &interface };
+            let version = from + 1;
+            let (id, interface) = (JobId(7), of);
+            let task = job::Put { id, project, interface, name: job, spec: &spec, version };
+            let mut batch = vec![edit.revision()];
+            batch.extend(interface::put_all(&[(put, from)], &edit).unwrap());
+            batch.extend(job::put_all(&[(task, fate)], &edit).unwrap());
+            db.commit(batch).await.unwrap();
+        };
+        let edit = |at: i64, reason: &str, how: How| {
+            let reason = reason.to_owned();
+            Edit { reason, how, ..Edit::new(UserId(at), "here", NOW + at) }
+        };
+        let long = "账".repeat(500);
+        save("a", 0, ("x", job::Fate::New), edit(1, "first", How::Applied)).await;
+        save("b", 1, ("x", job::Fate::Gone), edit(2, &long, How::Saved)).await;
+        save("c", 2, ("y", job::Fate::New), edit(3, "", How::RolledBack(1))).await;
+        let all = version::page(&db, Of::Interface(of), None, 10).await.unwrap();
+        let told: Vec<(i64, &str, &str, How, i64)> = all
+            .iter()
+            .map(|it| (it.version, it.name.as_str(), it.reason.as_str(), it.how, it.by.0))
+            .collect();
+        let first = (1, "a", "first", How::Applied, 1);
+        let expected = [(3, "c", "", How::RolledBack(1), 3), (2, "b", &long, How::Saved, 2), first];
+        assert_eq!(told, expected);
+        let page = version::page(&db, Of::Interface(of), Some(3), 1).await.unwrap();
+        assert_eq!((page.len(), page[0].version, page[0].at_ms), (1, 2, NOW + 2));
+        // A job has the reason of its interface's version; it was there, gone, and there again.
+        let job = version::page(&db, Of::Job(JobId(7)), None, 10).await.unwrap();
+        let told: Vec<(i64, &str, bool)> =
+            job.iter().map(|it| (it.version, it.reason.as_str(), it.deleted)).collect();
+        assert_eq!(told, [(3, "", false), (2, &long, true), (1, "first", false)]);
+        let steps = version::job_steps(&db, of, (1, 3), 10).await.unwrap();
+        let told: Vec<(i64, &str, bool, bool)> = steps
+            .iter()
+            .map(|it| (it.version, it.name.as_str(), it.was_there, it.is_there))
+            .collect();
+        assert_eq!(told, [(3, "y", false, true), (2, "x", true, false), (1, "x", false, true)]);
+        assert_eq!(version::at(&db, Of::Job(JobId(7)), 9).await.unwrap().unwrap().version, 3);
+        assert_eq!(version::at(&db, Of::Interface(of), 9).await.unwrap(), None);
+        // What a release before has written: its words are the reason, its names are not known.
+        let note =
+            "UPDATE interface_version SET note = ?, name = '', reason = '' WHERE version = 2";
+        db.commit([master::db::sql(note, params!["x: a new source"])]).await.unwrap();
+        let old = version::at(&db, Of::Interface(of), 2).await.unwrap().unwrap();
+        assert_eq!((old.name.as_str(), old.reason.as_str()), ("", "x: a new source"));
     })
     .await;
 }

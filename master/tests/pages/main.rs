@@ -19,4 +19,5 @@ mod many;
 mod projects;
 mod scripts;
 mod texts;
+mod versions;
 mod zones;

@@ -6,10 +6,11 @@
 
 use super::super::auth::{Right, Viewer};
 use super::super::error::{Error, Result};
-use super::super::save::{self, Draft, Saver};
-use super::super::{Routes, list};
+use super::super::save::{self, Draft, Refused, Saver};
+use super::super::{Routes, list, version};
 use crate::app::App;
 use crate::store;
+use crate::store::version::Of;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -115,8 +116,9 @@ struct Body<S> {
     _id: Option<i64>,
     #[serde(default, rename = "status")]
     _status: Option<Value>,
-    #[serde(default)]
-    note: String,
+    /// Why, for the history of versions; it was called a note once.
+    #[serde(default, alias = "note")]
+    reason: String,
     spec: S,
 }
 
@@ -126,7 +128,9 @@ fn read<S: DeserializeOwned>(body: Value) -> Result<Body<S>, Error> {
     understood(body)
 }
 
-fn understood<T: DeserializeOwned>(body: Value) -> Result<T, Error> {
+/// # Errors
+/// As [`read`].
+pub(in super::super) fn understood<T: DeserializeOwned>(body: Value) -> Result<T, Error> {
     serde_path_to_error::deserialize(body).map_err(|error| {
         let path = error.path().to_string();
         Error::invalid(vec![FieldError::new(path, error.into_inner().to_string())])
@@ -139,11 +143,24 @@ fn draft<S>(body: Body<S>, is_new: bool) -> Result<(Draft<S>, Option<ProjectId>,
         return Err(Error::invalid(vec![FieldError::new("version", why)]));
     }
     let from = if is_new { None } else { body.version };
-    Ok((Draft { name: body.name, spec: body.spec, from }, body.project, body.note))
+    Ok((Draft { name: body.name, spec: body.spec, from }, body.project, body.reason))
 }
 
-fn saver(app: &App, viewer: &Viewer, note: String) -> Saver {
-    Saver { note, ..Saver::new(app, viewer) }
+fn saver(app: &App, viewer: &Viewer, reason: String) -> Saver {
+    Saver::new(app, viewer).because(reason)
+}
+
+/// Who has saved meanwhile is said too.
+async fn told<T>(
+    app: &App,
+    viewer: &Viewer,
+    of: Of,
+    saved: Result<T, Refused>,
+) -> Result<T, Error> {
+    match saved {
+        Ok(saved) => Ok(saved),
+        Err(refused) => Err(version::told(app, viewer, of, refused).await),
+    }
 }
 
 fn created(path: &str, item: Item) -> Response {
@@ -176,9 +193,9 @@ async fn interface(State(app): State<App>, viewer: Viewer, Path(id): Path<i64>) 
 }
 
 async fn post_interface(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -> Result {
-    let (draft, project, note) = draft(read(body)?, true)?;
+    let (draft, project, reason) = draft(read(body)?, true)?;
     let project = project.unwrap_or(ProjectId(1));
-    let id = saver(&app, &viewer, note).interface(None, project, &draft).await?;
+    let id = saver(&app, &viewer, reason).interface(None, project, &draft).await?;
     Ok(created("interfaces", one_interface(&app, &viewer, id).await?))
 }
 
@@ -188,9 +205,10 @@ async fn put_interface(
     Path(id): Path<i64>,
     Json(body): Json<Value>,
 ) -> Result {
-    let (draft, _, note) = draft(read(body)?, false)?;
+    let (draft, _, reason) = draft(read(body)?, false)?;
     let id = InterfaceId(id);
-    saver(&app, &viewer, note).interface(Some(id), ProjectId(0), &draft).await?;
+    let saved = saver(&app, &viewer, reason).interface(Some(id), ProjectId(0), &draft).await;
+    told(&app, &viewer, Of::Interface(id), saved).await?;
     Ok(Json(one_interface(&app, &viewer, id).await?).into_response())
 }
 
@@ -242,8 +260,8 @@ async fn job(State(app): State<App>, viewer: Viewer, Path(id): Path<i64>) -> Res
 async fn post_job(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -> Result {
     let body = read(body)?;
     let interface = body.interface.unwrap_or_default();
-    let (draft, _, note) = draft(body, true)?;
-    let id = saver(&app, &viewer, note).job(None, interface, &draft).await?;
+    let (draft, _, reason) = draft(body, true)?;
+    let id = saver(&app, &viewer, reason).job(None, interface, &draft).await?;
     Ok(created("jobs", one_job(&app, &viewer, id).await?))
 }
 
@@ -260,8 +278,9 @@ async fn put_job(
         let why = "a job stays in its interface: make a new one there, and delete this one";
         return Err(Error::invalid(vec![FieldError::new("interface", why)]));
     }
-    let (draft, _, note) = draft(body, false)?;
-    saver(&app, &viewer, note).job(Some(JobId(id)), owner.id, &draft).await?;
+    let (draft, _, reason) = draft(body, false)?;
+    let saved = saver(&app, &viewer, reason).job(Some(JobId(id)), owner.id, &draft).await;
+    told(&app, &viewer, Of::Job(JobId(id)), saved).await?;
     Ok(Json(one_job(&app, &viewer, JobId(id)).await?).into_response())
 }
 
@@ -308,8 +327,8 @@ async fn dispatch(State(app): State<App>, viewer: Viewer, Path(id): Path<i64>) -
 }
 
 async fn post_dispatch(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -> Result {
-    let (draft, _, note) = draft(read(body)?, true)?;
-    let id = saver(&app, &viewer, note).dispatch(None, &draft).await?;
+    let (draft, _, reason) = draft(read(body)?, true)?;
+    let id = saver(&app, &viewer, reason).dispatch(None, &draft).await?;
     Ok(created("dispatches", one_dispatch(&app, &viewer, id).await?))
 }
 
@@ -319,9 +338,10 @@ async fn put_dispatch(
     Path(id): Path<i64>,
     Json(body): Json<Value>,
 ) -> Result {
-    let (draft, _, note) = draft(read(body)?, false)?;
+    let (draft, _, reason) = draft(read(body)?, false)?;
     let id = DispatchId(id);
-    saver(&app, &viewer, note).dispatch(Some(id), &draft).await?;
+    let saved = saver(&app, &viewer, reason).dispatch(Some(id), &draft).await;
+    told(&app, &viewer, Of::Dispatch(id), saved).await?;
     Ok(Json(one_dispatch(&app, &viewer, id).await?).into_response())
 }
 
@@ -366,9 +386,9 @@ async fn host(State(app): State<App>, viewer: Viewer, Path(id): Path<i64>) -> Re
 }
 
 async fn post_host(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -> Result {
-    let (draft, project, note) = draft(read(body)?, true)?;
+    let (draft, project, reason) = draft(read(body)?, true)?;
     let project = project.unwrap_or(ProjectId(0));
-    let id = saver(&app, &viewer, note).host(None, project, &draft).await?;
+    let id = saver(&app, &viewer, reason).host(None, project, &draft).await?;
     Ok(created("hosts", one_host(&app, &viewer, id.0).await?))
 }
 
@@ -378,8 +398,8 @@ async fn put_host(
     Path(id): Path<i64>,
     Json(body): Json<Value>,
 ) -> Result {
-    let (draft, _, note) = draft(read(body)?, false)?;
-    saver(&app, &viewer, note).host(Some(HostId(id)), ProjectId(0), &draft).await?;
+    let (draft, _, reason) = draft(read(body)?, false)?;
+    saver(&app, &viewer, reason).host(Some(HostId(id)), ProjectId(0), &draft).await?;
     Ok(Json(one_host(&app, &viewer, id).await?).into_response())
 }
 

@@ -9,6 +9,7 @@ use super::dispatch_of;
 use crate::engine::blackout::WINDOWS_MAX;
 use crate::engine::calendar;
 use crate::store;
+use crate::store::version::How;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use chrono::{DateTime, NaiveDateTime, TimeZone};
@@ -176,9 +177,18 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, stale: Option<Stale>)
 #[serde(default)]
 pub(super) struct For {
     interface: i64,
+    /// Another one: filled in as it is.
+    copy: i64,
 }
 
 pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
+    if asked.copy != 0 {
+        let catalog = page.app.catalog().await?;
+        let source = dispatch_of(&page, &catalog, asked.copy)?;
+        let mut form = write(&format!("{} copy", source.name), &source.spec, None);
+        form.set("copy", source.id);
+        return render(&page, None, &form, None).await;
+    }
     let zone = page.app.config.web.zone.clone();
     let json =
         serde_json::json!({ "interface": asked.interface, "cron": "0 2 * * *", "zone": zone });
@@ -203,8 +213,11 @@ pub(super) async fn save(page: Page, Path(id): Path<i64>, form: Form) -> Result 
 
 async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     let draft = read(&mut form);
-    let mut saver = Saver::new(&page.app, page.viewer()?);
-    saver.note = form.text("note").to_owned();
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
+    let saver = match (id, form.text("copy").parse()) {
+        (None, Ok(source)) => saver.by(How::Copied(source)),
+        _ => saver,
+    };
     if let Some(id) = id {
         let catalog = page.app.catalog().await?;
         dispatch_of(&page, &catalog, id)?;

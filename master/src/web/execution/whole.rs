@@ -188,6 +188,8 @@ impl Whole {
             "period": run.period,
             "generation": run.generation,
             "version": run.version,
+            // Null: the interface is not there any more.
+            "version_now": self.catalog.interfaces.get(&run.interface).map(|it| it.version),
             "execution": run.execution,
             "joined": run.execution != self.execution.id,
             "state": run_word(run),

@@ -58,7 +58,7 @@ fn alone(catalog: &Catalog, host: &Host) -> Result<(), Error> {
 
 fn edit(app: &App, viewer: &Viewer) -> Edit {
     let (by, from) = (viewer.id, viewer.address.clone());
-    Edit { by, from, at: app.clock.wall_ms(), note: String::new() }
+    Edit::new(by, from, app.clock.wall_ms())
 }
 
 async fn token_for(app: &App, viewer: &Viewer, host: &Host) -> Result<(String, Millis), Error> {
@@ -159,7 +159,7 @@ async fn join(
     // Only now: what else is called so is told to nobody who has no token.
     alone(&catalog, host)?;
     let from = address.0.to_string();
-    let edit = Edit { by: UserId(0), from, at: now, note: String::new() };
+    let edit = Edit::new(UserId(0), from, now);
     let answer = certs.admit((invited, &agent_of(host)), &ask, &edit).await.map_err(refused)?;
     app.throttle.succeeded(&keys, now).await?;
     Ok(Json(answer).into_response())

@@ -1,12 +1,15 @@
 //! One interface: facts, jobs, graph, history.
 
+use super::super::Page;
 use super::super::auth::Right;
 use super::super::error::{Error, Result};
-use super::super::{Page, history};
+use super::super::version;
+use super::super::version::history::Turned;
 use super::super::{save, uses};
 use super::{next_firings, rule_in_words, word};
 use crate::engine::catalog::{Catalog, Interface};
 use crate::store;
+use crate::store::version::Of;
 use axum::extract::{Path, Query};
 use minijinja::context;
 use minijinja::value::Serde;
@@ -118,7 +121,12 @@ fn job_rows(interface: &Interface) -> Vec<JobRow> {
         .collect()
 }
 
-pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>) -> Result {
+pub(super) async fn show(
+    page: Page,
+    Path(id): Path<i64>,
+    Query(tab): Query<Tab>,
+    Query(turned): Query<Turned>,
+) -> Result {
     let app = &page.app;
     let viewer = page.viewer()?;
     let catalog = app.catalog().await?;
@@ -145,11 +153,9 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>
             next_ms: app.upcoming.next(&dispatch.spec, now),
         })
         .collect();
-    let steps = match tab {
-        "versions" => {
-            history::steps(&store::interface::versions(&app.db, interface.id).await?, &names)
-        }
-        _ => Vec::new(),
+    let versions = match tab {
+        "versions" => Some(version::tab(&page, Of::Interface(interface.id), &turned).await?),
+        _ => None,
     };
     let meta = store::interface::metas_of(&app.db, &[id]).await?.remove(&id);
     let meta = meta.ok_or_else(|| Error::not_found(format!("interface {id}")))?;
@@ -168,7 +174,7 @@ pub(super) async fn show(page: Page, Path(id): Path<i64>, Query(tab): Query<Tab>
             runs => Serde(runs),
             next_ms => next,
             updated_ms => meta.updated_ms, updated_by,
-            versions => Serde(steps),
+            versions => versions,
             uses => Serde(uses::uses_of_interface(&catalog, interface.id)),
             may_write => viewer.may(Right::Write, interface.project),
             may_execute => viewer.may(Right::Execute, interface.project),

@@ -8,10 +8,11 @@ use super::super::{Page, choices, history};
 use super::word;
 use crate::engine::catalog::Catalog;
 use crate::store;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use minijinja::context;
 use minijinja::value::Serde;
+use serde::Deserialize;
 use shared::ids::*;
 use shared::spec::*;
 use std::collections::BTreeMap;
@@ -102,11 +103,15 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Re
     let status = uses::status(form, &beside.stale);
     let catalog = page.app.catalog().await?;
     let name = id.and_then(|id| catalog.interfaces.get(&InterfaceId(id))).map(|i| i.name.as_str());
+    let copied = form.text("copy").parse().ok().map(InterfaceId);
+    let copied = copied.and_then(|id| catalog.interfaces.get(&id));
+    let copied = copied.filter(|it| page.viewer().is_ok_and(|viewer| viewer.sees(it.project)));
     let children = id.map(|id| uses::uses_of_interface(&catalog, InterfaceId(id)).len());
     let html = page.render(
         "interface/form.html",
         context! {
             id, name, children,
+            copied => copied.map(|it| context! { name => it.name.as_str(), jobs => it.jobs.len() }),
             form => form.value(&["parents"]),
             stale => Serde(beside.stale), review => Serde(beside.review),
             ..choice_lists(page, &catalog, form, id)?
@@ -115,7 +120,21 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Re
     Ok((status, html).into_response())
 }
 
-pub(super) async fn add(page: Page) -> Result {
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct For {
+    /// Another one: its spec is filled in, and its jobs come with it.
+    copy: i64,
+}
+
+pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
+    if asked.copy != 0 {
+        let catalog = page.app.catalog().await?;
+        let source = save::interface_of(&catalog, InterfaceId(asked.copy), page.viewer()?)?;
+        let mut form = write(&format!("{} copy", source.name), &source.spec, None);
+        form.set("copy", source.id);
+        return render(&page, None, &form, Beside::default()).await;
+    }
     let zone = page.app.config.web.zone.clone();
     let json = serde_json::json!({ "zone": zone });
     let spec: InterfaceSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
@@ -139,8 +158,7 @@ pub(super) async fn save(page: Page, Path(id): Path<i64>, form: Form) -> Result 
 
 async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     let draft = read(&mut form);
-    let mut saver = Saver::new(&page.app, page.viewer()?);
-    saver.note = form.text("note").to_owned();
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     let mut review = None;
     if let Some(id) = id {
         let catalog = page.app.catalog().await?;
@@ -158,7 +176,11 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     {
         return render(&page, id, &form, Beside { review, stale: None }).await;
     }
-    match saver.interface(id.map(InterfaceId), project, &draft).await {
+    let saved = match (id, form.text("copy").parse().map(InterfaceId)) {
+        (None, Ok(source)) => saver.copy_interface(source, &draft).await,
+        _ => saver.interface(id.map(InterfaceId), project, &draft).await,
+    };
+    match saved {
         Ok(id) => Ok(Redirect::to(&format!("/interface/{id}/")).into_response()),
         Err(Refused::Invalid(errors)) => {
             form.errors = errors;
@@ -183,7 +205,7 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
 pub(in super::super) fn differences(theirs: &Form, yours: &Form) -> Vec<[String; 3]> {
     let flat = |form: &Form| -> BTreeMap<String, String> {
         let pairs = form.names().map(|name| (name.to_owned(), form.all(name).join("\n")));
-        let own = ["id", "version", "note", "confirmed"];
+        let own = ["id", "version", "reason", "confirmed", "copy"];
         pairs
             .filter(|(name, value)| !own.contains(&name.as_str()) && !value.trim().is_empty())
             .map(|(name, value)| (name, value.trim().to_owned()))

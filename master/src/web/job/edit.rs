@@ -9,6 +9,7 @@ use super::super::{Page, choices};
 use super::fields::{fields, read_fields, write_fields};
 use crate::engine::catalog::Catalog;
 use crate::store;
+use crate::store::version::How;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use minijinja::context;
@@ -234,8 +235,10 @@ pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
     if asked.copy != 0 {
         let catalog = page.app.catalog().await?;
         let (interface, job) = save::job_of(&catalog, JobId(asked.copy), page.viewer()?)?;
-        return render(&page, None, &write("", interface.id, &job.spec, None), Beside::default())
-            .await;
+        let name = format!("{} copy", job.name);
+        let mut form = write(&name, interface.id, &job.spec, None);
+        form.set("copy", job.id);
+        return render(&page, None, &form, Beside::default()).await;
     }
     let first = kind::ALL.first().map(|kind| kind.name()).unwrap_or_default();
     let json = serde_json::json!({ "kind": first });
@@ -275,8 +278,11 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     if !form.errors.is_empty() {
         return render(&page, id, &form, Beside::default()).await;
     }
-    let mut saver = Saver::new(&page.app, page.viewer()?);
-    saver.note = format!("{}: {}", draft.name, form.text("note"));
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
+    let saver = match (id, form.text("copy").parse()) {
+        (None, Ok(source)) => saver.by(How::JobCopied(JobId(source))),
+        _ => saver,
+    };
     if let Some(id) = id.map(JobId) {
         let (interface, now) = save::job_of(&catalog, id, page.viewer()?)?;
         let version = store::job::meta(&page.app.db, id).await?.map(|meta| meta.version);

@@ -14,6 +14,9 @@ pub const ITEMS_MAX: usize = 200_000;
 pub struct Apply {
     #[serde(default)]
     pub dry_run: bool,
+    /// Kept with the versions that it makes.
+    #[serde(default)]
+    pub reason: String,
     pub documents: Vec<Document>,
 }
 

@@ -15,10 +15,12 @@ use crate::db;
 use crate::engine::catalog::Catalog;
 use crate::engine::validate;
 use crate::store::edit::Edit;
+use crate::store::version::How;
 use crate::store::{dispatch, host, interface, job, sequence};
 use crate::web::Routes;
 use crate::web::auth::{Right, Viewer};
 use crate::web::error::{Error, Result};
+use crate::web::save::reason_problem;
 use axum::Json;
 use axum::extract::{Request, State};
 use diff::{Action, Change};
@@ -60,14 +62,18 @@ async fn apply(State(app): State<App>, viewer: Viewer, request: Request) -> Resu
     let asked: Apply = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         Error::invalid(vec![FieldError::new(error.path().to_string(), error.inner().to_string())])
     })?;
-    let items = documents::items(asked.documents).map_err(refused)?;
+    let Apply { dry_run, reason, documents } = asked;
+    if let Some(problem) = reason_problem(&reason) {
+        return Err(Error::invalid(vec![problem]));
+    }
+    let items = documents::items(documents).map_err(refused)?;
     if items.len() > ITEMS_MAX {
         let detail = format!("at most {ITEMS_MAX} definitions can be applied at once");
         return Err(Error::bad_request(detail));
     }
     let mut kept = None;
     for _ in 0..TRIES {
-        match once(&app, &viewer, &items, (asked.dry_run, &mut kept)).await {
+        match once(&app, &viewer, &items, (dry_run, &reason, &mut kept)).await {
             Ok(applied) => return Ok(Json(applied)),
             Err(Failure::Conflict) => {}
             Err(Failure::Told(error)) => return Err(error),
@@ -107,7 +113,7 @@ async fn once(
     app: &App,
     viewer: &Viewer,
     items: &[Item],
-    (dry_run, kept): (bool, &mut Option<Numbers>),
+    (dry_run, reason, kept): (bool, &str, &mut Option<Numbers>),
 ) -> Result<Applied, Failure> {
     let catalog = app.catalog().await?;
     let mut resolved = resolve(&catalog, items.to_vec(), Ids::NOBODY).map_err(refused)?;
@@ -127,10 +133,9 @@ async fn once(
         resolved = renumbered(&catalog, items.to_vec(), ids).map_err(refused)?;
         changes = diff::changes(&catalog, &resolved);
         let edit = Edit {
-            by: viewer.id,
-            from: viewer.address.clone(),
-            at: app.db.now_ms().await?,
-            note: "apply".into(),
+            how: How::Applied,
+            reason: reason.to_owned(),
+            ..Edit::new(viewer.id, viewer.address.as_str(), app.db.now_ms().await?)
         };
         let mut batch = vec![edit.unchanged_since(catalog.revision)];
         batch.extend(writes(&catalog, &resolved, &changes, &edit)?);
