@@ -82,6 +82,12 @@ impl Api {
         }
     }
 
+    /// What is no JSON, as it comes.
+    pub(super) async fn text(&self, path: &str, query: &[(&str, &str)]) -> Result<String, Failure> {
+        let bytes = self.bytes(Method::GET, path, query, None).await?;
+        String::from_utf8(bytes).map_err(|_| self.stranger())
+    }
+
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(Method::POST, path, &[], Some(body)).await
     }
@@ -114,6 +120,22 @@ impl Api {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
+        let bytes = self.bytes(method, path, query, body).await?;
+        serde_json::from_slice(&bytes).map_err(|_| self.stranger())
+    }
+
+    fn stranger(&self) -> Failure {
+        let message = format!("{} does not answer as a master does", self.address);
+        Failure::new(Code::Unreachable, message)
+    }
+
+    async fn bytes(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Vec<u8>, Failure> {
         let mut request = self
             .client
             .request(method, format!("{}{path}", self.address))
@@ -134,10 +156,7 @@ impl Api {
         let status = response.status();
         let bytes = response.bytes().await.map_err(away)?;
         match status.is_success() {
-            true => serde_json::from_slice(&bytes).map_err(|_| {
-                let message = format!("{} does not answer as a master does", self.address);
-                Failure::new(Code::Unreachable, message)
-            }),
+            true => Ok(bytes.to_vec()),
             false => Err(refused(status, &bytes)),
         }
     }

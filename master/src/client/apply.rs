@@ -14,6 +14,9 @@ pub(super) struct Options {
     /// Only show what would change.
     #[arg(long)]
     dry_run: bool,
+    /// Why, for the history of versions; at most 500 characters.
+    #[arg(long, default_value = "")]
+    reason: String,
     /// Another value for a parameter that these files declare.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = files::pair)]
     params: Vec<(String, String)>,
@@ -22,7 +25,8 @@ pub(super) struct Options {
 pub(super) async fn apply(api: &Api, json: bool, options: Options) -> Done {
     let mut documents = files::read(&options.files)?;
     files::set_params(&mut documents, &options.params.into_iter().collect())?;
-    let body = json!({"dry_run": options.dry_run, "documents": documents});
+    let (dry_run, reason) = (options.dry_run, options.reason);
+    let body = json!({"dry_run": dry_run, "reason": reason, "documents": documents});
     let answer = api.post("/api/v1/apply", &body).await?;
     if json {
         print_json(&answer);
@@ -33,7 +37,7 @@ pub(super) async fn apply(api: &Api, json: bool, options: Options) -> Done {
         print(&words(change));
     }
     let unchanged = answer["unchanged"].as_u64().unwrap_or(0);
-    let would = if options.dry_run { "would change" } else { "changed" };
+    let would = if dry_run { "would change" } else { "changed" };
     print(&format!("{} {would}, {unchanged} unchanged", changes.len()));
     Ok(Code::Ok)
 }

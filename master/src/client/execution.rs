@@ -258,7 +258,7 @@ async fn list(api: &Api, json: bool, options: ListOptions) -> Done {
 }
 
 /// UTC, to the second.
-fn when(ms: &Value) -> String {
+pub(super) fn when(ms: &Value) -> String {
     let at = ms.as_i64().and_then(chrono::DateTime::from_timestamp_millis);
     at.map_or_else(String::new, |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }

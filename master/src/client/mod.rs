@@ -11,6 +11,7 @@ mod files;
 mod host;
 mod log;
 mod show;
+mod version;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -93,6 +94,34 @@ enum Command {
         kind: show::Kind,
         name: Option<String>,
     },
+    /// Definitions as YAML that `apply` takes back unchanged: to standard output.
+    Export {
+        #[command(subcommand)]
+        what: version::Export,
+    },
+    /// Versions of a definition, the newest first: who made each, when, why, and what changed.
+    History {
+        #[arg(value_enum)]
+        kind: version::Kind,
+        name: String,
+        /// Versions before this one.
+        #[arg(long, value_name = "VERSION")]
+        before: Option<i64>,
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// What differs between two versions: the newest and the one before, or those that are named.
+    Diff {
+        #[arg(value_enum)]
+        kind: version::Kind,
+        name: String,
+        from: Option<i64>,
+        to: Option<i64>,
+    },
+    /// A new version that is as an earlier one was. Nothing is erased.
+    Rollback(version::Rollback),
+    /// Another definition that is as this one: an interface with its jobs and edges.
+    Copy(version::Copy),
     /// Start an interface for a period.
     Run(execution::RunOptions),
     /// Executions: what they are, and what to do with them.
@@ -132,6 +161,15 @@ pub async fn main(cli: Cli) -> Done {
     match cli.command {
         Command::Apply(options) => apply::apply(&api, json, options).await,
         Command::Get { kind, name } => show::get(&api, json, kind, name.as_deref()).await,
+        Command::Export { what } => version::export(&api, json, what).await,
+        Command::History { kind, name, before, limit } => {
+            version::history(&api, json, (kind, &name), (before, limit)).await
+        }
+        Command::Diff { kind, name, from, to } => {
+            version::diff(&api, json, (kind, &name), (from, to)).await
+        }
+        Command::Rollback(options) => version::roll_back(&api, json, options).await,
+        Command::Copy(options) => version::copy(&api, json, options).await,
         Command::Run(options) => execution::run(&api, json, options).await,
         Command::Execution(verb) => execution::obey(&api, json, verb).await,
         Command::Log(options) => log::log(&api, json, options).await,

@@ -19,7 +19,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn path(self) -> &'static str {
+    pub(super) fn path(self) -> &'static str {
         match self {
             Kind::Interface => "/api/v1/interfaces",
             Kind::Job => "/api/v1/jobs",

@@ -6,3 +6,4 @@ mod boot;
 mod outcomes;
 mod rig;
 mod sample;
+mod versions;
