@@ -5,7 +5,7 @@
 //! heap, by validation and by the dispatch form.
 //!
 //! Daylight saving, as tested below: a *fixed* time (one second, minute and hour) that falls into
-//! the gap fires at the first instant after it, and fires once in the overlap, at the earlier of
+//! the gap fires at the first instant after it, whatever day that is, and fires once in the overlap, at the earlier of
 //! the two. Anything else (ranges, lists, steps) follows the wall clock: not in the gap, in both
 //! halves of the overlap.
 
@@ -41,9 +41,16 @@ pub struct Cron(Rule);
 
 #[derive(Clone, Debug)]
 enum Rule {
-    Fields(Box<croner::Cron>),
+    Fields(Box<Fields>),
     /// A fixed rate, whatever the clock of the zone does: the multiples of it since 1970, UTC.
     Every(Millis),
+}
+
+#[derive(Clone, Debug)]
+struct Fields {
+    cron: croner::Cron,
+    /// One time of the day, which must not be lost where clocks leave it out.
+    fixed: bool,
 }
 
 /// What is wrong with an expression, in words that say how to mend it.
@@ -80,7 +87,8 @@ pub fn parse(text: &str) -> Result<Cron, BadCron> {
              \"30 2 * * MON-FRI\", \"0 0 L * *\", \"0 9 * * FRI#2\")"
         ))
     })?;
-    let cron = Cron(Rule::Fields(Box::new(cron)));
+    let fixed = is_fixed(&cron);
+    let cron = Cron(Rule::Fields(Box::new(Fields { cron, fixed })));
     match next_after(&cron, Tz::UTC, 0) {
         Some(_) => Ok(cron),
         None => Err(BadCron(format!("{shown:?} never comes true: there is no such date"))),
@@ -122,13 +130,14 @@ pub fn zone(name: &str) -> Result<Tz, BadCron> {
 /// The first instant strictly after `after`; none if there is none within 50 years (which in a
 /// zone may be so: only ever in the hour that spring leaves out).
 pub fn next_after(cron: &Cron, zone: Tz, after: Millis) -> Option<Millis> {
-    let cron = match &cron.0 {
-        Rule::Fields(cron) => cron,
+    let fields = match &cron.0 {
+        Rule::Fields(fields) => fields,
         Rule::Every(rate) => return after.div_euclid(*rate).checked_add(1)?.checked_mul(*rate),
     };
     let start = DateTime::<Utc>::from_timestamp_millis(after)?.with_timezone(&zone);
-    let start = Bounded { until: start.to_civil().year().saturating_add(YEARS_MAX), at: start };
-    let next = cron.find_next_occurrence(&start, false).ok()?;
+    let until = start.to_civil().year().saturating_add(YEARS_MAX);
+    let start = Bounded { at: start, until, fixed: fields.fixed, left_out: None };
+    let next = fields.cron.find_next_occurrence(&start, false).ok()?;
     let next = next.at.timestamp_millis();
     // The search walks whole seconds.
     (next > after).then_some(next)
@@ -173,17 +182,40 @@ impl Crons {
     }
 }
 
+fn is_fixed(cron: &croner::Cron) -> bool {
+    let pattern = &cron.pattern;
+    let one = |values: usize| values == 1;
+    one(pattern.seconds.values().len())
+        && one(pattern.minutes.values().len())
+        && one(pattern.hours.values().len())
+}
+
 /// An instant whose search ends at a year: croner's own ends in the year 5000, second by second
-/// where a clock change swallows every candidate.
+/// where a clock change swallows every candidate. And one that knows what a fixed time becomes which
+/// clocks leave out: croner's own search gives up where that is more than two hours (a whole day in
+/// Samoa), and loses what is left out up to midnight.
 #[derive(Clone, Debug)]
 struct Bounded {
     at: DateTime<Tz>,
     until: i32,
+    fixed: bool,
+    /// It stands for this one, which the clock does not show.
+    left_out: Option<CivilDateTime>,
+}
+
+/// The first instant after a time of the clock that is left out.
+fn after_gap(zone: Tz, civil: CivilDateTime) -> Option<DateTime<Tz>> {
+    let date = chrono::NaiveDate::from_ymd_opt(civil.year(), civil.month(), civil.day())?;
+    let naive = date.and_hms_opt(civil.hour(), civil.minute(), civil.second())?;
+    let about = naive.and_utc().timestamp_millis();
+    // No zone is further east or west.
+    let at = days::change(zone, about - 15 * days::HOUR_MS, about + 13 * days::HOUR_MS)?;
+    days::local(zone, at)
 }
 
 impl CronDateTime for Bounded {
     fn to_civil(&self) -> CivilDateTime {
-        self.at.to_civil()
+        self.left_out.unwrap_or_else(|| self.at.to_civil())
     }
 
     fn civil_weekday(&self) -> Weekday {
@@ -194,17 +226,21 @@ impl CronDateTime for Bounded {
         if civil.year() > self.until {
             return Err(CronError::TimeSearchLimitExceeded);
         }
-        let bound = |at| Bounded { at, until: self.until };
+        let bound = |at| Bounded { at, left_out: None, ..*self };
         Ok(match self.at.resolve_civil(civil)? {
             Resolution::Single(at) => Resolution::Single(bound(at)),
             Resolution::Ambiguous(a, b) => Resolution::Ambiguous(bound(a), bound(b)),
+            Resolution::Gap if self.fixed => match after_gap(self.at.timezone(), civil) {
+                Some(at) => Resolution::Single(Bounded { at, left_out: Some(civil), ..*self }),
+                None => Resolution::Gap,
+            },
             Resolution::Gap => Resolution::Gap,
         })
     }
 
     fn checked_add_seconds(&self, seconds: i64) -> Option<Bounded> {
         let at = CronDateTime::checked_add_seconds(&self.at, seconds)?;
-        Some(Bounded { at, until: self.until })
+        Some(Bounded { at, left_out: None, ..*self })
     }
 
     fn cmp_instant(&self, other: &Bounded) -> Ordering {

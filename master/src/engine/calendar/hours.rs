@@ -45,7 +45,7 @@ pub fn count(
     match &rule.cron.0 {
         Rule::Every(rate) => counts.every(*rate, window, steps)?,
         Rule::Fields(fields) => {
-            let seconds = seconds_of_an_hour(fields);
+            let seconds = seconds_of_an_hour(&fields.cron);
             counts.fields(&seconds, window, steps)?;
         }
     }

@@ -6,7 +6,7 @@ use shared::ids::Millis;
 /// The rule in English words.
 pub fn describe(cron: &Cron) -> String {
     match &cron.0 {
-        Rule::Fields(cron) => cron.describe(),
+        Rule::Fields(fields) => fields.cron.describe(),
         Rule::Every(rate) => format!("Every {}", in_units(*rate)),
     }
 }
@@ -27,7 +27,7 @@ fn in_units(rate: Millis) -> String {
 /// The rule in Chinese words: day, then time.
 pub fn describe_zh(cron: &Cron) -> String {
     let pattern = match &cron.0 {
-        Rule::Fields(cron) => &cron.pattern,
+        Rule::Fields(fields) => &fields.cron.pattern,
         Rule::Every(rate) => return format!("每 {}", in_units(*rate)),
     };
     let text = pattern.as_str().to_uppercase();

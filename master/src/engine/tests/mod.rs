@@ -6,6 +6,7 @@ mod hosts;
 mod lab;
 mod mesh;
 mod notation;
+mod oracle;
 mod overlap;
 mod part;
 mod scale;
