@@ -9,6 +9,7 @@ mod notation;
 mod oracle;
 mod overlap;
 mod part;
+mod rules;
 mod scale;
 mod slices;
 mod time;
