@@ -42,6 +42,12 @@ pub struct InterfaceSpec {
     /// How long a run may wait for its parents.
     #[serde(default = "default_wait_timeout_s")]
     pub wait_timeout_s: u32,
+    /// A run that has begun, and has not ended so long after, is told to on-call. None: never.
+    #[serde(default)]
+    pub alarm_after_s: Option<u32>,
+    /// A run that has begun, and has not ended so long after, is stopped. None: never.
+    #[serde(default)]
+    pub stop_after_s: Option<u32>,
     #[serde(default)]
     pub params: BTreeMap<String, String>,
 }
@@ -60,6 +66,8 @@ impl Default for InterfaceSpec {
             priority: 0,
             frozen: false,
             wait_timeout_s: default_wait_timeout_s(),
+            alarm_after_s: None,
+            stop_after_s: None,
             params: BTreeMap::new(),
         }
     }

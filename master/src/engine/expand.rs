@@ -209,6 +209,7 @@ impl World {
             wait_until: self.wait_until(now, interface),
             created: now.date,
             started: None,
+            age_from: None,
             ended: None,
         };
         self.put(Key::Run(id), Row::Run(run));

@@ -105,6 +105,9 @@ impl World {
             }
             (None, None) => {}
         }
+        if was.and_then(|run| run.age_from) != is.and_then(|run| run.age_from) {
+            self.watch_age(id);
+        }
     }
 
     fn enliven(&mut self, id: RunId, run: &Run, slice: (InterfaceId, shared::period::Period)) {

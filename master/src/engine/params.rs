@@ -162,6 +162,7 @@ mod tests {
             wait_until: 0,
             created: 0,
             started: None,
+            age_from: None,
             ended: None,
         }
     }

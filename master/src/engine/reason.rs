@@ -63,6 +63,7 @@ reasons! {
     Held {} "it is gone, and how it ended is not known"
     StoppedByHand {} "stopped by hand"
     Overtaken {} "stopped by its dispatch, which has fired again"
+    RunTookTooLong { seconds: u32 } "its run has taken longer than {seconds} s"
     MarkedByHand { note: String } "marked by hand: {note}"
 
     // ---- why a job never began ----

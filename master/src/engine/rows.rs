@@ -155,6 +155,8 @@ pub struct Run {
     pub wait_until: Millis,
     pub created: Millis,
     pub started: Option<Millis>,
+    /// From when its age counts: its start, or when a person last let it go on.
+    pub age_from: Option<Millis>,
     pub ended: Option<Millis>,
 }
 
@@ -338,4 +340,8 @@ pub enum AlertEvent {
     FiringFailed,
     /// Its executions overlap, and its policy says not to fire.
     FiringSkipped,
+    /// It takes longer than its interface says.
+    RunLate,
+    /// It was stopped for that.
+    RunTimedOut,
 }

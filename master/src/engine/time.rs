@@ -4,11 +4,12 @@
 //! when the first of it comes. A date that a wrong clock wrote must neither hold for ever nor give
 //! up early: while the clocks disagree none is written, and one too far off is written again.
 
+use super::reason::Reason;
 use super::rows::*;
 use super::world::{Now, SKEW_MS, World};
 use shared::ids::*;
 use shared::spec::Backoff;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// While something waits for the clocks to agree again, it is looked at this often.
 const RECHECK_MS: Millis = 500;
@@ -21,6 +22,9 @@ pub(crate) struct Times {
     deadlines: BTreeSet<(Millis, RunId)>,
     /// Live runs that have no such date yet: no clock could be trusted.
     undated: BTreeSet<RunId>,
+    /// Live runs that have begun, by when that takes too long; each once.
+    ages: BTreeSet<(Millis, RunId)>,
+    ages_of: BTreeMap<RunId, Millis>,
     /// Past their date, while what they wait for is not known yet: it may long be there.
     overdue: BTreeSet<RunId>,
 }
@@ -46,6 +50,19 @@ impl Times {
             Some(Millis::MAX) => _ = self.undated.insert(id),
             Some(new) => _ = self.deadlines.insert((new, id)),
             None => {}
+        }
+    }
+}
+
+impl Times {
+    /// When something follows from the age of this run.
+    fn age(&mut self, id: RunId, next: Option<Millis>) {
+        if let Some(old) = self.ages_of.remove(&id) {
+            self.ages.remove(&(old, id));
+        }
+        if let Some(next) = next {
+            self.ages_of.insert(id, next);
+            self.ages.insert((next, id));
         }
     }
 }
@@ -95,6 +112,7 @@ impl World {
                 self.times.deadlines.remove(&(date, id));
                 self.times.overdue.insert(id);
             }
+            self.judge_ages(now);
             for id in std::mem::take(&mut self.times.overdue) {
                 match self.knows_waits_of(id) {
                     true => self.give_up_waiting(id),
@@ -131,6 +149,62 @@ impl World {
         }
     }
 
+    /// What a run has begun with, and what follows from its age: (since when, alarm, stop).
+    fn limits(&self, id: RunId) -> Option<(Millis, [Option<u32>; 2])> {
+        let run = self.run(id).filter(|run| run.state.is_live())?;
+        let spec = &self.lives.get(&id)?.shape.interface.spec;
+        Some((run.age_from?, [spec.alarm_after_s, spec.stop_after_s]))
+    }
+
+    /// It has begun, or has ended: its age is watched from now on, or no more.
+    pub(crate) fn watch_age(&mut self, id: RunId) {
+        let next = self.limits(id).and_then(|(since, limits)| {
+            let limits = limits.into_iter().flatten();
+            limits.map(|limit| since + Millis::from(limit) * 1_000).min()
+        });
+        self.times.age(id, next);
+    }
+
+    fn judge_ages(&mut self, now: Now) {
+        while let Some(&(date, id)) = self.times.ages.first()
+            && date <= now.date
+        {
+            let Some((since, [alarm, stop])) = self.limits(id) else {
+                self.times.age(id, None);
+                continue;
+            };
+            let until = |limit: u32| since + Millis::from(limit) * 1_000;
+            // Of the two limits one comes first; the other is looked at when its time has come.
+            let next = [alarm, stop].into_iter().flatten().map(until).filter(|at| *at > date).min();
+            self.times.age(id, next);
+            if let Some(limit) = alarm.filter(|limit| until(*limit) == date) {
+                self.tell_of_age(id, date, limit, AlertEvent::RunLate);
+            }
+            if let Some(limit) = stop.filter(|limit| until(*limit) == date) {
+                self.tell_of_age(id, date, limit, AlertEvent::RunTimedOut);
+                // It may have been stopped for that by a leader before us.
+                let _ = self.stop(&[id], &Reason::RunTookTooLong { seconds: limit });
+            }
+        }
+    }
+
+    /// Told again, it is the same row: its key is made of the run and of the date.
+    fn tell_of_age(&mut self, id: RunId, date: Millis, seconds: u32, event: AlertEvent) {
+        let Some(run) = self.run(id) else { return };
+        let name = self.name_of(run.interface);
+        let body = format!("{name} {}: it has taken longer than {seconds} s", run.period);
+        let alert = Alert {
+            project: run.project,
+            event,
+            execution: Some(run.execution),
+            run: Some(id),
+            job: None,
+            body,
+            created: date,
+        };
+        self.alert(&id.to_string(), alert);
+    }
+
     fn date_run(&mut self, now: Now, id: RunId) {
         let Some(run) = self.run(id) else { return };
         let until = self.wait_until(now, run.interface);
@@ -147,11 +221,12 @@ impl World {
         let agree = now.clocks_agree();
         let deadline = self.times.deadlines.first().filter(|_| agree);
         let deadline = deadline.map(|(date, _)| tick(*date));
+        let age = self.times.ages.first().filter(|_| agree).map(|(date, _)| tick(*date));
         let firing = self.heap.next().map(tick);
         let firing = if agree { firing } else { firing.map(|_| now.tick + RECHECK_MS) };
         let undated = (!self.times.undated.is_empty()).then_some(now.tick + RECHECK_MS);
         let silence = self.next_silence().filter(|at| *at > now.tick);
         let sulk = self.queue.next_sulk();
-        [retry, deadline, firing, undated, silence, sulk].into_iter().flatten().min()
+        [retry, deadline, age, firing, undated, silence, sulk].into_iter().flatten().min()
     }
 }

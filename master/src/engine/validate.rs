@@ -147,6 +147,11 @@ pub fn interface_fields(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldE
     errors.chars("owner", &spec.owner, 100);
     errors.range("priority", spec.priority, -i64::from(PRIORITY_MAX), PRIORITY_MAX.into());
     errors.range("wait_timeout_s", spec.wait_timeout_s, 1, i64::from(400 * DAY_S));
+    for (path, limit) in
+        [("alarm_after_s", spec.alarm_after_s), ("stop_after_s", spec.stop_after_s)]
+    {
+        errors.range(path, limit.unwrap_or(1), 1, i64::from(400 * DAY_S));
+    }
     if let Err(problem) = calendar::zone(&spec.zone) {
         errors.add("zone", problem.to_string());
     }

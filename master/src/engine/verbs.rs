@@ -212,7 +212,8 @@ impl World {
         };
         let wait_until = self.wait_until(now, run.interface);
         let execution = run.execution;
-        let run = Run { state, waits, wait_until, ended: None, ..run };
+        let age_from = run.started.map(|_| now.date);
+        let run = Run { state, waits, wait_until, age_from, ended: None, ..run };
         self.put(Key::Run(id), Row::Run(run));
         // It may be old enough for the housekeeping to be deleting its details in this very moment.
         let jobs = self.table.jobs_of(id).map(|(id, _)| Key::JobRun(id));

@@ -132,7 +132,8 @@ const EXECUTION: &str = "SELECT e.id, e.project_id, e.interface_id, e.period, e.
     e.instant_ms, e.by_user, u.name AS by_name, e.is_cascade, e.params, e.state, e.runs, e.created_ms, \
     e.ended_ms, e.batch FROM execution e LEFT JOIN user_account u ON u.id = e.by_user";
 const RUN: &str = "id, project_id, interface_id, period, period_ms, generation, version, execution_id, \
-    priority, params, state, paused, stale, is_partial, waits, wait_until_ms, created_ms, started_ms, ended_ms";
+    priority, params, state, paused, stale, is_partial, waits, wait_until_ms, created_ms, started_ms, \
+    age_from_ms, ended_ms";
 const JOB_RUN: &str = "run_id, job_id, state, reason, number, reign, allowed, not_before_ms, waits, \
     host_id, ready_ms, started_ms, ended_ms";
 const ATTEMPT: &str = "run_id, job_id, number, reign, host_id, mark, end_kind, end_code, end_text, \
@@ -249,6 +250,7 @@ fn run(row: &Row) -> Result<Run> {
         wait_until: row.int("wait_until_ms")?,
         created: row.int("created_ms")?,
         started: row.opt_int("started_ms")?,
+        age_from: row.opt_int("age_from_ms")?,
         ended: row.opt_int("ended_ms")?,
     };
     Ok(Run { id: RunId(row.int("id")?), row: run })

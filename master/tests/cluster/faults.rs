@@ -128,7 +128,7 @@ fn a_job_of_a_frozen_host_is_tried_again_elsewhere() {
     real.start_executor(&[]);
     real.start_master(&[]);
     real.master_is_ready();
-    let policy = "{on_lost: retry, attempts_max: 3, kill_grace_s: 1, backoff: {delay_s: 0, factor: 1, delay_max_s: 0}}";
+    let policy = "{on_lost: retry, attempts_max: 9, kill_grace_s: 1, backoff: {delay_s: 0, factor: 1, delay_max_s: 0}}";
     real.apply(&held_job(&real, policy, "{}"));
     real.must(&["run", "held", "--period", "2026-11-20"]);
     real.until("the job has begun", |real| !real.journal().is_empty());

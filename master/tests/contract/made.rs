@@ -108,6 +108,7 @@ pub(crate) fn run_of(id: i64, interface: i64, generation: u32, state: RunState) 
         wait_until: i64::MAX,
         created: 0,
         started: None,
+        age_from: None,
         ended: None,
     };
     (Key::Run(RunId(id)), Some(Row::Run(run)))

@@ -171,6 +171,7 @@ fn run_row() -> impl Strategy<Value = (Key, Row)> {
                 wait_until: times.0,
                 created: times.1,
                 started: times.2,
+                age_from: times.3,
                 ended: times.3,
             };
             (Key::Run(RunId(id)), Row::Run(run))

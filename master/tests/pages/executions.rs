@@ -186,6 +186,7 @@ impl Scene {
             wait_until: begun + 86_400 * SECOND,
             created: begun,
             started: moved.then_some(begun),
+            age_from: None,
             ended: (!state.is_live()).then_some(begun + 33 * SECOND),
         };
         changes.push((Key::Run(id), Some(Row::Run(run))));

@@ -130,6 +130,8 @@ fn interface(id: i64, catalog: &Catalog, rng: &mut Rng) -> Interface {
             priority: i32::try_from(rng.below(3)).expect("small"),
             frozen: false,
             wait_timeout_s: WAIT_TIMEOUT_S,
+            alarm_after_s: rng.one_in(4).then_some(20),
+            stop_after_s: rng.one_in(8).then_some(60),
             params: BTreeMap::new(),
         },
         jobs: Vec::new(),

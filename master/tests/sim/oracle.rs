@@ -454,7 +454,9 @@ impl Oracle {
                 AlertEvent::ExecutionStopped => RunState::Stopped,
                 AlertEvent::AttemptUnknown
                 | AlertEvent::FiringFailed
-                | AlertEvent::FiringSkipped => continue,
+                | AlertEvent::FiringSkipped
+                | AlertEvent::RunLate
+                | AlertEvent::RunTimedOut => continue,
             };
             self.alerts += 1;
             let known = ended.get(&id).or(again.get(&id)).copied();

@@ -1,5 +1,6 @@
 //! The World by cases, in a notation that makes a hundred of them cheap.
 
+mod age;
 mod dag;
 mod definition;
 mod hosts;

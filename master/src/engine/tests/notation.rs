@@ -2,7 +2,7 @@
 //!
 //! One interface a line: `NAME [GRANULARITY] [<PARENT[:MAP]]… : DAG`. A DAG is made of statements
 //! with `;` between: `a>b>c` (success), `a>!b` (failure of a), `a>*b` (done), `a,b>c`; `any c`;
-//! `a needs I.j[:MAP]`; `stop` (on failure); `self idle | succeeded`; and what becomes of a job:
+//! `a needs I.j[:MAP]`; `stop` (on failure); `alarm 60` and `stop 60` (after seconds); `self idle | succeeded`; and what becomes of a job:
 //! `b fails`, `b fails 2` (its first two attempts), `b times out`, `b hangs`, `b tries 3`, `b prio 5`,
 //! `b slots 2`, `b pool 1`, `b on 2` (a host), `b retry` (on_lost), `b unknown hold|fail|retry`.
 
@@ -86,6 +86,8 @@ impl Parsed {
             ["frozen"] => self.interface.spec.frozen = true,
             ["self", "idle"] => self.interface.spec.self_dependence = SelfDependence::Idle,
             ["self", _] => self.interface.spec.self_dependence = SelfDependence::Succeeded,
+            ["alarm", s] => self.interface.spec.alarm_after_s = Some(s.parse().unwrap()),
+            ["stop", s] => self.interface.spec.stop_after_s = Some(s.parse().unwrap()),
             ["wait", s] => self.interface.spec.wait_timeout_s = s.parse().unwrap(),
             ["prio", n] => self.interface.spec.priority = n.parse().unwrap(),
             ["any", name] => self.job(name).spec.join = Join::Any,

@@ -52,6 +52,7 @@ pub(in crate::store) static RUN: Table = Table {
         "wait_until_ms",
         "created_ms",
         "started_ms",
+        "age_from_ms",
         "ended_ms",
         "batch",
     ],
@@ -175,6 +176,7 @@ pub(super) fn put_run(values: &mut Vec<Value>, row: &Run, batch: i64) {
         row.wait_until,
         row.created,
         row.started,
+        row.age_from,
         row.ended,
         batch,
     ]);
@@ -199,6 +201,7 @@ pub(in crate::store) fn run(row: &db::Row) -> db::Result<(Key, Row)> {
         wait_until: row.int("wait_until_ms")?,
         created: row.int("created_ms")?,
         started: row.opt_int("started_ms")?,
+        age_from: row.opt_int("age_from_ms")?,
         ended: row.opt_int("ended_ms")?,
     };
     Ok((Key::Run(RunId(row.int("id")?)), Row::Run(run)))

@@ -38,6 +38,8 @@ fn write(name: &str, spec: &InterfaceSpec, version: Option<i64>) -> Form {
         form.set("frozen", "on");
     }
     form.set("wait_timeout_s", write_seconds(spec.wait_timeout_s));
+    form.set("alarm_after_s", spec.alarm_after_s.map(write_seconds).unwrap_or_default());
+    form.set("stop_after_s", spec.stop_after_s.map(write_seconds).unwrap_or_default());
     form.set("params", write_map(&spec.params));
     form
 }
@@ -64,6 +66,8 @@ fn read(form: &mut Form) -> Draft<InterfaceSpec> {
         priority: form.parse("priority", 0, "a whole number"),
         frozen: form.flag("frozen"),
         wait_timeout_s: form.seconds("wait_timeout_s", Some(86_400)).unwrap_or(86_400),
+        alarm_after_s: form.seconds("alarm_after_s", None),
+        stop_after_s: form.seconds("stop_after_s", None),
         params: form.map("params"),
     };
     Draft { name: form.text("name").to_owned(), spec, from: form.text("version").parse().ok() }
@@ -231,7 +235,7 @@ mod tests {
             "description": "d", "catalog": "c", "owner": "o", "granularity": "hour", "zone": "UTC",
             "parents": [{"interface": 3, "map": {"previous": 2}}, {"interface": 4}],
             "on_failure": "stop", "self_dependence": "idle", "priority": -5, "frozen": true,
-            "wait_timeout_s": 5400, "params": {"a": "1=2", "b": ""},
+            "wait_timeout_s": 5400, "alarm_after_s": 90, "stop_after_s": 120, "params": {"a": "1=2", "b": ""},
         });
         let spec: InterfaceSpec = serde_json::from_value(json).unwrap();
         let mut form = write("name", &spec, Some(7));
