@@ -65,7 +65,7 @@ fn full() -> [(&'static str, Value); 4] {
                 "description": "d", "catalog": "c", "owner": "o", "granularity": "hour", "zone": "UTC",
                 "parents": [{"interface": "before", "map": {"previous": 2}}, {"interface": "before"}],
                 "on_failure": "stop", "self_dependence": "idle", "priority": -5, "frozen": true,
-                "wait_timeout_s": 5400, "params": params,
+                "wait_timeout_s": 5400, "alarm_after_s": 3600, "stop_after_s": 7200, "params": params,
             }),
         ),
         (
