@@ -41,6 +41,7 @@ small_ids! {
     InterfaceId,
     JobId,
     DispatchId,
+    CalendarId,
     HostId,
     UserId,
     /// Commands are obeyed in the order of their ids.

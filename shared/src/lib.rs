@@ -1,9 +1,10 @@
 //! The contract between master and executor: what things are called, what is sent, what a job is.
 //!
-//! Neither side imports the other; both import this. Reading order: [`ids`], [`period`], [`spec`],
+//! Neither side imports the other; both import this. Reading order: [`ids`], [`calendar`], [`period`], [`spec`],
 //! [`wire`], [`chunk`], [`kind`], [`rpc`]; below them what both sides need of the world: [`clock`], [`tasks`],
 //! [`config`], [`logs`].
 
+pub mod calendar;
 pub mod chunk;
 pub mod ids;
 pub mod period;

@@ -3,7 +3,8 @@
 //! Every field has a default where one is sensible, so that an older text is still understood;
 //! unknown fields are refused, so that a slip of the pen is not silence.
 
-use crate::ids::{HostId, InterfaceId, JobId, PoolId};
+use crate::calendar::DaysSpec;
+use crate::ids::{CalendarId, HostId, InterfaceId, JobId, PoolId};
 use crate::period::Granularity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub struct InterfaceSpec {
     /// IANA name; periods are cut by its calendar.
     #[serde(default = "default_zone")]
     pub zone: String,
+    /// 逻辑账期: only the working days of this calendar are periods; of daily interfaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarId>,
     /// The mesh: whose runs its runs wait for.
     #[serde(default)]
     pub parents: Vec<Parent>,
@@ -60,6 +64,7 @@ impl Default for InterfaceSpec {
             owner: String::new(),
             granularity: Granularity::default(),
             zone: default_zone(),
+            calendar: None,
             parents: Vec::new(),
             on_failure: OnFailure::default(),
             self_dependence: SelfDependence::default(),
@@ -344,6 +349,9 @@ pub struct DispatchSpec {
     /// `2026-12-31 22:00/2027-01-02 06:00`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blackouts: Vec<String>,
+    /// On which days of which calendar it fires, by the date in its zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<DaysSpec>,
     /// Only between these dates (UTC milliseconds): from inclusive, until exclusive.
     #[serde(default)]
     pub from_ms: Option<i64>,

@@ -9,7 +9,7 @@ import { VERBS, sentences } from './verbs.js';
 const PAGE = 300;
 const REFRESH_MS = 1500;
 const SHAPES = { decided: '◷', asked: '☞', made: '+', joined: '⇢', waits: '◔', begun: '▸', ready: '○', queued: '◑', assigned: '◌', started: '●', tried: '·', again: '↻', ended: '■', run_ended: '◆', over: '◆' };
-const DECISIONS = { fired: t('fired'), paused: t('paused'), frozen: t('frozen'), blackout: t('blackout'), overlap: t('overlap'), misfired: t('misfired'), failed: t('failed') };
+const DECISIONS = { fired: t('fired'), paused: t('paused'), frozen: t('frozen'), holiday: t('holiday'), blackout: t('blackout'), overlap: t('overlap'), misfired: t('misfired'), failed: t('failed') };
 
 export default function (pane, { execution, runs, jobs, select, selected, remember, query }) {
   const only = el('select', { class: 'layui-input', 'aria-label': t('Which events') }, [['', t('Everything')], ['bad', t('Only what went wrong')], ['people', t('Only what people asked for')]].map(([value, text]) => el('option', { value }, text)));

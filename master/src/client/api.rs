@@ -92,6 +92,10 @@ impl Api {
         self.send(Method::POST, path, &[], Some(body)).await
     }
 
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(Method::PUT, path, &[], Some(body)).await
+    }
+
     /// All definitions of a list, as `{"items": […], "next": null}`.
     pub(super) async fn list(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let mut items = Vec::new();

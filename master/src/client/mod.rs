@@ -9,6 +9,7 @@ mod calendar;
 mod execution;
 mod files;
 mod host;
+mod ics;
 mod log;
 mod show;
 mod version;
@@ -88,7 +89,7 @@ enum Output {
 enum Command {
     /// Make the definitions as the YAML files say: all of them, or none.
     Apply(apply::Options),
-    /// Definitions: interfaces, jobs, dispatches or hosts, or one of them.
+    /// Definitions: interfaces, jobs, dispatches, calendars or hosts, or one of them.
     Get {
         #[arg(value_enum)]
         kind: show::Kind,
@@ -132,6 +133,9 @@ enum Command {
     /// Dispatches: when they fire.
     #[command(subcommand)]
     Dispatch(calendar::DispatchVerb),
+    /// Calendars of working days.
+    #[command(subcommand)]
+    Calendar(ics::CalendarVerb),
     /// Exec hosts.
     #[command(subcommand)]
     Host(HostVerb),
@@ -175,6 +179,9 @@ pub async fn main(cli: Cli) -> Done {
         Command::Log(options) => log::log(&api, json, options).await,
         Command::Dispatch(calendar::DispatchVerb::Calendar(options)) => {
             calendar::calendar(&api, json, options).await
+        }
+        Command::Calendar(ics::CalendarVerb::Import(options)) => {
+            ics::import(&api, json, options).await
         }
         Command::Host(HostVerb::List) => show::get(&api, json, show::Kind::Host, None).await,
         Command::Host(HostVerb::Token { name }) => host::token(&api, json, &name).await,

@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Job,
     #[value(alias = "dispatches")]
     Dispatch,
+    #[value(alias = "calendars")]
+    Calendar,
     #[value(alias = "hosts")]
     Host,
 }
@@ -24,6 +26,7 @@ impl Kind {
             Kind::Interface => "/api/v1/interfaces",
             Kind::Job => "/api/v1/jobs",
             Kind::Dispatch => "/api/v1/dispatches",
+            Kind::Calendar => "/api/v1/calendars",
             Kind::Host => "/api/v1/hosts",
         }
     }
@@ -33,6 +36,7 @@ impl Kind {
             Kind::Interface => "interface",
             Kind::Job => "job",
             Kind::Dispatch => "dispatch",
+            Kind::Calendar => "calendar",
             Kind::Host => "exec host",
         }
     }
@@ -64,6 +68,13 @@ impl Kind {
                 ("ZONE", "/spec/zone"),
                 ("VERSION", "/version"),
             ],
+            Kind::Calendar => &[
+                ("ID", "/id"),
+                ("NAME", "/name"),
+                ("REST", "/spec/rest"),
+                ("VERSION", "/version"),
+                ("DESCRIPTION", "/spec/description"),
+            ],
             Kind::Host => &[
                 ("ID", "/id"),
                 ("NAME", "/name"),
@@ -91,7 +102,7 @@ pub(super) async fn get(api: &Api, json: bool, kind: Kind, name: Option<&str>) -
     let items = items.as_array_mut().map(std::mem::take).unwrap_or_default();
     let items = match kind {
         Kind::Job | Kind::Dispatch => with_names(api, items).await?,
-        Kind::Interface | Kind::Host => items,
+        Kind::Interface | Kind::Calendar | Kind::Host => items,
     };
     table(kind.columns(), &items);
     Ok(Code::Ok)

@@ -37,6 +37,11 @@ pub fn steps() -> Vec<Step> {
         },
         Step { version: 7, name: "007_join", text: include_str!("../../../ddl/007_join.sql") },
         Step {
+            version: 8,
+            name: "008_calendar",
+            text: include_str!("../../../ddl/008_calendar.sql"),
+        },
+        Step {
             version: 10,
             name: "010_versions",
             text: include_str!("../../../ddl/010_versions.sql"),

@@ -37,7 +37,7 @@ macro_rules! from_ids {
         }
     )*};
 }
-from_ids!(ProjectId, InterfaceId, JobId, DispatchId, HostId, UserId, CommandId, PoolId);
+from_ids!(ProjectId, InterfaceId, JobId, DispatchId, CalendarId, HostId, UserId, CommandId, PoolId);
 from_ids!(ExecutionId, RunId);
 
 /// Counts of bytes and the like; what does not fit is cut at the greatest number.

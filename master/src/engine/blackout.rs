@@ -5,15 +5,12 @@
 //! `2026-12-31 22:00/2027-01-02 06:00`. The beginning is inside, the end is not. It is judged by what
 //! the wall clock of the zone shows, so that in the repeated hour of autumn it holds twice.
 
-use super::calendar::{self, Cron};
 use chrono::{Datelike, Days, NaiveDateTime, NaiveTime, TimeZone, Weekday};
 use chrono_tz::Tz;
 use shared::ids::Millis;
 
 /// Windows of one dispatch.
 pub const WINDOWS_MAX: usize = 50;
-/// Windows that are passed over in search of an instant outside.
-const JUMPS_MAX: usize = 1_000;
 const CHARS_MAX: usize = 100;
 const DAYS: [&str; 7] = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
 
@@ -142,20 +139,20 @@ impl<'a> Windows<'a> {
         self.all.iter().find(|(_, window)| window.holds(self.zone, at))
     }
 
-    /// The first instant of a rule after that moment that is in none of them; none also if so many
-    /// windows follow each other that none was found.
-    pub fn next_outside(&self, cron: &Cron, mut after: Millis) -> Option<Millis> {
-        for _ in 0..JUMPS_MAX {
-            let at = calendar::next_after(cron, self.zone, after)?;
-            let Some((_, window)) = self.find(at) else { return Some(at) };
-            after = window.end(self.zone, at).max(at + 1) - 1;
-        }
-        None
+    /// When the one that an instant is in ends; of one in none, itself.
+    pub fn end(&self, at: Millis) -> Millis {
+        self.find(at).map_or(at, |(_, window)| window.end(self.zone, at))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::calendar;
+    use super::super::quiet::Quiet;
     use super::*;
     use chrono::DateTime;
 
@@ -248,12 +245,12 @@ mod tests {
             ),
         ] {
             let texts: Vec<String> = windows.iter().map(|text| (*text).to_owned()).collect();
-            let windows = Windows::of(&texts, zone.parse().unwrap());
+            let windows = Quiet::windows(&texts, zone.parse().unwrap());
             let found = windows.next_outside(&calendar::parse(cron).unwrap(), at(after));
             assert_eq!(found, Some(at(next)), "{cron} {texts:?}");
         }
         let always = ["00:00-24:00".to_owned()];
-        let windows = Windows::of(&always, Tz::UTC);
+        let windows = Quiet::windows(&always, Tz::UTC);
         assert_eq!(windows.next_outside(&calendar::parse("0 * * * *").unwrap(), 0), None);
     }
 }

@@ -1,6 +1,8 @@
 //! Definitions as the engine reads them: whole interfaces at one version, and dispatches and hosts.
 
+use shared::calendar::CalendarSpec;
 use shared::ids::*;
+use shared::period::{BadZone, Cut};
 use shared::spec::{DispatchSpec, HostSpec, InterfaceSpec, JobSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +37,16 @@ pub struct Dispatch {
     pub spec: DispatchSpec,
 }
 
+/// Which days work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calendar {
+    pub id: CalendarId,
+    pub project: ProjectId,
+    pub name: String,
+    pub version: i64,
+    pub spec: Arc<CalendarSpec>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Host {
     pub id: HostId,
@@ -66,11 +78,22 @@ pub struct Catalog {
     /// Older versions that live runs name.
     pub old: BTreeMap<(InterfaceId, i64), Arc<Interface>>,
     pub dispatches: BTreeMap<DispatchId, Arc<Dispatch>>,
+    pub calendars: BTreeMap<CalendarId, Arc<Calendar>>,
     pub hosts: BTreeMap<HostId, Arc<Host>>,
     pub pools: BTreeMap<PoolId, u32>,
 }
 
 impl Catalog {
+    /// How an interface cuts time: with its calendar, if it names one that is there.
+    ///
+    /// # Errors
+    /// There is no such zone.
+    pub fn cut(&self, spec: &InterfaceSpec) -> Result<Cut, BadZone> {
+        let calendar = spec.calendar.and_then(|id| self.calendars.get(&id));
+        let calendar = calendar.map(|calendar| Arc::clone(&calendar.spec));
+        Ok(Cut::new(spec.granularity, &spec.zone)?.with(calendar))
+    }
+
     /// As it was at that version, if that is known here.
     pub fn at(&self, id: InterfaceId, version: i64) -> Option<&Arc<Interface>> {
         let current = self.interfaces.get(&id).filter(|interface| interface.version == version);

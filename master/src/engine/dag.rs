@@ -68,7 +68,7 @@ impl Edges {
 }
 
 impl Shape {
-    pub(crate) fn new(interface: Arc<Interface>) -> Shape {
+    pub(crate) fn new(interface: Arc<Interface>, cut: Cut) -> Shape {
         let (order, cyclic) = sorted(&interface.jobs);
         let at: BTreeMap<JobId, usize> =
             order.iter().enumerate().map(|(at, &index)| (interface.jobs[index].id, at)).collect();
@@ -89,9 +89,6 @@ impl Shape {
                 }
             }
         }
-        let spec = &interface.spec;
-        let utc = Cut { granularity: spec.granularity, zone: chrono_tz::UTC };
-        let cut = Cut::new(spec.granularity, &spec.zone).unwrap_or(utc);
         Shape { interface, cut, nodes, at, broken, missing: false }
     }
 

@@ -76,6 +76,10 @@ impl World {
     ) -> Result<Members, Reason> {
         let shape = self.mesh.current(&self.catalog, root);
         let shape = shape.ok_or(Reason::NoInterface { id: root })?;
+        if !shape.cut.has(period) {
+            let interface = shape.interface.name.clone();
+            return Err(Reason::RestDay { interface, period });
+        }
         if !shape.cut.accepts(period) {
             let cut = format!("{:?}", shape.granularity()).to_lowercase();
             let interface = shape.interface.name.clone();
@@ -87,7 +91,7 @@ impl World {
         let mut members = Members::new();
         for &id in self.mesh.family(&self.catalog, root).iter() {
             let Some(member) = self.mesh.current(&self.catalog, id) else { continue };
-            let periods = period.map(PeriodMap::Same, shape.cut.zone, member.cut);
+            let periods = period.map(PeriodMap::Same, shape.cut.zone, &member.cut);
             let interface = || member.interface.name.clone();
             let periods = periods.map_err(|why| {
                 let (interface, why) = (interface(), why.to_string());
@@ -267,7 +271,7 @@ impl World {
             }
         }
         let id = shape.interface.id;
-        let previous = period.offset(-1, shape.cut.zone);
+        let previous = shape.cut.offset(period, -1);
         match (shape.interface.spec.self_dependence, previous) {
             (SelfDependence::None, _) | (_, None) => {}
             (SelfDependence::Idle, Some(previous)) => {
@@ -300,7 +304,7 @@ impl World {
         map: PeriodMap,
     ) -> Vec<Period> {
         let Some(target) = self.mesh.current(&self.catalog, target) else { return vec![period] };
-        period.map(map, shape.cut.zone, target.cut).unwrap_or_else(|_| vec![period])
+        period.map(map, shape.cut.zone, &target.cut).unwrap_or_else(|_| vec![period])
     }
 
     /// The waits of a run that is to go on after it had ended: of an exact run that will never

@@ -4,11 +4,11 @@
 //! at no other. The cursor of a dispatch goes forward only, and with it its row in the order. A
 //! firing is bound to the version of the dispatch that it was computed from (rule L6).
 
-use super::blackout::Windows;
 use super::calendar;
 use super::catalog::{Catalog, Dispatch, Interface};
 use super::expand::{After, Again, Members, Start};
 use super::mesh::differing;
+use super::quiet::{Held, Missing, Quiet};
 use super::reason::Reason;
 use super::rows::*;
 use super::slice::SliceId;
@@ -219,9 +219,11 @@ impl World {
         let state = self.table.dispatches.get(&id);
         let is_late = |after_s: u32| instant + Millis::from(after_s) * 1_000 < date;
         let late = is_late(spec.late_s);
-        let windows = calendar::zone(&spec.zone).map(|zone| Windows::of(&spec.blackouts, zone));
-        let dark = |at: Millis| windows.as_ref().ok().and_then(|windows| windows.holding(at));
-        // What is due and will not fire, as it is in a window, is no reason not to make this one good.
+        let catalog = Arc::clone(&self.catalog);
+        let zone = calendar::zone(&spec.zone).unwrap_or(chrono_tz::UTC); // the instant came of one
+        let quiet = Quiet::of(&catalog, spec, zone);
+        let dark = |at: Millis| quiet.as_ref().ok().and_then(|quiet| quiet.holding(at));
+        // What is due and will not fire, by its day or its hour, is no reason not to make this one good.
         let is_last = |world: &mut World| {
             let carried = world.heap.carried.get(&id);
             let later = carried.into_iter().flatten().filter(|at| **at > instant);
@@ -229,11 +231,11 @@ impl World {
                 return false;
             }
             let after = later.max().copied().unwrap_or(instant);
-            let (Ok(cron), Ok(windows)) = (world.mesh.crons.get(&spec.cron), &windows) else {
+            let (Ok(cron), Ok(quiet)) = (world.mesh.crons.get(&spec.cron), &quiet) else {
                 return true;
             };
             let next =
-                windows.next_outside(&cron, spec.from_ms.map_or(after, |from| after.max(from - 1)));
+                quiet.next_outside(&cron, spec.from_ms.map_or(after, |from| after.max(from - 1)));
             next.is_none_or(|next| next > date || spec.until_ms.is_some_and(|until| next >= until))
         };
         let seconds = (date - instant) / 1_000;
@@ -246,9 +248,11 @@ impl World {
         if self.mesh.is_interface_frozen(spec.interface) {
             return (Decision::Frozen, Some(Reason::InterfaceFrozen {}));
         }
-        if let Some(window) = dark(instant) {
-            let window = window.to_owned();
-            return (Decision::Blackout, Some(Reason::InBlackout { window }));
+        if let Err(Missing(id)) = quiet {
+            return (Decision::Failed, Some(Reason::NoCalendar { id }));
+        }
+        if let Some(held) = dark(instant) {
+            return held_by(held);
         }
         match spec.misfire {
             Misfire::None if late => (Decision::Misfired, Some(Reason::Late { seconds })),
@@ -272,7 +276,7 @@ impl World {
         };
         let period = shape.cut.containing(instant);
         let steps = i64::from(dispatch.spec.period_offset);
-        period.offset(-steps, shape.cut.zone).unwrap_or(period)
+        shape.cut.offset(period, -steps).unwrap_or(period)
     }
 
     fn hold_firing(&mut self, id: DispatchId, members: &Members) {
@@ -403,6 +407,21 @@ impl World {
             self.heap.carried.insert(id, carried);
         }
     }
+}
+
+fn held_by(held: Held) -> (Decision, Option<Reason>) {
+    let (decision, why) = match held {
+        Held::Day { calendar, date } => {
+            (Decision::Holiday, Reason::NoDay { date, calendar: calendar.to_owned() })
+        }
+        Held::NoPeriod { calendar, date } => {
+            (Decision::Holiday, Reason::NoPeriodOfDay { date, calendar: calendar.to_owned() })
+        }
+        Held::Window(window) => {
+            (Decision::Blackout, Reason::InBlackout { window: window.to_owned() })
+        }
+    };
+    (decision, Some(why))
 }
 
 fn start_of(dispatch: &Dispatch, (instant, period): (Millis, Period), after: After) -> Start {

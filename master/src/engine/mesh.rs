@@ -4,6 +4,7 @@ use super::calendar::Crons;
 use super::catalog::{Catalog, Interface};
 use super::dag::Shape;
 use shared::ids::*;
+use shared::period::Cut;
 use shared::spec::InterfaceSpec;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -68,7 +69,11 @@ impl Mesh {
         if !changed.is_empty() {
             self.families.clear();
         }
-        self.shapes.retain(|_, shape| Arc::strong_count(shape) > 1);
+        let calendars = differing(&old.calendars, &new.calendars, |calendar| calendar.version);
+        let stays = |shape: &Shape| {
+            shape.interface.spec.calendar.is_none_or(|calendar| !calendars.contains(&calendar))
+        };
+        self.shapes.retain(|_, shape| Arc::strong_count(shape) > 1 && stays(shape));
         changed
     }
 
@@ -98,7 +103,10 @@ impl Mesh {
                 Arc::new(Interface { id, project, name, version, spec, jobs: Vec::new() })
             };
             let missing = interface.is_none();
-            Arc::new(Shape { missing, ..Shape::new(interface.unwrap_or_else(nothing)) })
+            let interface = interface.unwrap_or_else(nothing);
+            let utc = || Cut::natural(interface.spec.granularity, chrono_tz::UTC);
+            let cut = catalog.cut(&interface.spec).unwrap_or_else(|_| utc());
+            Arc::new(Shape { missing, ..Shape::new(interface, cut) })
         };
         Arc::clone(self.shapes.entry((id, version)).or_insert_with(make))
     }

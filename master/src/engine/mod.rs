@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod catalog;
 mod command;
 pub mod params;
+pub mod quiet;
 pub mod reason;
 pub mod rows;
 pub mod validate;

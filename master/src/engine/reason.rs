@@ -5,6 +5,7 @@
 //! A reason inside of another stands in a field named `why` or `what`: only these are looked up again.
 
 use super::rows::Verdict;
+use chrono::NaiveDate;
 use shared::ids::*;
 use shared::period::Period;
 
@@ -90,6 +91,9 @@ reasons! {
     Unstorable {} "its rows could not be stored"
     DispatchPaused {} "the dispatch is paused"
     InterfaceFrozen {} "the interface is frozen"
+    NoDay { date: NaiveDate, calendar: String } "{date} is not among the days of calendar {calendar} on which it fires"
+    NoPeriodOfDay { date: NaiveDate, calendar: String } "its interface has no period of {date}, which does not work by calendar {calendar}"
+    NoCalendar { id: CalendarId } "there is no calendar {id}"
     InBlackout { window: String } "in its blackout window {window}"
     StillRuns { n: usize } "{n} execution(s) that it has fired before still run"
     Late { seconds: i64 } "{seconds} s late"
@@ -102,6 +106,7 @@ reasons! {
     NoExecution { id: ExecutionId } "there is no execution {id}"
     NoRun { run: RunId } "there is no run {run}"
     NoSuchPeriod { interface: String, cut: String, period: Period } "{period} is no period of {interface}, whose granularity is {cut}"
+    RestDay { interface: String, period: Period } "{period} is no working day of the calendar of {interface}: it has no such period"
     NoPeriods { interface: String, period: Period, why: String } "{interface} for {period}: {why}"
     TooManyRuns { n: usize } "these are more than {n} runs"
     Frozen { interface: String } "{interface} is frozen"

@@ -67,6 +67,8 @@ pub enum Decision {
     Paused,
     /// The interface is frozen.
     Frozen,
+    /// Not a day of its calendar, or no day that its interface has a period of.
+    Holiday,
     /// In one of its blackout windows.
     Blackout,
     /// Too late, and the policy says not to.

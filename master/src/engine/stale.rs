@@ -2,10 +2,11 @@
 //!
 //! They are for people: nothing is decided by them. What is not resident is loaded for it.
 
+use super::dag::Shape;
 use super::rows::*;
 use super::world::{Ask, Step, World};
 use shared::ids::*;
-use shared::period::Period;
+use shared::period::{PERIODS_MAX, Period};
 use shared::spec::PeriodMap;
 use std::collections::BTreeSet;
 
@@ -45,7 +46,10 @@ impl World {
     fn fed(&mut self, parent: InterfaceId, period: Period, child: InterfaceId) -> BTreeSet<Period> {
         let Some(ours) = self.mesh.current(&self.catalog, parent) else { return BTreeSet::new() };
         let Some(theirs) = self.mesh.current(&self.catalog, child) else { return BTreeSet::new() };
-        let map = |map| period.map(map, ours.cut.zone, theirs.cut).unwrap_or_default();
+        if ours.cut.calendar.is_some() || theirs.cut.calendar.is_some() {
+            return fed_by_days(period, parent, (&ours, &theirs));
+        }
+        let map = |map| period.map(map, ours.cut.zone, &theirs.cut).unwrap_or_default();
         let mut fed = BTreeSet::new();
         let edges = theirs.interface.spec.parents.iter();
         for edge in edges.filter(|edge| edge.interface == parent) {
@@ -65,4 +69,35 @@ impl World {
         }
         fed
     }
+}
+
+/// Where days are left out, steps there and back are not each other's opposite: each period that
+/// might wait for ours is asked.
+fn fed_by_days(
+    period: Period,
+    parent: InterfaceId,
+    (ours, theirs): (&Shape, &Shape),
+) -> BTreeSet<Period> {
+    let mut fed = BTreeSet::new();
+    for edge in theirs.interface.spec.parents.iter().filter(|edge| edge.interface == parent) {
+        let (back, ahead) = match edge.map {
+            PeriodMap::Same | PeriodMap::AllWithin | PeriodMap::LastWithin => (0, 0),
+            PeriodMap::Offset(steps) => (i64::from(steps.max(0)), i64::from(steps.min(0).abs())),
+            PeriodMap::Previous(count) => (0, i64::from(count.min(400))),
+        };
+        // One step more, as between two working days there may be many others.
+        let first = ours.cut.offset(period, -back - 1).unwrap_or(period);
+        let last = ours.cut.offset(period, ahead + 1).unwrap_or(period);
+        let until = last.end_ms(ours.cut.zone);
+        let mut next = Some(theirs.cut.containing(first.start_ms(ours.cut.zone)));
+        for _ in 0..PERIODS_MAX {
+            let Some(of) = next.filter(|of| of.start_ms(theirs.cut.zone) < until) else { break };
+            let needs = of.map(edge.map, theirs.cut.zone, &ours.cut).unwrap_or_default();
+            if theirs.cut.has(of) && needs.contains(&period) {
+                fed.insert(of);
+            }
+            next = of.offset(1, theirs.cut.zone);
+        }
+    }
+    fed
 }

@@ -3,13 +3,15 @@
 //! Pure: a draft is judged against the catalog as it would be with the draft in it. Called by the
 //! forms, by the API and by `apply`, and by nothing else: what is stored has passed here.
 
+mod calendar;
 mod dispatch;
 mod maps;
 pub mod mesh;
 
-use super::calendar;
+use super::calendar as cron;
 use super::catalog::Catalog;
 use super::params;
+pub use calendar::{CalendarDraft, calendar_fields, check_calendar};
 pub use dispatch::{DispatchDraft, check_dispatch, dispatch_fields, too_often};
 pub use maps::{PERIODS_MAX, map_problem};
 use mesh::Node;
@@ -152,9 +154,10 @@ pub fn interface_fields(catalog: &Catalog, draft: &InterfaceDraft) -> Vec<FieldE
     {
         errors.range(path, limit.unwrap_or(1), 1, i64::from(400 * DAY_S));
     }
-    if let Err(problem) = calendar::zone(&spec.zone) {
+    if let Err(problem) = cron::zone(&spec.zone) {
         errors.add("zone", problem.to_string());
     }
+    calendar::check_periods(&mut errors, catalog, (draft.project, spec));
     errors.count("parents", spec.parents.len(), NEEDS_MAX);
     let mut seen = BTreeSet::new();
     for (index, parent) in spec.parents.iter().enumerate() {

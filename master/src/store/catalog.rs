@@ -3,7 +3,7 @@
 use super::read::by_ids;
 use super::run::LIVE;
 use crate::db::{self, Db, Error, Value, params};
-use crate::engine::catalog::{Catalog, Dispatch, Host, Interface, Job, Project};
+use crate::engine::catalog::{Calendar, Catalog, Dispatch, Host, Interface, Job, Project};
 use shared::ids::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +42,7 @@ pub async fn reload(db: &Db, known: &Catalog) -> db::Result<Catalog> {
             interfaces: interfaces(db, known).await?,
             old: BTreeMap::new(),
             dispatches: dispatches(db, known).await?,
+            calendars: calendars(db, known).await?,
             hosts: hosts(db, known).await?,
             pools: pools(db).await?,
         };
@@ -250,6 +251,27 @@ async fn dispatches(db: &Db, known: &Catalog) -> db::Result<BTreeMap<DispatchId,
             spec: row.json("spec").map_err(|error| of("dispatch", id.0, &error))?,
         };
         all.insert(id, Arc::new(dispatch));
+    }
+    Ok(all)
+}
+
+async fn calendars(db: &Db, known: &Catalog) -> db::Result<BTreeMap<CalendarId, Arc<Calendar>>> {
+    let heads = heads(db, "calendar").await?;
+    let (mut all, ids) = split(heads, &known.calendars, (CalendarId, |it| it.version));
+    let select = "SELECT c.id AS id, c.project_id AS project_id, c.name AS name,
+        c.version AS version, v.spec AS spec
+        FROM calendar c JOIN calendar_version v
+        ON v.calendar_id = c.id AND v.version = c.version";
+    for row in by_ids(db, &ids, (select, "c.id"), (&["c.id"], "c.deleted_ms IS NULL")).await? {
+        let id = CalendarId(row.int("id")?);
+        let calendar = Calendar {
+            id,
+            project: ProjectId(row.int("project_id")?),
+            name: row.text("name")?.to_owned(),
+            version: row.int("version")?,
+            spec: row.json("spec").map_err(|error| of("calendar", id.0, &error))?,
+        };
+        all.insert(id, Arc::new(calendar));
     }
     Ok(all)
 }

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod sequence;
 pub mod version;
 
+pub mod calendar;
 pub mod catalog;
 pub mod dispatch;
 pub mod host;

@@ -57,6 +57,7 @@ pub enum Of {
     Interface(InterfaceId),
     Job(JobId),
     Dispatch(DispatchId),
+    Calendar(CalendarId),
 }
 
 /// One step of a definition's history.
@@ -95,6 +96,12 @@ impl Of {
             Of::Dispatch(id) => (
                 "SELECT version, name, spec, 0 AS deleted, note, reason, at_ms, by_user \
                  FROM dispatch_version WHERE dispatch_id = ? AND version < ? \
+                 ORDER BY version DESC LIMIT ?",
+                id.0,
+            ),
+            Of::Calendar(id) => (
+                "SELECT version, name, spec, 0 AS deleted, note, reason, at_ms, by_user \
+                 FROM calendar_version WHERE calendar_id = ? AND version < ? \
                  ORDER BY version DESC LIMIT ?",
                 id.0,
             ),

@@ -3,6 +3,7 @@
 
 use super::auth::Viewer;
 use crate::engine::catalog::{Catalog, Interface};
+use shared::ids::ProjectId;
 
 /// Options of one select, in the page.
 pub const OPTIONS_MAX: usize = 200;
@@ -31,6 +32,17 @@ pub fn interfaces(
         .map(|(id, interface)| (id, words(interface)))
         .collect();
     Choices { options, search: if many { "interface" } else { "" } }
+}
+
+/// Calendars, of which there are few; with the name of the project where that is not the usual one.
+pub fn calendars(catalog: &Catalog, viewer: &Viewer) -> Vec<(String, String)> {
+    let seen = catalog.calendars.values().filter(|calendar| viewer.sees(calendar.project));
+    let words = |name: &str, of: ProjectId| match catalog.projects.get(&of) {
+        Some(project) if of != ProjectId(1) => format!("{name} ({})", project.name),
+        _ => name.to_owned(),
+    };
+    let option = seen.map(|it| (it.id.to_string(), words(&it.name, it.project)));
+    option.take(OPTIONS_MAX).collect()
 }
 
 /// Those of the lists; of one interface if that is chosen.

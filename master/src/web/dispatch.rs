@@ -26,6 +26,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
+use shared::spec::DispatchSpec;
 use std::sync::Arc;
 
 /// Decisions shown of one dispatch.
@@ -91,6 +92,18 @@ pub(super) fn dispatch_of(page: &Page, catalog: &Catalog, id: i64) -> Result<Arc
     found.cloned().ok_or_else(|| Error::not_found(format!("dispatch {id}")))
 }
 
+/// Which calendar, its name, and on which of its days; nothing where it has none.
+fn days_words(
+    catalog: &Catalog,
+    spec: &DispatchSpec,
+) -> Option<(i64, String, &'static str, String)> {
+    let days = spec.days?;
+    let found = catalog.calendars.get(&days.calendar);
+    let name = found.map_or_else(|| format!("#{}", days.calendar), |found| found.name.clone());
+    let (on, n) = edit::on_words(days.on);
+    Some((days.calendar.0, name, on, n))
+}
+
 fn interface_name(catalog: &Catalog, id: InterfaceId) -> String {
     catalog.interfaces.get(&id).map_or_else(|| format!("#{id}"), |found| found.name.clone())
 }
@@ -123,7 +136,7 @@ async fn rows(page: &Page, catalog: &Catalog, filter: &Filter) -> Result<Vec<Row
                 zone: spec.zone.clone(),
                 cascade: spec.cascade,
                 paused: is_paused,
-                next_ms: if is_paused { None } else { app.upcoming.next(spec, now) },
+                next_ms: if is_paused { None } else { app.upcoming.next(catalog, spec, now) },
                 last: None,
             });
         }
@@ -205,6 +218,7 @@ async fn detail(
             spec => Serde(&dispatch.spec),
             misfire => edit::misfire_words(dispatch.spec.misfire),
             overlap => edit::overlap_words(dispatch.spec.overlap),
+            days => days_words(&catalog, &dispatch.spec),
             interface_name => interface_name(&catalog, dispatch.spec.interface),
             rule => rule_in_words(&dispatch.spec.cron, page.lang),
             upcoming => Serde(upcoming.unwrap_or_default()),

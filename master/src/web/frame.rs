@@ -43,6 +43,7 @@ pub const NAV: &[Nav] = &[
     nav("Define", "Jobs", "/job/", "layui-icon-component", "j"),
     nav("Schedule", "Dispatches", "/dispatch/", "layui-icon-release", "d"),
     nav("Schedule", "Calendar", "/dispatch/calendar/", "layui-icon-date", "c"),
+    nav("Schedule", "Working days", "/calendar/", "layui-icon-flag", "w"),
     nav("Base", "Exec hosts", "/base/exec/host/", "layui-icon-engine", "s"),
     nav("Base", "Projects", "/base/project/", "layui-icon-group", "p"),
 ];
@@ -340,7 +341,7 @@ pub fn shape(state: &str) -> &'static str {
         "up" | "active" => "✓",
         "silent" | "refused" => "✕",
         "never" => "○",
-        "draining" | "frozen" | "blackout" => "‖",
+        "draining" | "frozen" | "blackout" | "holiday" => "‖",
         _ => "·",
     }
 }

@@ -126,7 +126,7 @@ fn soon(app: &App, catalog: &Catalog, viewer: &Viewer, paused: &[DispatchId]) ->
                 dispatch: found.id.0,
                 name: found.name.clone(),
                 interface: interface.map(|interface| interface.name.clone()).unwrap_or_default(),
-                at_ms: app.upcoming.next(&found.spec, now)?,
+                at_ms: app.upcoming.next(catalog, &found.spec, now)?,
             })
         })
         .collect();

@@ -135,8 +135,13 @@ impl Catalogue {
         if let Some(chinese) = self.exact.get(text) {
             return chinese.clone();
         }
-        let mut found =
-            self.patterns.iter().filter_map(|pattern| pattern.fill(text, |_, value| value.into()));
+        // A reason inside of another is shorter than the whole.
+        let mut found = self.patterns.iter().filter_map(|pattern| {
+            pattern.fill(text, |name, value| match name {
+                "why" if value.len() < text.len() => self.text(lang, value),
+                _ => value.to_owned(),
+            })
+        });
         found.next().unwrap_or_else(|| text.to_owned())
     }
 

@@ -94,7 +94,7 @@ pub(super) fn next_firings(
         let entry = next.entry(dispatch.spec.interface).or_default();
         entry.0 += 1;
         if !paused.contains(&dispatch.id) {
-            let at = app.upcoming.next(&dispatch.spec, now);
+            let at = app.upcoming.next(catalog, &dispatch.spec, now);
             entry.1 = [entry.1, at].into_iter().flatten().min();
         }
     }

@@ -20,6 +20,7 @@ pub mod zone;
 pub mod account;
 pub mod api;
 
+pub mod calendar;
 pub mod dispatch;
 pub mod history;
 pub mod home;
@@ -61,6 +62,7 @@ pub fn routes() -> Routes {
         .merge(away::routes())
         .merge(interface::routes())
         .merge(job::routes())
+        .merge(calendar::routes())
         .merge(dispatch::routes())
         .merge(host::routes())
         .merge(project::routes())

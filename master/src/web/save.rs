@@ -19,6 +19,10 @@ use shared::kind::FieldError;
 use shared::spec::*;
 use std::sync::Arc;
 
+mod calendar;
+
+pub use calendar::calendar_of;
+
 /// Jobs of one interface that are saved at the same time lose the guard to each other, and try again.
 const TRIES: u32 = 8;
 /// Users of a thing that are named when it cannot be deleted.

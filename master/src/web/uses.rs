@@ -102,6 +102,14 @@ pub fn uses_of_interface(catalog: &Catalog, id: InterfaceId) -> Vec<String> {
     uses
 }
 
+pub fn uses_of_calendar(catalog: &Catalog, id: CalendarId) -> Vec<String> {
+    let interfaces = catalog.interfaces.values().filter(|it| it.spec.calendar == Some(id));
+    let interfaces = interfaces.map(|it| format!("interface {} {}", it.id, it.name));
+    let dispatches = catalog.dispatches.values();
+    let dispatches = dispatches.filter(|it| it.spec.days.is_some_and(|days| days.calendar == id));
+    interfaces.chain(dispatches.map(|it| format!("dispatch {} {}", it.id, it.name))).collect()
+}
+
 pub fn uses_of_job(catalog: &Catalog, id: JobId) -> Vec<String> {
     let jobs = catalog.interfaces.values().flat_map(|interface| &interface.jobs);
     jobs.filter(|job| {

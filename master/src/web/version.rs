@@ -17,7 +17,7 @@ use super::error::{Error, Result};
 use super::save::{self, Refused};
 use super::{Page, Routes};
 use crate::app::App;
-use crate::engine::catalog::{Catalog, Dispatch, Interface, Job};
+use crate::engine::catalog::{Calendar, Catalog, Dispatch, Interface, Job};
 use crate::store;
 use crate::store::version::Of;
 use axum::extract::FromRequestParts;
@@ -38,6 +38,15 @@ pub(super) fn routes() -> Routes {
         .get("/interface/{id}/version/{version}/", Right::View, show::version)
         .get("/job/{id}/version/{version}/", Right::View, show::version)
         .get("/dispatch/{id}/version/{version}/", Right::View, show::version)
+        .get("/calendar/{id}/version/{version}/", Right::View, show::version)
+        .get("/calendar/{id}/diff/", Right::View, show::compare)
+        .get("/api/v1/calendars/{id}/versions", Right::View, history::api)
+        .get("/api/v1/calendars/{id}/versions/{version}", Right::View, show::version_api)
+        .get("/api/v1/calendars/{id}/diff", Right::View, show::compare_api)
+        .get("/calendar/{id}/rollback/{version}/", Right::Write, rollback::page)
+        .post("/calendar/{id}/rollback/{version}/", Right::Write, rollback::post)
+        .post("/api/v1/calendars/{id}/rollback", Right::Write, rollback::api)
+        .post("/api/v1/calendars/{id}/copy", Right::Write, copy::api)
         .get("/interface/{id}/diff/", Right::View, show::compare)
         .get("/job/{id}/diff/", Right::View, show::compare)
         .get("/dispatch/{id}/diff/", Right::View, show::compare)
@@ -117,6 +126,7 @@ impl FromRequestParts<App> for About {
             "interface" | "interfaces" => Ok(About(Of::Interface(InterfaceId(id)))),
             "job" | "jobs" => Ok(About(Of::Job(JobId(id)))),
             "dispatch" | "dispatches" => Ok(About(Of::Dispatch(DispatchId(id)))),
+            "calendar" | "calendars" => Ok(About(Of::Calendar(CalendarId(id)))),
             _ => Err(Error::not_found("such page")),
         }
     }
@@ -140,6 +150,7 @@ pub enum Content {
     /// With its interface as it was then.
     Job(Arc<Interface>, Arc<Job>),
     Dispatch(Arc<Dispatch>),
+    Calendar(Arc<Calendar>),
 }
 
 impl Known {
@@ -162,6 +173,10 @@ impl Known {
                 let found = catalog.dispatches.get(&id).filter(|it| viewer.sees(it.project));
                 let it = found.ok_or_else(|| Error::not_found(format!("dispatch {id}")))?;
                 (it.project, it.name.clone(), it.version, Content::Dispatch(Arc::clone(it)))
+            }
+            Of::Calendar(id) => {
+                let it = save::calendar_of(&catalog, id, viewer)?;
+                (it.project, it.name.clone(), it.version, Content::Calendar(it))
             }
         };
         Ok(Known { catalog, of, project, name, version, content })
@@ -202,7 +217,14 @@ impl Known {
                     spec,
                 })))
             }
-            (Of::Job(_) | Of::Dispatch(_), _) => Err(missing()),
+            (Of::Calendar(id), Content::Calendar(now)) => {
+                let found = store::version::at(&app.db, self.of, version).await?;
+                let found = found.ok_or_else(missing)?;
+                let spec = serde_json::from_str(&found.spec).map_err(anyhow::Error::from)?;
+                let (project, name) = (now.project, found.name);
+                Ok(Content::Calendar(Arc::new(Calendar { id, project, name, version, spec })))
+            }
+            (Of::Job(_) | Of::Dispatch(_) | Of::Calendar(_), _) => Err(missing()),
         }
     }
 
@@ -212,6 +234,7 @@ impl Known {
             Of::Interface(id) => format!("interface {id}"),
             Of::Job(id) => format!("job {id}"),
             Of::Dispatch(id) => format!("dispatch {id}"),
+            Of::Calendar(id) => format!("calendar {id}"),
         }
     }
 
@@ -221,13 +244,14 @@ impl Known {
             Of::Interface(id) => format!("/interface/{id}/"),
             Of::Job(id) => format!("/job/{id}/"),
             Of::Dispatch(id) => format!("/dispatch/{id}/"),
+            Of::Calendar(id) => format!("/calendar/{id}/"),
         }
     }
 
     /// What a change of it needs.
     pub fn right(&self) -> Right {
         match self.of {
-            Of::Interface(_) | Of::Job(_) => Right::Write,
+            Of::Interface(_) | Of::Job(_) | Of::Calendar(_) => Right::Write,
             Of::Dispatch(_) => Right::Schedule,
         }
     }
@@ -253,13 +277,14 @@ impl Content {
             Content::Interface(it) => &it.name,
             Content::Job(_, job) => &job.name,
             Content::Dispatch(it) => &it.name,
+            Content::Calendar(it) => &it.name,
         }
     }
 
     fn names<'a>(&'a self, catalog: &'a Catalog) -> Names<'a> {
         match self {
             Content::Interface(it) | Content::Job(it, _) => Names::at(catalog, it),
-            Content::Dispatch(_) => Names::of(catalog),
+            Content::Dispatch(_) | Content::Calendar(_) => Names::of(catalog),
         }
     }
 
@@ -269,6 +294,7 @@ impl Content {
             Content::Interface(it) => names.interface_spec(it.project, &it.spec),
             Content::Job(owner, job) => names.job_spec(owner.project, &job.spec),
             Content::Dispatch(it) => names.dispatch_spec(it.project, &it.spec),
+            Content::Calendar(it) => named::written(&*it.spec),
         }
     }
 
@@ -279,6 +305,7 @@ impl Content {
             Content::Interface(it) => documents::interface((catalog, &names), it, &[]),
             Content::Job(owner, job) => documents::job((catalog, &names), owner, job),
             Content::Dispatch(it) => documents::dispatch((catalog, &names), it),
+            Content::Calendar(it) => documents::calendar(catalog, it),
         }
     }
 }

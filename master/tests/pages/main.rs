@@ -9,6 +9,7 @@ mod apply;
 mod access;
 mod api;
 mod calendar;
+mod days;
 mod definitions;
 mod execution;
 mod executions;

@@ -40,6 +40,7 @@ pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
             late_s: LATE_S,
             overlap: Overlap::Allow,
             blackouts: Vec::new(),
+            days: None,
             from_ms: None,
             until_ms: None,
             params: BTreeMap::new(),
@@ -119,6 +120,7 @@ fn interface(id: i64, catalog: &Catalog, rng: &mut Rng) -> Interface {
             owner: String::new(),
             granularity,
             zone: rng.pick(&["Europe/Berlin", "Europe/Berlin", "Asia/Shanghai"]).into(),
+            calendar: None,
             parents,
             on_failure: rng.pick(&[OnFailure::Continue, OnFailure::Continue, OnFailure::Stop]),
             self_dependence: rng.pick(&[

@@ -3,12 +3,18 @@
 //! The rule: in one zone, the periods of one granularity follow each other without gap or overlap,
 //! whatever the clocks do; a day has 23 to 25 hours, an hour of which clocks change within may be
 //! shorter. Days, weeks and months of two zones with the same name count as the same.
+//!
+//! A daily cut may have a calendar (逻辑账期). Then only its working days are periods, each its own day
+//! and no more; steps go over the days between. A day of rest has no period: what asks for that very
+//! day gets none, and a step from it leads to the nearest working day.
 
 use super::{Granularity, Period};
+use crate::calendar::CalendarSpec;
 use crate::ids::Millis;
 use crate::spec::PeriodMap;
 use chrono::{DateTime, Datelike, Days, LocalResult, Months, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
+use std::sync::Arc;
 
 /// Periods that one period can be mapped to, and periods in a range; beyond that it is refused.
 pub const PERIODS_MAX: usize = 2_000;
@@ -41,30 +47,59 @@ pub enum BadMap {
 }
 
 /// How one interface cuts time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     pub granularity: Granularity,
     pub zone: Tz,
+    /// Of a daily one: which days are periods.
+    pub calendar: Option<Arc<CalendarSpec>>,
 }
 
 impl Cut {
     /// # Errors
     /// There is no such zone.
     pub fn new(granularity: Granularity, zone_name: &str) -> Result<Cut, BadZone> {
-        Ok(Cut { granularity, zone: zone(zone_name)? })
+        Ok(Cut::natural(granularity, zone(zone_name)?))
     }
 
-    /// The period that this instant is in.
-    pub fn containing(self, instant: Millis) -> Period {
+    /// Without a calendar: every day is one.
+    pub fn natural(granularity: Granularity, zone: Tz) -> Cut {
+        Cut { granularity, zone, calendar: None }
+    }
+
+    /// Only working days are periods, if it is a daily one.
+    pub fn with(self, calendar: Option<Arc<CalendarSpec>>) -> Cut {
+        let calendar = calendar.filter(|_| self.granularity == Granularity::Day);
+        Cut { calendar, ..self }
+    }
+
+    /// The period that this instant is in, whether or not it is one of the calendar.
+    pub fn containing(&self, instant: Millis) -> Period {
         Period::containing(self.granularity, instant, self.zone)
     }
 
-    /// Whether the period is one of this cut: of its granularity, and below a day written with the
-    /// offset that the zone has then.
-    pub fn accepts(self, period: Period) -> bool {
+    /// Whether the calendar has this day; without one it has all.
+    pub fn has(&self, period: Period) -> bool {
+        match (&self.calendar, period) {
+            (Some(calendar), Period::Day(date)) => calendar.works(date),
+            _ => true,
+        }
+    }
+
+    /// As [`Period::offset`], over working days where there is a calendar.
+    pub fn offset(&self, period: Period, steps: i64) -> Option<Period> {
+        let Some(calendar) = &self.calendar else { return period.offset(steps, self.zone) };
+        let Period::Day(date) = period else { return None };
+        let to = calendar.step(date, steps).filter(|date| in_range(*date)).map(Period::Day);
+        to.filter(|to| self.has(*to))
+    }
+
+    /// Whether the period is one of this cut: of its granularity, a day of its calendar, and below a
+    /// day written with the offset that the zone has then.
+    pub fn accepts(&self, period: Period) -> bool {
         period.granularity() == self.granularity
             && match period {
-                Period::Day(_) | Period::Week(_) | Period::Month(_) => true,
+                Period::Day(_) | Period::Week(_) | Period::Month(_) => self.has(period),
                 Period::Hour { .. } | Period::Minute { .. } => {
                     self.containing(period.start_ms(self.zone)) == period
                 }
@@ -224,18 +259,18 @@ impl Period {
         }
     }
 
-    /// The `count` before this one, the oldest first.
+    /// The `count` of a cut before this one, the oldest first.
     ///
     /// # Errors
     /// More than [`PERIODS_MAX`], or before 1970.
-    pub fn previous(self, count: u32, zone: Tz) -> Result<Vec<Period>, BadMap> {
+    pub fn previous(self, count: u32, of: &Cut) -> Result<Vec<Period>, BadMap> {
         if count as usize > PERIODS_MAX {
             return Err(BadMap::TooMany);
         }
         let mut all = Vec::with_capacity(count as usize);
         let mut period = self;
         for _ in 0..count {
-            period = period.offset(-1, zone).ok_or(BadMap::OutOfRange)?;
+            period = of.offset(period, -1).ok_or(BadMap::OutOfRange)?;
             all.push(period);
         }
         all.reverse();
@@ -263,11 +298,11 @@ impl Period {
         Ok(all)
     }
 
-    /// The periods of another cut that begin within this one, in order.
+    /// The periods of another cut that begin within this one, in order; of its calendar, if it has one.
     ///
     /// # Errors
     /// More than [`PERIODS_MAX`].
-    pub fn within(self, zone: Tz, target: Cut) -> Result<Vec<Period>, BadMap> {
+    pub fn within(self, zone: Tz, target: &Cut) -> Result<Vec<Period>, BadMap> {
         let is_calendar = |granularity| granularity >= Granularity::Day;
         // Dates against dates: two zones' days of one name are the same.
         let cut_zone = if is_calendar(self.granularity()) && is_calendar(target.granularity) {
@@ -291,14 +326,16 @@ impl Period {
                 None => break,
             }
         }
+        all.retain(|period| target.has(*period));
         Ok(all)
     }
 
-    /// Which periods of a target one period of a waiter (this one, cut by `zone`) needs, in order.
+    /// Which periods of a target one period of a waiter (this one, cut by `zone`) needs, in order. None
+    /// where the target's calendar has no such day.
     ///
     /// # Errors
     /// More than [`PERIODS_MAX`], or outside of the calendar.
-    pub fn map(self, map: PeriodMap, zone: Tz, target: Cut) -> Result<Vec<Period>, BadMap> {
+    pub fn map(self, map: PeriodMap, zone: Tz, target: &Cut) -> Result<Vec<Period>, BadMap> {
         let is_finer = target.granularity < self.granularity();
         match map {
             PeriodMap::Same | PeriodMap::AllWithin if is_finer => self.within(zone, target),
@@ -307,19 +344,24 @@ impl Period {
                 Ok(all.pop().into_iter().collect())
             }
             PeriodMap::Same | PeriodMap::AllWithin | PeriodMap::LastWithin => {
-                Ok(vec![self.base(zone, target)])
+                Ok(self.same(zone, target))
             }
-            PeriodMap::Previous(count) => self.base(zone, target).previous(count, target.zone),
+            PeriodMap::Previous(count) => self.base(zone, target).previous(count, target),
+            PeriodMap::Offset(0) => Ok(self.same(zone, target)),
             PeriodMap::Offset(steps) => {
                 let base = self.base(zone, target);
-                let period = base.offset(i64::from(steps), target.zone);
+                let period = target.offset(base, i64::from(steps));
                 period.map(|period| vec![period]).ok_or(BadMap::OutOfRange)
             }
         }
     }
 
+    fn same(self, zone: Tz, target: &Cut) -> Vec<Period> {
+        Some(self.base(zone, target)).filter(|base| target.has(*base)).into_iter().collect()
+    }
+
     /// The target's period in which this one begins.
-    fn base(self, zone: Tz, target: Cut) -> Period {
+    fn base(self, zone: Tz, target: &Cut) -> Period {
         match self {
             Period::Day(date) | Period::Week(date) | Period::Month(date)
                 if target.granularity >= Granularity::Day =>

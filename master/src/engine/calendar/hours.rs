@@ -6,20 +6,19 @@
 
 use super::days::{Days, HOUR_MS, change, local, offset};
 use super::{Cron, Rule, next_after};
-use crate::engine::blackout::Blackout;
+use crate::engine::quiet::Quiet;
 use chrono::Timelike;
 use chrono_tz::Tz;
 use shared::ids::Millis;
 
-const MINUTE_MS: Millis = 60_000;
 /// Between two looks for a change of the clock: no zone has had two within that.
 const LOOK_MS: Millis = 6 * HOUR_MS;
-/// A rule, and the windows in which it does not fire.
+/// A rule, and when it does not fire.
 #[derive(Clone, Copy, Debug)]
 pub struct Fires<'a> {
     pub cron: &'a Cron,
     pub zone: Tz,
-    pub blackouts: &'a [Blackout],
+    pub quiet: &'a Quiet<'a>,
 }
 
 /// Of one hour of some days, by its position.
@@ -27,12 +26,12 @@ pub struct Fires<'a> {
 pub struct Count {
     pub at: u16,
     pub fires: u32,
-    /// Instants in a blackout window.
+    /// Instants on days or in windows in which it does not fire.
     pub dark: u32,
 }
 
 /// In which hours a rule fires, and how often, in order. Each question to [`next_after`], and each
-/// minute that is held against the windows, takes one of `steps`; none: they did not suffice.
+/// minute that is held against the days and windows, takes one of `steps`; none: they did not suffice.
 pub fn count(
     rule: Fires,
     days: &Days,
@@ -139,8 +138,7 @@ impl Counts<'_> {
 
     fn add(&mut self, instant: Millis, count: u32) {
         let Some(at) = self.days.at(instant).and_then(|at| u16::try_from(at).ok()) else { return };
-        let Fires { zone, blackouts, .. } = self.rule;
-        let is_dark = blackouts.iter().any(|window| window.holds(zone, instant));
+        let is_dark = self.rule.quiet.holding(instant).is_some();
         let (fires, dark) = if is_dark { (0, count) } else { (count, 0) };
         match self.found.last_mut() {
             Some(last) if last.at == at => {
@@ -152,7 +150,7 @@ impl Counts<'_> {
     }
 
     /// From inclusive, until exclusive, where `before` counts up to an instant. An hour of the rule's
-    /// zone may lie in two of ours, and windows begin and end with minutes.
+    /// zone may lie in two of ours, and days and windows begin and end within it.
     fn add_all(
         &mut self,
         (mut from, until): (Millis, Millis),
@@ -163,9 +161,9 @@ impl Counts<'_> {
             let Some(hour) = self.days.at(from).map(|at| self.days.hours[at]) else { break };
             let mut end = hour.until.min(until);
             let count = before(end) - before(from);
-            if !self.rule.blackouts.is_empty() && count > 0 {
+            if let Some(grain) = self.rule.quiet.grain_ms().filter(|_| count > 0) {
                 *steps = steps.checked_sub(1)?;
-                end = end.min(from - from.rem_euclid(MINUTE_MS) + MINUTE_MS);
+                end = end.min(from - from.rem_euclid(grain) + grain);
             }
             let count = before(end) - before(from);
             if count > 0 {
@@ -181,28 +179,57 @@ impl Counts<'_> {
 mod tests {
     use super::super::{instants, parse, zone};
     use super::*;
-    use crate::engine::blackout;
+    use crate::engine::catalog::{Calendar, Catalog};
+    use shared::ids::{CalendarId, ProjectId};
+    use shared::spec::DispatchSpec;
+    use std::sync::Arc;
 
     const ANY: (Millis, Millis) = (Millis::MIN, Millis::MAX);
 
-    fn windows(texts: &[&str]) -> Vec<Blackout> {
-        texts.iter().map(|text| blackout::parse(text).unwrap()).collect()
+    /// Windows, and days of a calendar.
+    type Dark = (&'static [&'static str], &'static str);
+    const NONE: Dark = (&[], "");
+
+    fn windows(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
-    fn counted((rule, of): (&str, &str), dark: &[&str], days: &Days) -> Vec<Count> {
+    /// A weekend, holidays at both ends of daylight saving, and a Sunday that is worked.
+    fn catalog() -> Catalog {
+        let json = r#"{"holidays": {"2026-10-04": "", "2026-11-20": "", "2027-03-28": "", "2011-12-31": ""},
+            "workdays": {"2026-10-25": "", "2026-11-01": ""}}"#;
+        let spec = Arc::new(serde_json::from_str(json).unwrap());
+        let (id, project, name) = (CalendarId(1), ProjectId(1), "c".to_owned());
+        let calendar = Calendar { id, project, name, version: 1, spec };
+        Catalog { calendars: [(id, Arc::new(calendar))].into(), ..Catalog::default() }
+    }
+
+    fn spec((rule, of): (&str, &str), (windows, on): Dark) -> DispatchSpec {
+        let mut json = serde_json::json!({
+            "interface": 1, "cron": rule, "zone": of, "blackouts": windows,
+        });
+        if !on.is_empty() {
+            json["days"] = serde_json::json!({"calendar": 1, "on": on});
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn counted((rule, of): (&str, &str), dark: Dark, days: &Days) -> Vec<Count> {
         let (cron, zone) = (parse(rule).unwrap(), zone(of).unwrap());
-        let fires = Fires { cron: &cron, zone, blackouts: &windows(dark) };
-        count(fires, days, ANY, &mut 200_000).unwrap()
+        let (catalog, spec) = (catalog(), spec((rule, of), dark));
+        let quiet = Quiet::of(&catalog, &spec, zone).unwrap();
+        count(Fires { cron: &cron, zone, quiet: &quiet }, days, ANY, &mut 200_000).unwrap()
     }
 
     /// One by one, by the functions that fire.
-    fn walked((rule, of): (&str, &str), dark: &[&str], days: &Days) -> Vec<Count> {
+    fn walked((rule, of): (&str, &str), dark: Dark, days: &Days) -> Vec<Count> {
         let (cron, zone) = (parse(rule).unwrap(), zone(of).unwrap());
+        let (catalog, spec) = (catalog(), spec((rule, of), dark));
+        let quiet = Quiet::of(&catalog, &spec, zone).unwrap();
         let mut found: Vec<Count> = Vec::new();
         let (from, until) = days.span();
         for at in instants(cron, zone, from - 1).take_while(|at| *at < until) {
-            let texts: Vec<String> = dark.iter().map(|text| (*text).to_owned()).collect();
-            let is_dark = blackout::Windows::of(&texts, zone).holding(at).is_some();
+            let is_dark = quiet.holding(at).is_some();
             let hour = u16::try_from(days.at(at).unwrap()).unwrap();
             if found.last().is_none_or(|last| last.at != hour) {
                 found.push(Count { at: hour, fires: 0, dark: 0 });
@@ -238,7 +265,8 @@ mod tests {
             "@every 1h30m",
             "@every 25m7s",
         ];
-        const DARK: &[&[&str]] = &[&[], &["22:10-02:35", "03:00-03:01", "13:50-14:25 SAT-MON"]];
+        const WINDOWS: &[&str] = &["22:10-02:35", "03:00-03:01", "13:50-14:25 SAT-MON"];
+        const DARK: &[Dark] = &[NONE, (WINDOWS, ""), (&[], "working"), (WINDOWS, "not_holidays")];
         const SPANS: &[(&str, &str)] = &[
             ("2026-11-20", "Asia/Shanghai"),
             ("2027-03-27", "Europe/Paris"),
@@ -273,7 +301,7 @@ mod tests {
     fn days_with_23_and_25_hours() {
         let shown = |rule, date, name| -> Vec<(u32, bool, u32)> {
             let days = around(date, 1, name);
-            let found = fires(counted((rule, name), &[], &days)).into_iter();
+            let found = fires(counted((rule, name), NONE, &days)).into_iter();
             found
                 .map(|(at, count)| {
                     let hour = days.hours[usize::from(at)];
@@ -298,19 +326,20 @@ mod tests {
         let cron = parse("* * * * * *").unwrap();
         let mut steps = 30_000;
         let dark = windows(&["02:00-02:30"]);
-        let rule = |blackouts| Fires { cron: &cron, zone: paris, blackouts };
-        let all = count(rule(&[]), &days, ANY, &mut steps).unwrap();
+        let (none, dark) = (Quiet::windows(&[], paris), Quiet::windows(&dark, paris));
+        let rule = |quiet| Fires { cron: &cron, zone: paris, quiet };
+        let all = count(rule(&none), &days, ANY, &mut steps).unwrap();
         assert_eq!(all.len(), 745);
         assert!(all.iter().all(|one| (one.fires, one.dark) == (3_600, 0)));
         // Only the hours around the change are walked.
         assert!(steps > 10_000, "{steps} are left");
-        assert_eq!(count(rule(&[]), &days, ANY, &mut 500), None, "and it can be cut");
+        assert_eq!(count(rule(&none), &days, ANY, &mut 500), None, "and it can be cut");
         // With windows minute by minute: a half of 32 hours is in one.
         assert_eq!(count(rule(&dark), &days, ANY, &mut 30_000), None);
         let all = count(rule(&dark), &days, ANY, &mut 70_000).unwrap();
         assert_eq!(all.iter().map(|one| one.dark).sum::<u32>(), 32 * 1_800);
         let every = parse("@every 1s").unwrap();
-        let rule = Fires { cron: &every, ..rule(&[]) };
+        let rule = Fires { cron: &every, ..rule(&none) };
         assert_eq!(count(rule, &days, ANY, &mut 800).unwrap().len(), 745);
     }
 
@@ -327,7 +356,8 @@ mod tests {
         ] {
             for text in ["*/10 * * * *", "@every 10m"] {
                 let cron = parse(text).unwrap();
-                let rule = Fires { cron: &cron, zone: Tz::UTC, blackouts: &[] };
+                let quiet = Quiet::windows(&[], Tz::UTC);
+                let rule = Fires { cron: &cron, zone: Tz::UTC, quiet: &quiet };
                 let found = count(rule, &days, window, &mut 100).unwrap();
                 assert_eq!(fires(found), expect, "{text} {window:?}");
             }

@@ -1,6 +1,7 @@
 //! The World by cases, in a notation that makes a hundred of them cheap.
 
 mod age;
+mod calendar;
 mod dag;
 mod definition;
 mod hosts;

@@ -93,6 +93,7 @@ pub fn dispatch_fields(catalog: &Catalog, draft: &DispatchDraft) -> Vec<FieldErr
             errors.add("blackouts", why);
         }
     }
+    super::calendar::check_days(&mut errors, catalog, (draft.project, spec));
     if let Misfire::Within(seconds) = spec.misfire {
         errors.range("misfire.within", seconds, 1, i64::from(400 * DAY_S));
     }

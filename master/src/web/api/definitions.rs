@@ -1,4 +1,4 @@
-//! `/api/v1/{interfaces,jobs,dispatches,hosts,projects}`: what the forms do, for programs.
+//! `/api/v1/{interfaces,jobs,dispatches,calendars,hosts,projects}`: what the forms do, for programs.
 //!
 //! One definition is `{"id", "project", "name", "version", "spec": {…}}`, the spec with the names of
 //! `shared::spec`. `PUT` names the version it was made from; `DELETE ?version=` too. Lists are
@@ -9,6 +9,7 @@ use super::super::error::{Error, Result};
 use super::super::save::{self, Draft, Refused, Saver};
 use super::super::{Routes, list, version};
 use crate::app::App;
+use crate::engine::catalog::{Catalog, Dispatch};
 use crate::store;
 use crate::store::version::Of;
 use axum::Json;
@@ -20,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::ids::*;
 use shared::kind::FieldError;
+
+mod calendars;
 
 const PAGE_MAX: usize = 500;
 
@@ -40,6 +43,7 @@ pub(in super::super) fn routes() -> Routes {
         .get("/api/v1/dispatches/{id}", Right::View, dispatch)
         .put("/api/v1/dispatches/{id}", Right::Schedule, put_dispatch)
         .delete("/api/v1/dispatches/{id}", Right::Schedule, delete_dispatch)
+        .merge(calendars::routes())
         .get("/api/v1/hosts", Right::View, hosts)
         .post("/api/v1/hosts", Right::Write, post_host)
         .get("/api/v1/hosts/{id}", Right::View, host)
@@ -302,14 +306,14 @@ async fn dispatches(State(app): State<App>, viewer: Viewer, Query(asked): Query<
     let seen = catalog.dispatches.values().filter(|it| {
         viewer.sees(it.project) && asked.interface.is_none_or(|id| id == it.spec.interface.0)
     });
-    let items = seen.map(|it| dispatch_item(&app, it, &paused));
+    let items = seen.map(|it| dispatch_item(&app, &catalog, it, &paused));
     Ok(page(items.collect(), &asked))
 }
 
-fn dispatch_item(app: &App, it: &crate::engine::catalog::Dispatch, paused: &[DispatchId]) -> Item {
+fn dispatch_item(app: &App, catalog: &Catalog, it: &Dispatch, paused: &[DispatchId]) -> Item {
     let mut item = item(it.id.0, it.project, &it.name, it.version, &it.spec);
     let is_paused = paused.contains(&it.id);
-    let next = app.upcoming.next(&it.spec, app.clock.wall_ms()).filter(|_| !is_paused);
+    let next = app.upcoming.next(catalog, &it.spec, app.clock.wall_ms()).filter(|_| !is_paused);
     item.status = Some(json!({ "paused": is_paused, "next_ms": next }));
     item
 }
@@ -319,7 +323,7 @@ async fn one_dispatch(app: &App, viewer: &Viewer, id: DispatchId) -> Result<Item
     let found = catalog.dispatches.get(&id).filter(|it| viewer.sees(it.project));
     let it = found.ok_or_else(|| Error::not_found(format!("dispatch {id}")))?;
     let paused = store::dispatch::paused(&app.db).await?;
-    Ok(dispatch_item(app, it, &paused))
+    Ok(dispatch_item(app, &catalog, it, &paused))
 }
 
 async fn dispatch(State(app): State<App>, viewer: Viewer, Path(id): Path<i64>) -> Result {

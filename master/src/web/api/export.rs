@@ -71,12 +71,17 @@ fn file(name: &str, documents: &[Mapping]) -> Result<Response> {
     Ok((headers, documents::yaml(documents)?).into_response())
 }
 
-/// Hosts first, then interfaces, each by name.
+/// Hosts first, then calendars and interfaces, each by name.
 pub fn all(catalog: &Catalog, of: impl Fn(ProjectId) -> bool) -> Vec<Mapping> {
     let hosts = catalog.hosts.values().filter(|host| of(host.project));
     let hosts: BTreeMap<&str, Mapping> =
         hosts.map(|host| (host.name.as_str(), documents::host(catalog, host))).collect();
     let mut documents: Vec<Mapping> = hosts.into_values().collect();
+    let calendars = catalog.calendars.values().filter(|calendar| of(calendar.project));
+    let calendars: BTreeMap<_, Mapping> = calendars
+        .map(|it| ((it.name.as_str(), it.project), documents::calendar(catalog, it)))
+        .collect();
+    documents.extend(calendars.into_values());
     documents.extend(of_interfaces(catalog, |interface| of(interface.project)));
     documents
 }

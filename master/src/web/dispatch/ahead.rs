@@ -55,7 +55,7 @@ fn rows(days: &Days, own: &Load, others: &Load) -> Vec<Row> {
 /// The database's.
 pub(super) async fn picture(
     page: &Page,
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     spec: &DispatchSpec,
     edited: Option<DispatchId>,
 ) -> Result<Value, Error> {
@@ -76,7 +76,10 @@ pub(super) async fn picture(
         spec: DispatchSpec { from_ms: spec.from_ms.max(Some(now + 1)), ..spec.clone() },
     };
     let typed = vec![One { dispatch: Arc::new(typed), held: "" }];
-    let ask = |dispatches| Ask { days: days.clone(), dispatches, listed: None };
+    let ask = |dispatches| {
+        let catalog = Arc::clone(catalog);
+        Ask { catalog, days: days.clone(), dispatches, listed: None }
+    };
     let (_, own) = load::of(app, ask(typed)).await?;
     let (_, others) = load::of(app, ask(others)).await?;
     let sum = |at: usize| own.fires[at].saturating_add(others.fires[at]);

@@ -8,10 +8,10 @@ use super::super::{Page, choices, zone};
 use super::load::{self, Ask, LISTED_MAX, Load, One};
 use super::{interface_name, preview};
 use crate::app::App;
-use crate::engine::blackout::Windows;
 use crate::engine::calendar;
 use crate::engine::calendar::days::{Days, Hour};
 use crate::engine::catalog::{Catalog, Dispatch};
+use crate::engine::quiet::{Held, Quiet};
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::IntoResponse;
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::ids::*;
 use shared::kind::FieldError;
+use std::sync::Arc;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
@@ -152,7 +153,12 @@ struct Fires {
 fn fires(catalog: &Catalog, own: chrono_tz::Tz, at: Millis, One { dispatch, held }: &One) -> Fires {
     let spec = &dispatch.spec;
     let theirs = calendar::zone(&spec.zone).unwrap_or(own);
-    let is_dark = Windows::of(&spec.blackouts, theirs).holding(at).is_some();
+    let quiet = Quiet::of(catalog, spec, theirs).ok();
+    let held = match quiet.and_then(|quiet| quiet.holding(at)) {
+        Some(Held::Window(_)) if held.is_empty() => "blackout",
+        Some(Held::Day { .. } | Held::NoPeriod { .. }) if held.is_empty() => "holiday",
+        _ => held,
+    };
     let there = zone::moment(at, theirs);
     Fires {
         at: calendar::show(own, at),
@@ -163,7 +169,7 @@ fn fires(catalog: &Catalog, own: chrono_tz::Tz, at: Millis, One { dispatch, held
         interface: spec.interface.0,
         interface_name: interface_name(catalog, spec.interface),
         period: preview::period(catalog, spec, at),
-        held: if held.is_empty() && is_dark { "blackout" } else { held },
+        held,
     }
 }
 
@@ -187,7 +193,7 @@ fn listing(catalog: &Catalog, asked: &Asked, (ask, load): &(Ask, Load)) -> Value
 
 async fn loaded(
     page: &Page,
-    catalog: &Catalog,
+    catalog: &Arc<Catalog>,
     asked: &Asked,
     days: Days,
 ) -> Result<(Ask, Load), Error> {
@@ -195,7 +201,7 @@ async fn loaded(
     let listed = asked.chosen(&days)?;
     let wanted = |one: &Dispatch| viewer.lists(one.project) && asked.wants(one);
     let dispatches = load::dispatches(&page.app, catalog, wanted).await?;
-    Ok(load::of(&page.app, Ask { days, dispatches, listed }).await?)
+    Ok(load::of(&page.app, Ask { catalog: Arc::clone(catalog), days, dispatches, listed }).await?)
 }
 
 /// The month before, or after, as the address has it.
@@ -292,7 +298,7 @@ pub(super) async fn api(
     let catalog = app.catalog().await?;
     let wanted = |one: &Dispatch| viewer.sees(one.project) && asked.wants(one);
     let dispatches = load::dispatches(&app, &catalog, wanted).await?;
-    let (ask, load) = load::of(&app, Ask { days, dispatches, listed: None }).await?;
+    let (ask, load) = load::of(&app, Ask { catalog, days, dispatches, listed: None }).await?;
     Ok(Json(for_programs(&ask, &load)).into_response())
 }
 

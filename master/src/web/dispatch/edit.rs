@@ -16,6 +16,7 @@ use chrono::{DateTime, NaiveDateTime, TimeZone};
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Deserialize;
+use shared::calendar::{DaysSpec, On};
 use shared::ids::*;
 use shared::spec::*;
 
@@ -64,6 +65,36 @@ pub(super) fn overlap_words(overlap: Overlap) -> (&'static str, String) {
         Overlap::Queue => ("queue", String::new()),
         Overlap::Cancel => ("cancel", String::new()),
     }
+}
+
+/// With how many working days.
+pub(super) fn on_words(on: On) -> (&'static str, String) {
+    match on {
+        On::Working => ("working", String::new()),
+        On::Resting => ("resting", String::new()),
+        On::Holidays => ("holidays", String::new()),
+        On::NotHolidays => ("not_holidays", String::new()),
+        On::NthWorking(n) => ("nth_working", n.to_string()),
+    }
+}
+
+fn read_days(form: &mut Form) -> Option<DaysSpec> {
+    let on = match form.text("days.on") {
+        "" | "working" => On::Working,
+        "resting" => On::Resting,
+        "holidays" => On::Holidays,
+        "not_holidays" => On::NotHolidays,
+        "nth_working" => On::NthWorking(form.parse("days.on.nth_working", 0, "a whole number")),
+        _ => {
+            form.wrong("days.on", "choose one of the list");
+            On::Working
+        }
+    };
+    if form.text("days.calendar").is_empty() {
+        return None;
+    }
+    let calendar = form.parse("days.calendar", CalendarId(0), "one of the list");
+    Some(DaysSpec { calendar, on })
 }
 
 fn read_overlap(form: &mut Form) -> Overlap {
@@ -120,6 +151,12 @@ fn write(name: &str, spec: &DispatchSpec, version: Option<i64>) -> Form {
     let (overlap, parallel) = overlap_words(spec.overlap);
     form.set("overlap", overlap);
     form.set("overlap.parallel", parallel);
+    if let Some(days) = spec.days {
+        let (on, n) = on_words(days.on);
+        form.set("days.calendar", days.calendar);
+        form.set("days.on", on);
+        form.set("days.on.nth_working", n);
+    }
     form.set("blackouts", spec.blackouts.join("\n"));
     form.set("from_ms", write_instant(spec.from_ms, &spec.zone));
     form.set("until_ms", write_instant(spec.until_ms, &spec.zone));
@@ -145,6 +182,7 @@ pub(super) fn read(form: &mut Form) -> Draft<DispatchSpec> {
         misfire: read_misfire(form),
         overlap: read_overlap(form),
         blackouts,
+        days: read_days(form),
         late_s: form.seconds("late_s", Some(300)).unwrap_or(300),
         from_ms: read_instant(form, "from_ms"),
         until_ms: read_instant(form, "until_ms"),
@@ -168,6 +206,7 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, stale: Option<Stale>)
             id, name,
             form => form.value(&[]), stale => Serde(stale),
             interfaces => Serde(interfaces.options), search => interfaces.search,
+            calendars => Serde(choices::calendars(&catalog, viewer)),
         },
     )?;
     Ok((status, html).into_response())
@@ -261,7 +300,7 @@ mod tests {
         let json = serde_json::json!({
             "description": "d", "interface": 3, "cron": "30 2 * * MON-FRI", "zone": "Asia/Shanghai",
             "period_offset": 2, "cascade": false, "misfire": {"within": 7200}, "late_s": 90,
-            "overlap": {"parallel": 3}, "blackouts": ["22:00-02:00", "08:00-09:00 FRI"],
+            "days": {"calendar": 2, "on": {"nth_working": -1}}, "overlap": {"parallel": 3}, "blackouts": ["22:00-02:00", "08:00-09:00 FRI"],
             "from_ms": 1_795_230_000_000_i64, "until_ms": 1_795_316_400_000_i64, "params": {"a": "b"},
         });
         let spec: DispatchSpec = serde_json::from_value(json).unwrap();

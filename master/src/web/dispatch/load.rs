@@ -5,11 +5,11 @@
 //! counted when it is asked for again. Never in the async runtime.
 
 use crate::app::App;
-use crate::engine::blackout;
 use crate::engine::calendar::days::Days;
 use crate::engine::calendar::hours::{self, Count, Fires};
 use crate::engine::calendar::{self, Crons};
 use crate::engine::catalog::{Catalog, Dispatch};
+use crate::engine::quiet::{Quiet, QuietKey};
 use crate::store;
 use anyhow::Context;
 use chrono_tz::Tz;
@@ -40,8 +40,7 @@ type Counts = Arc<[Count]>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     cron: String,
-    zone: String,
-    blackouts: Vec<String>,
+    quiet: QuietKey,
     window: (Millis, Millis),
     span: (Millis, Millis),
     own: Tz,
@@ -67,14 +66,13 @@ impl Counted {
     }
 
     /// None: the steps did not suffice.
-    fn of(&self, one: &Dispatch, days: &Days, steps: &mut usize) -> Option<Counts> {
-        let spec = &one.spec;
+    fn of(&self, one: &Dispatch, ask: &Ask, steps: &mut usize) -> Option<Counts> {
+        let (spec, days, catalog) = (&one.spec, &ask.days, &ask.catalog);
         let (span, window) = (days.span(), window(spec));
         let window = (window.0.max(span.0), window.1.min(span.1));
         let key = Key {
             cron: spec.cron.clone(),
-            zone: spec.zone.clone(),
-            blackouts: spec.blackouts.clone(),
+            quiet: Quiet::key(catalog, spec),
             window,
             span,
             own: days.zone,
@@ -87,13 +85,9 @@ impl Counted {
         let (Ok(cron), Ok(zone)) = (calendar::parse(&spec.cron), calendar::zone(&spec.zone)) else {
             return Some(Arc::default());
         };
-        let dark = spec
-            .blackouts
-            .iter()
-            .take(blackout::WINDOWS_MAX)
-            .filter_map(|text| blackout::parse(text).ok());
-        let blackouts: Vec<_> = dark.collect();
-        let rule = Fires { cron: &cron, zone, blackouts: &blackouts };
+        // Nor does one whose calendar is gone.
+        let Ok(quiet) = Quiet::of(catalog, spec, zone) else { return Some(Arc::default()) };
+        let rule = Fires { cron: &cron, zone, quiet: &quiet };
         let counts: Counts = hours::count(rule, days, window, steps)?.into();
         // What is being typed is another rule with every letter.
         if one.id == TYPED {
@@ -146,6 +140,8 @@ pub(super) async fn dispatches(
 /// What is asked.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
+    /// Whose calendars are asked.
+    pub catalog: Arc<Catalog>,
     pub days: Days,
     pub dispatches: Vec<One>,
     /// Of this stretch of time the firings themselves.
@@ -187,7 +183,7 @@ fn count(counted: &Counted, ask: &Ask) -> Load {
         ask.listed.is_some_and(|(from, until)| from < hour.until && hour.from < until)
     };
     for (position, one) in ask.dispatches.iter().enumerate() {
-        let Some(counts) = counted.of(&one.dispatch, &ask.days, &mut steps) else {
+        let Some(counts) = counted.of(&one.dispatch, ask, &mut steps) else {
             load.uncounted += 1;
             continue;
         };
@@ -260,7 +256,8 @@ mod tests {
     }
 
     fn ask(dispatches: Vec<One>, listed: Option<(Millis, Millis)>) -> Ask {
-        Ask { days: Days::month("2026-11", Tz::UTC).unwrap(), dispatches, listed }
+        let days = Days::month("2026-11", Tz::UTC).unwrap();
+        Ask { catalog: Arc::default(), days, dispatches, listed }
     }
 
     #[test]

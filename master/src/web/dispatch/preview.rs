@@ -7,9 +7,9 @@ use super::super::form::Form;
 use super::super::interface::rule_in_words;
 use super::super::zone;
 use super::{ahead, edit};
-use crate::engine::blackout::Windows;
 use crate::engine::calendar;
 use crate::engine::catalog::Catalog;
+use crate::engine::quiet::{Held, Missing, Quiet, QuietKey};
 use axum::Json;
 use axum::extract::Query;
 use axum::response::IntoResponse;
@@ -19,7 +19,6 @@ use minijinja::value::{Serde, Value};
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
 use shared::kind::FieldError;
-use shared::period::Period;
 use shared::spec::DispatchSpec;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -41,12 +40,15 @@ pub struct Firing {
     /// The blackout window that it is in: it will not fire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blackout: Option<String>,
+    /// The calendar of which its day is none: it will not fire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holiday: Option<String>,
     /// The data's period: none while the interface is not known.
     pub period: Option<String>,
 }
 
 /// What makes a rule: two dispatches with the same have the same next instant.
-type Rule = (String, String, Vec<String>, Option<Millis>, Option<Millis>);
+type Rule = (String, QuietKey, Option<Millis>, Option<Millis>);
 
 /// The next instant of every rule, kept until it has passed: lists of ten thousand dispatches parse
 /// none of them anew.
@@ -55,9 +57,8 @@ pub struct Upcoming(Mutex<HashMap<Rule, (Millis, Option<Millis>)>>);
 
 impl Upcoming {
     /// The first instant after now, if there is one.
-    pub fn next(&self, spec: &DispatchSpec, now: Millis) -> Option<Millis> {
-        let (cron, zone) = (spec.cron.clone(), spec.zone.clone());
-        let rule = (cron, zone, spec.blackouts.clone(), spec.from_ms, spec.until_ms);
+    pub fn next(&self, catalog: &Catalog, spec: &DispatchSpec, now: Millis) -> Option<Millis> {
+        let rule = (spec.cron.clone(), Quiet::key(catalog, spec), spec.from_ms, spec.until_ms);
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((asked, next)) = lock().get(&rule)
             && *asked <= now
@@ -65,9 +66,9 @@ impl Upcoming {
         {
             return *next;
         }
-        let next = first_that_fires(spec, now);
-        // Behind very many windows there may be one that was not found.
-        if next.is_none() && !spec.blackouts.is_empty() {
+        let next = first_that_fires(catalog, spec, now);
+        // Behind very many windows and days there may be one that was not found.
+        if next.is_none() && !(spec.blackouts.is_empty() && spec.days.is_none()) {
             return None;
         }
         let mut known = lock();
@@ -79,11 +80,11 @@ impl Upcoming {
     }
 }
 
-/// Outside of its blackout windows.
-fn first_that_fires(spec: &DispatchSpec, now: Millis) -> Option<Millis> {
+/// On its days, outside of its blackout windows.
+fn first_that_fires(catalog: &Catalog, spec: &DispatchSpec, now: Millis) -> Option<Millis> {
     let (cron, zone) = (calendar::parse(&spec.cron).ok()?, calendar::zone(&spec.zone).ok()?);
     let after = spec.from_ms.map_or(now, |from| now.max(from - 1));
-    let next = Windows::of(&spec.blackouts, zone).next_outside(&cron, after)?;
+    let next = Quiet::of(catalog, spec, zone).ok()?.next_outside(&cron, after)?;
     spec.until_ms.is_none_or(|until| next < until).then_some(next)
 }
 
@@ -103,10 +104,8 @@ fn instants(
 
 /// The data's period of an instant: none while the interface is not known.
 pub(super) fn period(catalog: &Catalog, spec: &DispatchSpec, at: Millis) -> Option<String> {
-    let interface = &catalog.interfaces.get(&spec.interface)?.spec;
-    let zone = calendar::zone(&interface.zone).ok()?;
-    let holding = Period::containing(interface.granularity, at, zone);
-    Some(holding.offset(-i64::from(spec.period_offset), zone)?.to_string())
+    let cut = catalog.cut(&catalog.interfaces.get(&spec.interface)?.spec).ok()?;
+    Some(cut.offset(cut.containing(at), -i64::from(spec.period_offset))?.to_string())
 }
 
 /// # Errors
@@ -123,13 +122,19 @@ pub(super) fn firings(
         let shown = zone::moment(at, own);
         (shown != zone::moment(at, zone)).then_some(shown)
     };
-    let windows = Windows::of(&spec.blackouts, zone);
-    let firing = |at: Millis| Firing {
-        instant_ms: at,
-        local: calendar::show(zone, at),
-        own: own(at),
-        blackout: windows.holding(at).map(str::to_owned),
-        period: period(catalog, spec, at),
+    let quiet = Quiet::of(catalog, spec, zone).map_err(|Missing(id)| {
+        FieldError::new("days.calendar", format!("there is no calendar {id}"))
+    })?;
+    let firing = |at: Millis| {
+        let (blackout, holiday) = match quiet.holding(at) {
+            None => (None, None),
+            Some(Held::Window(window)) => (Some(window.to_owned()), None),
+            Some(Held::Day { calendar, .. } | Held::NoPeriod { calendar, .. }) => {
+                (None, Some(calendar.to_owned()))
+            }
+        };
+        let (local, period) = (calendar::show(zone, at), period(catalog, spec, at));
+        Firing { instant_ms: at, local, own: own(at), blackout, holiday, period }
     };
     Ok(instants(spec, now, count)?.map(firing).collect())
 }
@@ -228,7 +233,7 @@ mod tests {
         let upcoming = Upcoming::default();
         const HOUR: Millis = 3_600_000;
         for (now, next) in [(0, 1), (1, 1), (HOUR - 1, 1), (HOUR, 2), (HOUR + 5, 2), (5, 1)] {
-            assert_eq!(upcoming.next(&spec, now), Some(next * HOUR), "{now}");
+            assert_eq!(upcoming.next(&Catalog::default(), &spec, now), Some(next * HOUR), "{now}");
         }
     }
 }

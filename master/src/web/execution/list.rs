@@ -255,7 +255,7 @@ fn runnable(app: &App, viewer: &Viewer, catalog: &Catalog, sought: &str) -> Vec<
         .take(choices::OPTIONS_MAX)
         .map(|interface| {
             json!({ "id": interface.id, "name": interface.name,
-                "period": default_period(app, interface).map(|period| period.to_string()),
+                "period": default_period(app, catalog, interface).map(|period| period.to_string()),
                 "granularity": interface.spec.granularity, "zone": interface.spec.zone })
         })
         .collect()
@@ -277,8 +277,7 @@ pub(super) async fn runnable_api(
 }
 
 /// The period before the one that contains now.
-fn default_period(app: &App, interface: &Interface) -> Option<period::Period> {
-    let zone = period::zone(&interface.spec.zone).ok()?;
-    let now = app.clock.wall_ms();
-    period::Period::containing(interface.spec.granularity, now, zone).offset(-1, zone)
+fn default_period(app: &App, catalog: &Catalog, interface: &Interface) -> Option<period::Period> {
+    let cut = catalog.cut(&interface.spec).ok()?;
+    cut.offset(cut.containing(app.clock.wall_ms()), -1)
 }

@@ -150,7 +150,7 @@ pub(super) async fn show(
             rule: rule_in_words(&dispatch.spec.cron, page.lang),
             zone: dispatch.spec.zone.clone(),
             paused: paused.contains(&dispatch.id),
-            next_ms: app.upcoming.next(&dispatch.spec, now),
+            next_ms: app.upcoming.next(&catalog, &dispatch.spec, now),
         })
         .collect();
     let versions = match tab {
@@ -165,6 +165,10 @@ pub(super) async fn show(
         context! {
             tab,
             interface => Serde(&interface.spec),
+            calendar_name => interface.spec.calendar.map(|id| {
+                let found = catalog.calendars.get(&id);
+                found.map_or_else(|| format!("#{id}"), |found| found.name.clone())
+            }),
             granularity => word(&interface.spec.granularity),
             id, name => interface.name.as_str(), version => interface.version,
             jobs => Serde(job_rows(&interface)),

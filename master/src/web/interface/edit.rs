@@ -27,6 +27,9 @@ fn write(name: &str, spec: &InterfaceSpec, version: Option<i64>) -> Form {
     form.set("owner", &spec.owner);
     form.set("granularity", word(&spec.granularity));
     form.set("zone", &spec.zone);
+    if let Some(calendar) = spec.calendar {
+        form.set("calendar", calendar);
+    }
     for (index, parent) in spec.parents.iter().enumerate() {
         let [map, n] = write_period_map(parent.map);
         form.set_row("parents", index, &[("interface", parent.interface.to_string()), map, n]);
@@ -60,6 +63,10 @@ fn read(form: &mut Form) -> Draft<InterfaceSpec> {
         owner: form.text("owner").to_owned(),
         granularity: form.word("granularity"),
         zone: form.text("zone").to_owned(),
+        calendar: match form.text("calendar") {
+            "" => None,
+            _ => Some(form.parse("calendar", CalendarId(0), "one of the list")),
+        },
         parents,
         on_failure: form.word("on_failure"),
         self_dependence: form.word("self_dependence"),
@@ -100,6 +107,7 @@ fn choice_lists(
         interfaces => Serde(interfaces.options), search => interfaces.search,
         owners => Serde(distinct(owner)),
         catalogs => Serde(distinct(catalogs)),
+        calendars => Serde(choices::calendars(catalog, viewer)),
     })
 }
 
@@ -232,7 +240,7 @@ mod tests {
     #[test]
     fn a_spec_comes_back_from_its_form() {
         let json = serde_json::json!({
-            "description": "d", "catalog": "c", "owner": "o", "granularity": "hour", "zone": "UTC",
+            "description": "d", "catalog": "c", "owner": "o", "granularity": "hour", "zone": "UTC", "calendar": 3,
             "parents": [{"interface": 3, "map": {"previous": 2}}, {"interface": 4}],
             "on_failure": "stop", "self_dependence": "idle", "priority": -5, "frozen": true,
             "wait_timeout_s": 5400, "alarm_after_s": 90, "stop_after_s": 120, "params": {"a": "1=2", "b": ""},

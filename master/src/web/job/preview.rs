@@ -12,7 +12,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 use shared::ids::*;
 use shared::kind;
-use shared::period::Period;
+use shared::period::Cut;
 
 /// What is shown of a command.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -33,10 +33,10 @@ pub(super) async fn command(
     interface: &Interface,
     job: &Job,
 ) -> Command {
-    let zone: Tz = interface.spec.zone.parse().unwrap_or(Tz::UTC);
-    let now = page.app.clock.wall_ms();
-    let holding = Period::containing(interface.spec.granularity, now, zone);
-    let period = holding.offset(-1, zone).unwrap_or(holding);
+    let utc = |_| Cut::natural(interface.spec.granularity, Tz::UTC);
+    let cut = catalog.cut(&interface.spec).unwrap_or_else(utc);
+    let holding = cut.containing(page.app.clock.wall_ms());
+    let period = cut.offset(holding, -1).unwrap_or(holding);
     let project = catalog.projects.get(&interface.project).map(|project| project.name.clone());
     let run = RunId::of(interface.id, period, 1);
     let context = kind::Context {

@@ -58,6 +58,11 @@ pub(super) async fn api(
             let draft = Draft { name: name.clone(), spec, from };
             ("dispatches", saver.dispatch(None, &draft).await?.0)
         }
+        Content::Calendar(it) => {
+            let saver = saver.by(How::Copied(it.id.0));
+            let draft = Draft { name: name.clone(), spec: it.spec.as_ref().clone(), from };
+            ("calendars", saver.calendar(None, it.project, &draft).await?.0)
+        }
     };
     let place = format!("/api/v1/{path}/{id}");
     let made = json!({ "id": id, "name": name, "copy_of": known.title() });

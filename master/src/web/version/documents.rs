@@ -4,10 +4,11 @@
 //! what a definition says by default is left out.
 
 use super::named::{Names, written};
-use crate::engine::catalog::{Catalog, Dispatch, Host, Interface, Job};
+use crate::engine::catalog::{Calendar, Catalog, Dispatch, Host, Interface, Job};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use serde_yaml_ng::{Mapping, Value};
+use shared::calendar::CalendarSpec;
 use shared::ids::*;
 use shared::spec::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,6 +20,7 @@ struct Silence {
     job: Mapping,
     dispatch: Mapping,
     host: Mapping,
+    calendar: Mapping,
 }
 
 static SILENCE: LazyLock<Silence> = LazyLock::new(|| {
@@ -30,6 +32,7 @@ static SILENCE: LazyLock<Silence> = LazyLock::new(|| {
         job: least::<JobSpec>(json!({"kind": ""})),
         dispatch: least::<DispatchSpec>(json!({"interface": 0, "cron": ""})),
         host: least::<HostSpec>(json!({"address": ""})),
+        calendar: least::<CalendarSpec>(json!({})),
     }
 });
 
@@ -161,6 +164,12 @@ pub fn dispatch((catalog, names): (&Catalog, &Names), it: &Dispatch) -> Mapping 
     let interface = interface.map_or_else(|| it.spec.interface.to_string(), |it| it.name.clone());
     document.insert("interface".into(), interface.into());
     put(&mut document, "spec", dispatch_spec(names, it.project, &it.spec));
+    document
+}
+
+pub fn calendar(catalog: &Catalog, it: &Calendar) -> Mapping {
+    let mut document = head("calendar", &it.name, project(catalog, it.project, ProjectId(1)));
+    put(&mut document, "spec", brief(written(&*it.spec), &SILENCE.calendar));
     document
 }
 

@@ -1,7 +1,7 @@
 //! The history of a definition, page by page: who, when, why, and what changed in short.
 
 use super::diff::{self, Change, Field};
-use super::named::Names;
+use super::named::{self, Names};
 use super::{About, Known};
 use crate::app::App;
 use crate::store;
@@ -13,6 +13,7 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_yaml_ng::Mapping;
+use shared::calendar::CalendarSpec;
 use shared::ids::*;
 use std::collections::BTreeMap;
 
@@ -134,6 +135,7 @@ fn written(known: &Known, names: &Names, version: &Version) -> Option<Mapping> {
         Of::Interface(_) => names.interface_spec(project, &serde_json::from_str(text).ok()?),
         Of::Job(_) => names.job_spec(project, &serde_json::from_str(text).ok()?),
         Of::Dispatch(_) => names.dispatch_spec(project, &serde_json::from_str(text).ok()?),
+        Of::Calendar(_) => named::written(&serde_json::from_str::<CalendarSpec>(text).ok()?),
     })
 }
 
@@ -157,7 +159,7 @@ fn step(known: &Known, version: &Version, (fields, jobs): (Vec<Field>, Vec<JobSt
             _ => None,
         },
         copy_of: match (version.how, known.of) {
-            (How::Copied(id), Of::Interface(_) | Of::Dispatch(_)) => Some(id),
+            (How::Copied(id), Of::Interface(_) | Of::Dispatch(_) | Of::Calendar(_)) => Some(id),
             // The other jobs of the interface have no version then.
             (How::JobCopied(JobId(id)), Of::Job(_)) => Some(id),
             _ => None,

@@ -36,6 +36,7 @@ impl<'a> Names<'a> {
         for parent in elements(&mut written, "parents") {
             self.name_interface(parent, project);
         }
+        self.name_calendar(written.get_mut("calendar"), project);
         written
     }
 
@@ -67,6 +68,8 @@ impl<'a> Names<'a> {
     pub fn dispatch_spec(&self, project: ProjectId, spec: &DispatchSpec) -> Mapping {
         let mut written = Value::Mapping(written(spec));
         self.name_interface(&mut written, project);
+        let days = written.get_mut("days");
+        self.name_calendar(days.and_then(|days| days.get_mut("calendar")), project);
         match written {
             Value::Mapping(written) => written,
             _ => Mapping::new(),
@@ -81,6 +84,14 @@ impl<'a> Names<'a> {
             None => return false,
         }
         true
+    }
+
+    fn name_calendar(&self, field: Option<&mut Value>, project: ProjectId) {
+        let Some(field) = field else { return };
+        let known = field.as_i64().and_then(|id| self.catalog.calendars.get(&CalendarId(id)));
+        if let Some(known) = known.filter(|known| known.project == project) {
+            *field = known.name.as_str().into();
+        }
     }
 
     fn name_job(&self, element: &mut Value) {

@@ -52,6 +52,7 @@ impl Plan {
             (Of::Job(id), Content::Job(owner, _)) => {
                 (uses::uses_of_job(&known.catalog, *id), owner.id)
             }
+            (Of::Calendar(id), _) => (uses::uses_of_calendar(&known.catalog, *id), InterfaceId(0)),
             // What a dispatch has started goes on without it.
             _ => (Vec::new(), InterfaceId(0)),
         };
@@ -90,6 +91,10 @@ async fn judged(saver: &Saver, known: &Known, wanted: &Content) -> Result<(), Re
             let draft = Draft { name: it.name.clone(), spec: it.spec.clone(), from };
             saver.judge_dispatch(Some(id), &draft).await.map(drop)
         }
+        (Of::Calendar(id), Content::Calendar(it)) => {
+            let draft = Draft { name: it.name.clone(), spec: it.spec.as_ref().clone(), from };
+            saver.judge_calendar(Some(id), it.project, &draft).await.map(drop)
+        }
         _ => Ok(()),
     }
 }
@@ -97,7 +102,7 @@ async fn judged(saver: &Saver, known: &Known, wanted: &Content) -> Result<(), Re
 fn how(About(of): About, to: i64) -> How {
     match of {
         Of::Job(job) => How::JobRolledBack(job, to),
-        Of::Interface(_) | Of::Dispatch(_) => How::RolledBack(to),
+        Of::Interface(_) | Of::Dispatch(_) | Of::Calendar(_) => How::RolledBack(to),
     }
 }
 
@@ -121,6 +126,11 @@ async fn roll_back(saver: &Saver, plan: &Plan, from: i64) -> Result<(), Refused>
         (Of::Dispatch(id), Content::Dispatch(it)) => {
             let draft = Draft { name: it.name.clone(), spec: it.spec.clone(), from: Some(from) };
             saver.dispatch(Some(id), &draft).await.map(drop)
+        }
+        (Of::Calendar(id), Content::Calendar(it)) => {
+            let (name, spec) = (it.name.clone(), it.spec.as_ref().clone());
+            let draft = Draft { name, spec, from: Some(from) };
+            saver.calendar(Some(id), it.project, &draft).await.map(drop)
         }
         _ => Ok(()),
     }

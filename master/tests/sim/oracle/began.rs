@@ -161,6 +161,6 @@ impl Oracle {
         let Some((_, target)) = versions.next_back() else { return Vec::new() };
         let cut = Cut::new(target.spec.granularity, &target.spec.zone).expect("a zone");
         let zone = zone(&waiter.spec.zone).expect("a zone");
-        period.map(map, zone, cut).expect("a short map")
+        period.map(map, zone, &cut).expect("a short map")
     }
 }

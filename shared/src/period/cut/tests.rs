@@ -82,14 +82,14 @@ fn the_hour_which_autumn_repeats_is_two_periods() {
     assert_eq!(hours("2026-04-05T01+11:00", zone), 1.0);
     assert_eq!(hours("2026-04-05T01+10:30", zone), 0.5);
     assert_eq!(hours("2026-10-04T02+11:00", zone), 0.5);
-    let day = p("2026-04-05").within(zone, Cut { granularity: Granularity::Hour, zone }).unwrap();
+    let day = p("2026-04-05").within(zone, &Cut::natural(Granularity::Hour, zone)).unwrap();
     assert_eq!(day.len(), 25);
 }
 
 #[test]
 fn maps_name_what_a_period_needs() {
     let check = |period: &str, map, (granularity, zone), expected: &str| {
-        let mapped = p(period).map(map, Tz::Europe__Paris, Cut { granularity, zone });
+        let mapped = p(period).map(map, Tz::Europe__Paris, &Cut::natural(granularity, zone));
         assert_eq!(mapped.map(|all| texts(&all)), Ok(expected.to_owned()), "{period} {map:?}");
     };
     use Granularity::*;
@@ -112,16 +112,60 @@ fn maps_name_what_a_period_needs() {
     check("2026-11-20", LastWithin, (Hour, paris), "2026-11-20T23+01:00");
     check("2026-11-20", Previous(1), (Hour, paris), "2026-11-19T23+01:00");
     check("2026-11-20T00+01:00", Offset(-1), (Hour, paris), "2026-11-19T23+01:00");
-    let all = |period: &str| {
-        p(period).map(AllWithin, paris, Cut { granularity: Hour, zone: paris }).unwrap().len()
-    };
+    let all =
+        |period: &str| p(period).map(AllWithin, paris, &Cut::natural(Hour, paris)).unwrap().len();
     assert_eq!((all("2026-03-29"), all("2026-10-25"), all("2026-11-20")), (23, 25, 24));
-    let minutes = Cut { granularity: Minute, zone: paris };
+    let minutes = &Cut::natural(Minute, paris);
+    let days = &Cut::natural(Day, paris);
     assert_eq!(p("2026-10-25").within(paris, minutes).unwrap().len(), 1500);
     assert_eq!(p("2026-10").within(paris, minutes), Err(BadMap::TooMany));
-    assert_eq!(p("2026-10-25").previous(u32::MAX, paris), Err(BadMap::TooMany));
-    assert_eq!(p("1970-01-02").previous(999, paris), Err(BadMap::OutOfRange));
+    assert_eq!(p("2026-10-25").previous(u32::MAX, days), Err(BadMap::TooMany));
+    assert_eq!(p("1970-01-02").previous(999, days), Err(BadMap::OutOfRange));
     assert_eq!(p("2026-10-25").offset(i64::MIN, paris), None);
+}
+
+#[test]
+fn a_calendar_of_working_days_is_stepped_over() {
+    use Granularity::*;
+    use PeriodMap::*;
+    // Holiday from 1 to 7 October; Saturday the 10th is worked for it.
+    let json = r#"{"holidays": {"2026-10-01": "", "2026-10-02": "", "2026-10-05": "", "2026-10-06": "",
+        "2026-10-07": ""}, "workdays": {"2026-10-10": ""}}"#;
+    let calendar = std::sync::Arc::new(serde_json::from_str(json).unwrap());
+    let zone = Tz::Asia__Shanghai;
+    let cut = Cut::natural(Day, zone).with(Some(calendar));
+    assert!(Cut::natural(Week, zone).with(cut.calendar.clone()).calendar.is_none());
+    for (from, steps, to) in [
+        ("2026-10-08", -1, "2026-09-30"),
+        ("2026-10-12", -1, "2026-10-10"),
+        ("2026-10-03", -1, "2026-09-30"),
+        ("2026-10-04", 1, "2026-10-08"),
+        ("2026-10-09", 0, "2026-10-09"),
+        ("2026-10-09", 2, "2026-10-12"),
+    ] {
+        assert_eq!(cut.offset(p(from), steps), Some(p(to)), "{from} {steps}");
+    }
+    assert_eq!(cut.offset(p("2026-10-03"), 0), None, "a day of rest is no period");
+    assert!(cut.accepts(p("2026-10-10")) && !cut.accepts(p("2026-10-11")));
+    for (period, map, expected) in [
+        ("2026-10-09", Same, "2026-10-09"),
+        ("2026-10-03", Same, ""),
+        ("2026-10-03", Offset(0), ""),
+        ("2026-10-03", Offset(-1), "2026-09-30"),
+        ("2026-10-03", Previous(2), "2026-09-29 2026-09-30"),
+        ("2026-10-12", Previous(3), "2026-10-08 2026-10-09 2026-10-10"),
+        ("2026-W40", AllWithin, "2026-09-28 2026-09-29 2026-09-30"),
+        ("2026-W41", Same, "2026-10-08 2026-10-09 2026-10-10"),
+        ("2026-W41", LastWithin, "2026-10-10"),
+        ("2026-10-03T13+08:00", Same, ""),
+        ("2026-10-03T13+08:00", Previous(1), "2026-09-30"),
+        ("2026-10-10T13+08:00", Same, "2026-10-10"),
+    ] {
+        let mapped = p(period).map(map, zone, &cut).map(|all| texts(&all));
+        assert_eq!(mapped, Ok(expected.to_owned()), "{period} {map:?}");
+    }
+    // A working day is its own day and no more.
+    assert_eq!(p("2026-10-08").map(Same, zone, &Cut::natural(Hour, zone)).unwrap().len(), 24);
 }
 
 #[test]
@@ -174,7 +218,7 @@ proptest! {
     fn periods_follow_each_other_without_gap(
         (instant, zone) in any_instant(), granularity in any_granularity()
     ) {
-        let cut = Cut { granularity, zone };
+        let cut = Cut::natural(granularity, zone);
         let period = cut.containing(instant);
         let (start, end) = (period.start_ms(zone), period.end_ms(zone));
         prop_assert!(start <= instant && instant < end, "{period} {start} {end}");
@@ -198,7 +242,7 @@ proptest! {
             true => (Granularity::Week, Granularity::Hour),
             false => (Granularity::Month, Granularity::Day),
         };
-        let cut = Cut { granularity: fine, zone };
+        let cut = &Cut::natural(fine, zone);
         let period = Period::containing(coarse, instant, zone);
         let all = period.within(zone, cut).unwrap();
         prop_assert!(all.contains(&cut.containing(instant)));
@@ -207,7 +251,7 @@ proptest! {
         for pair in all.windows(2) {
             prop_assert_eq!(pair[0].end_ms(zone), pair[1].start_ms(zone));
         }
-        let whole = Cut { granularity: coarse, zone };
+        let whole = &Cut::natural(coarse, zone);
         let back = |one: &Period| one.map(PeriodMap::Same, zone, whole) == Ok(vec![period]);
         prop_assert!(all.iter().all(back));
     }

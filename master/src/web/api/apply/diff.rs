@@ -53,6 +53,7 @@ impl Change {
     pub fn old_project(&self, catalog: &Catalog, _: &Resolved) -> Option<ProjectId> {
         match self.kind {
             What::Host => catalog.hosts.get(&HostId(self.id)).map(|it| it.project),
+            What::Calendar => catalog.calendars.get(&CalendarId(self.id)).map(|it| it.project),
             What::Interface => catalog.interfaces.get(&InterfaceId(self.id)).map(|it| it.project),
             What::Job => {
                 self.interface_id.and_then(|id| catalog.interfaces.get(&id).map(|it| it.project))
@@ -69,7 +70,7 @@ pub fn interfaces(changes: &[Change]) -> BTreeSet<InterfaceId> {
         .filter_map(|change| match change.kind {
             What::Interface => Some(InterfaceId(change.id)),
             What::Job => change.interface_id,
-            What::Host | What::Dispatch => None,
+            What::Host | What::Calendar | What::Dispatch => None,
         })
         .collect()
 }
@@ -137,6 +138,10 @@ fn spec(catalog: &Catalog, what: What, id: i64, owners: &Owners) -> Option<Found
     match what {
         What::Host => {
             let it = catalog.hosts.get(&HostId(id))?;
+            Some((json(&it.spec)?, it.project, None))
+        }
+        What::Calendar => {
+            let it = catalog.calendars.get(&CalendarId(id))?;
             Some((json(&it.spec)?, it.project, None))
         }
         What::Interface => {

@@ -1,4 +1,4 @@
-//! What people write: documents that name things, one per interface, job, dispatch or host.
+//! What people write: documents that name things, one per interface, job, dispatch, calendar or host.
 //!
 //! An interface's document may hold its jobs and dispatches inline. With `jobs` the list is complete:
 //! a job that is not in it any more is removed. Nothing else is ever removed by `apply`.
@@ -47,6 +47,7 @@ pub struct Document {
 #[serde(rename_all = "snake_case")]
 pub enum What {
     Host,
+    Calendar,
     Interface,
     Job,
     Dispatch,
@@ -56,6 +57,7 @@ impl What {
     pub fn word(self) -> &'static str {
         match self {
             What::Host => "host",
+            What::Calendar => "calendar",
             What::Interface => "interface",
             What::Job => "job",
             What::Dispatch => "dispatch",
@@ -110,7 +112,7 @@ impl Item {
     }
 }
 
-/// Inline jobs and dispatches become items of their own; hosts first, then interfaces, then the rest.
+/// Inline jobs and dispatches become items of their own; hosts and calendars first, then interfaces, then the rest.
 pub fn items(documents: Vec<Document>) -> Result<Vec<Item>, Vec<Problem>> {
     let (mut items, mut problems) = (Vec::new(), Vec::new());
     for document in documents {
@@ -130,8 +132,11 @@ pub fn items(documents: Vec<Document>) -> Result<Vec<Item>, Vec<Problem>> {
         if kind != What::Interface && (complete || !dispatches.is_empty()) {
             problems.push(own.wrong("jobs", "only an interface has jobs and dispatches inline"));
         }
-        if kind == What::Host && own.interface.is_some() {
-            problems.push(own.wrong("interface", "a host belongs to no interface"));
+        if let What::Host | What::Calendar = kind
+            && own.interface.is_some()
+        {
+            let message = format!("a {} belongs to no interface", kind.word());
+            problems.push(own.wrong("interface", message));
         }
         let jobs = jobs.unwrap_or_default().into_iter().map(|spec| (What::Job, "jobs", spec));
         let dispatches = dispatches.into_iter().map(|it| (What::Dispatch, "dispatches", it));

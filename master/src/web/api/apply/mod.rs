@@ -16,7 +16,7 @@ use crate::engine::catalog::Catalog;
 use crate::engine::validate;
 use crate::store::edit::Edit;
 use crate::store::version::How;
-use crate::store::{dispatch, host, interface, job, sequence};
+use crate::store::{calendar, dispatch, host, interface, job, sequence};
 use crate::web::Routes;
 use crate::web::auth::{Right, Viewer};
 use crate::web::error::{Error, Result};
@@ -181,7 +181,7 @@ fn allowed(
         let right = match (change.action, change.kind) {
             (Action::None, _) => Right::View,
             (_, What::Dispatch) => Right::Schedule,
-            (_, What::Host | What::Interface | What::Job) => Right::Write,
+            (_, What::Host | What::Calendar | What::Interface | What::Job) => Right::Write,
         };
         viewer.must(right, change.project)?;
         // What is moved out of a project needs the right there as well.
@@ -201,6 +201,7 @@ async fn take(db: &db::Db, count: Ids) -> db::Result<Ids> {
     };
     Ok(Ids {
         host: next("host", count.host).await?,
+        calendar: next("calendar", count.calendar).await?,
         interface: next("interface", count.interface).await?,
         job: next("job", count.job).await?,
         dispatch: next("dispatch", count.dispatch).await?,
@@ -238,6 +239,15 @@ fn writes(
                 writes.extend(match old.hosts.get(&it.id) {
                     None => host::insert(&put, edit)?,
                     Some(old) => host::update(&put, old.version, edit)?,
+                });
+            }
+            What::Calendar => {
+                let Some(it) = new.calendars.get(&CalendarId(change.id)) else { continue };
+                let (id, project, name) = (it.id, it.project, it.name.as_str());
+                let put = calendar::Put { id, project, name, spec: &it.spec };
+                writes.extend(match old.calendars.get(&id) {
+                    None => calendar::insert(&put, edit)?,
+                    Some(old) => calendar::update(&put, old.version, edit)?,
                 });
             }
             What::Dispatch => {

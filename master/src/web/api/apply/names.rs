@@ -29,6 +29,22 @@ pub(super) fn name_parents(
     })
 }
 
+/// `calendar` of a spec, or of a part of it.
+pub(super) fn name_calendar(
+    spec: &mut Map<String, Value>,
+    below: &str,
+    known: &Known,
+    project: ProjectId,
+) -> Result<(), Vec<FieldError>> {
+    let Some(Value::String(name)) = spec.get("calendar") else { return Ok(()) };
+    let Some(id) = known.calendars.get(&(project, name.clone())) else {
+        let path = format!("{below}calendar");
+        return Err(vec![FieldError::new(path, missing("calendar", name))]);
+    };
+    spec.insert("calendar".into(), id.0.into());
+    Ok(())
+}
+
 pub(super) fn name_job(
     spec: &mut Map<String, Value>,
     known: &Known,

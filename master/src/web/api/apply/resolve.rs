@@ -2,8 +2,8 @@
 //! together. Pure: the catalog as it is goes in, the catalog as it would be comes out.
 
 use super::documents::{Item, Problem, What};
-use super::names::{name_job, name_parents, plain_params};
-use crate::engine::catalog::{Catalog, Dispatch, Host, Interface, Job};
+use super::names::{name_calendar, name_job, name_parents, plain_params};
+use crate::engine::catalog::{Calendar, Catalog, Dispatch, Host, Interface, Job};
 use crate::engine::validate::{self, mesh};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -20,6 +20,7 @@ pub(super) const PROBLEMS_MAX: usize = 100;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
     pub host: i64,
+    pub calendar: i64,
     pub interface: i64,
     pub job: i64,
     pub dispatch: i64,
@@ -27,8 +28,13 @@ pub struct Ids {
 
 impl Ids {
     /// For a dry run: ids that nothing has.
-    pub const NOBODY: Ids =
-        Ids { host: 1 << 40, interface: 1 << 40, job: 1 << 40, dispatch: 1 << 40 };
+    pub const NOBODY: Ids = Ids {
+        host: 1 << 40,
+        calendar: 1 << 40,
+        interface: 1 << 40,
+        job: 1 << 40,
+        dispatch: 1 << 40,
+    };
 }
 
 /// The catalog as it would be, and what of it is new, changed or gone.
@@ -51,6 +57,7 @@ pub(super) struct Known {
     pub(super) hosts: Names,
     /// Whose the hosts are that were there before.
     homes: BTreeMap<String, ProjectId>,
+    pub(super) calendars: BTreeMap<(ProjectId, String), CalendarId>,
     pub(super) interfaces: BTreeMap<(ProjectId, String), InterfaceId>,
     pub(super) jobs: BTreeMap<(InterfaceId, String), JobId>,
     dispatches: BTreeMap<(ProjectId, String), DispatchId>,
@@ -61,12 +68,14 @@ impl Known {
         let projects = catalog.projects.iter().map(|(id, it)| (it.name.clone(), id.0));
         let hosts = catalog.hosts.values().map(|it| (it.name.clone(), it.id.0));
         let homes = catalog.hosts.values().map(|it| (it.name.clone(), it.project));
+        let calendars = catalog.calendars.values();
         let interfaces = catalog.interfaces.values();
         let dispatches = catalog.dispatches.values();
         Known {
             projects: projects.collect(),
             hosts: hosts.collect(),
             homes: homes.collect(),
+            calendars: calendars.map(|it| ((it.project, it.name.clone()), it.id)).collect(),
             interfaces: interfaces
                 .clone()
                 .map(|it| ((it.project, it.name.clone()), it.id))
@@ -173,6 +182,7 @@ fn identify(
     problems.truncate(PROBLEMS_MAX);
     let taken = Ids {
         host: free.host - ids.host,
+        calendar: free.calendar - ids.calendar,
         interface: free.interface - ids.interface,
         job: free.job - ids.job,
         dispatch: free.dispatch - ids.dispatch,
@@ -193,6 +203,14 @@ fn identity(known: &mut Known, item: &Item, free: &mut Ids) -> Result<(i64, bool
             None => {
                 let id = taken(&mut free.host);
                 known.hosts.insert(name, id);
+                (id, true)
+            }
+        },
+        What::Calendar => match known.calendars.get(&(project, name.clone())) {
+            Some(id) => (id.0, false),
+            None => {
+                let id = taken(&mut free.calendar);
+                known.calendars.insert((project, name), CalendarId(id));
                 (id, true)
             }
         },
@@ -246,8 +264,14 @@ fn put(next: &mut Catalog, known: &Known, item: &Item, id: i64) -> Result<(), Ve
             let host = Host { id: HostId(id), project, name, agent, version, spec };
             next.hosts.insert(HostId(id), Arc::new(host));
         }
+        What::Calendar => {
+            let (spec, id) = (Arc::new(read(spec).map_err(of)?), CalendarId(id));
+            let version = next.calendars.get(&id).map_or(0, |old| old.version);
+            next.calendars.insert(id, Arc::new(Calendar { id, project, name, version, spec }));
+        }
         What::Interface => {
             name_parents(&mut spec, known, project).map_err(of)?;
+            name_calendar(&mut spec, "", known, project).map_err(of)?;
             let (spec, id) = (read(spec).map_err(of)?, InterfaceId(id));
             let old = next.interfaces.get(&id);
             let version = old.map_or(0, |old| old.version);
@@ -275,6 +299,9 @@ fn put(next: &mut Catalog, known: &Known, item: &Item, id: i64) -> Result<(), Ve
                 return Err(vec![item.wrong("interface", message)]);
             }
             spec.insert("interface".into(), interface.0.into());
+            if let Some(Value::Object(days)) = spec.get_mut("days") {
+                name_calendar(days, "days.", known, project).map_err(of)?;
+            }
             let (spec, id) = (read(spec).map_err(of)?, DispatchId(id));
             let old = next.dispatches.get(&id);
             let (version, since) = old.map_or((0, 0), |old| (old.version, old.since));
@@ -325,6 +352,11 @@ fn judge(next: &Catalog, known: &Known, items: &Identified) -> Vec<Problem> {
                 let draft = validate::HostDraft { id, project, name: &host.name, spec: &host.spec };
                 validate::check_host(next, &draft)
             }),
+            What::Calendar => next.calendars.get(&CalendarId(*id)).map(|it| {
+                let (id, project) = (Some(it.id), it.project);
+                let draft = validate::CalendarDraft { id, project, name: &it.name, spec: &it.spec };
+                validate::calendar_fields(&draft)
+            }),
             What::Interface => next.interfaces.get(&InterfaceId(*id)).map(|it| {
                 let (id, project) = (Some(it.id), it.project);
                 let draft =
@@ -353,7 +385,7 @@ fn judge(next: &Catalog, known: &Known, items: &Identified) -> Vec<Problem> {
         let own = |(item, id, _): &&(Item, i64, bool)| match item.what {
             What::Job => cycle.has(mesh::Node::Job(JobId(*id))),
             What::Interface => cycle.has(mesh::Node::Begin(InterfaceId(*id))),
-            What::Host | What::Dispatch => false,
+            What::Host | What::Calendar | What::Dispatch => false,
         };
         let (path, message) = ("after", cycle.words(next));
         problems.push(match items.iter().find(own) {

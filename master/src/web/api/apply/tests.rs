@@ -15,7 +15,7 @@ fn empty() -> Catalog {
 
 fn apply(catalog: &Catalog, documents: Value) -> Result<Resolved, Vec<Problem>> {
     let documents: Vec<Document> = serde_json::from_value(documents).unwrap();
-    let ids = Ids { host: 1, interface: 1, job: 1, dispatch: 1 };
+    let ids = Ids { host: 1, calendar: 1, interface: 1, job: 1, dispatch: 1 };
     resolve(catalog, items(documents)?, ids)
 }
 
@@ -55,7 +55,7 @@ fn names_become_ids_wherever_they_stand() {
     assert_eq!(b.jobs[0].spec.place.hosts, [HostId(1)]);
     assert_eq!(a.spec.params["n"], "5");
     assert_eq!(catalog.dispatches[&DispatchId(1)].spec.interface, a.id);
-    assert_eq!(done.taken, Ids { host: 1, interface: 2, job: 3, dispatch: 1 });
+    assert_eq!(done.taken, Ids { host: 1, calendar: 0, interface: 2, job: 3, dispatch: 1 });
     assert!(changes(&empty(), &done).iter().all(|change| change.action == Action::Create));
     // A second time there is nothing to do.
     let again = apply(catalog, mesh()).unwrap();
