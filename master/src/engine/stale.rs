@@ -4,6 +4,7 @@
 
 use super::dag::Shape;
 use super::rows::*;
+use super::slice::SliceId;
 use super::world::{Ask, Step, World};
 use shared::ids::*;
 use shared::period::{PERIODS_MAX, Period};
@@ -11,8 +12,8 @@ use shared::spec::PeriodMap;
 use std::collections::BTreeSet;
 
 impl World {
-    /// The run has succeeded as a later generation, or has become stale: those that it fed, if they
-    /// have ended, are stale.
+    /// The run has succeeded, or has become stale: what it fed is stale, if it has ended or is at work.
+    /// What waits yet will be fed by the new one.
     pub(crate) fn pass_on_stale(&mut self, id: RunId) {
         let Some(run) = self.run(id) else { return };
         if run.generation == 0 && !run.stale {
@@ -21,6 +22,9 @@ impl World {
         let (interface, period, since) =
             (run.interface, run.period, run.ended.or(Some(run.created)));
         let fresh = !run.stale;
+        if run.state == RunState::Succeeded {
+            self.supersede(id, (interface, period));
+        }
         for child in self.mesh.children.get(&interface).cloned().unwrap_or_default() {
             for of in self.fed(interface, period, child) {
                 let slice = (child, of);
@@ -29,15 +33,38 @@ impl World {
                     self.slices.stale.entry(slice).or_default().insert(id);
                     continue;
                 }
-                let Some(latest) = self.slices.latest(slice) else { continue };
-                let Some(fed) = self.run(latest) else { continue };
-                let older = !fresh || fed.ended <= since;
-                if fed.state == RunState::Succeeded && !fed.stale && older {
-                    let fed = Run { stale: true, ..fed.clone() };
-                    self.slices.touch(slice, self.step);
-                    self.put(Key::Run(latest), Row::Run(fed));
-                    self.agenda.push_back(Step::Stale(latest));
+                let older = |run: &Run| !fresh || run.ended <= since;
+                self.mark_stale(slice, older);
+            }
+        }
+    }
+
+    /// The newest success of a slice, and a later run that is at work.
+    fn mark_stale(&mut self, slice: SliceId, older: impl Fn(&Run) -> bool) {
+        let runs: Vec<RunId> = self.slices.runs(slice).collect();
+        for id in runs.into_iter().rev() {
+            let Some(run) = self.run(id) else { continue };
+            let succeeded = run.state == RunState::Succeeded;
+            if (succeeded && older(run) || run.state == RunState::Running) && !run.stale {
+                let run = Run { stale: true, ..run.clone() };
+                self.slices.touch(slice, self.step);
+                self.put(Key::Run(id), Row::Run(run));
+                if succeeded {
+                    self.agenda.push_back(Step::Stale(id));
                 }
+            }
+            if succeeded {
+                break;
+            }
+        }
+    }
+
+    /// Generations before this one count no more: nobody need make them anew.
+    fn supersede(&mut self, id: RunId, slice: SliceId) {
+        for other in self.slices.runs(slice).take_while(|other| *other != id).collect::<Vec<_>>() {
+            if let Some(run) = self.run(other).filter(|run| run.stale) {
+                let run = Run { stale: false, ..run.clone() };
+                self.put(Key::Run(other), Row::Run(run));
             }
         }
     }

@@ -205,6 +205,35 @@ fn a_new_generation_makes_what_it_fed_stale() {
     assert!(!stale(&lab, "A", DAY));
     lab.runs("B", DAY, true);
     assert!(!stale(&lab, "B", DAY) && !stale(&lab, "C", DAY));
+    // What was made anew counts no more: its mark is gone.
+    let marked = |lab: &Lab, name| {
+        let of = |row: &&Run| row.interface == interface(name) && row.stale;
+        let runs = lab.db.values().filter_map(|row| match row {
+            Row::Run(run) => Some(run),
+            _ => None,
+        });
+        runs.filter(of).count()
+    };
+    assert_eq!((marked(&lab, "B"), marked(&lab, "C"), marked(&lab, "D")), (0, 0, 1));
+}
+
+#[test]
+fn what_is_at_work_on_an_older_generation_is_stale_and_what_waits_is_not() {
+    let mut lab = Lab::new("A: a\nB <A: a\nC <A: a");
+    lab.runs("A", DAY, false);
+    lab.fate("B", "a", Fate::Hangs);
+    lab.runs("B", DAY, false);
+    assert_eq!(lab.state("B", DAY), "running");
+    // A and C anew: C waits for this very A.
+    lab.runs("C", DAY, false);
+    lab.runs("A", DAY, false);
+    assert!(lab.run_row("B", DAY).stale && lab.run_row("C", DAY).stale);
+    lab.runs("A", DAY, true);
+    assert!(lab.run_row("B", DAY).stale, "it is shared, and was begun before");
+    assert!(!lab.run_row("C", DAY).stale);
+    lab.exit("B", DAY, "a", Exit::Code(0));
+    assert_eq!(lab.state("B", DAY), "succeeded");
+    assert!(lab.run_row("B", DAY).stale);
 }
 
 #[test]
