@@ -42,6 +42,11 @@ pub fn steps() -> Vec<Step> {
             text: include_str!("../../../ddl/008_calendar.sql"),
         },
         Step {
+            version: 9,
+            name: "009_explain",
+            text: include_str!("../../../ddl/009_explain.sql"),
+        },
+        Step {
             version: 10,
             name: "010_versions",
             text: include_str!("../../../ddl/010_versions.sql"),

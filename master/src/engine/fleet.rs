@@ -208,6 +208,7 @@ impl World {
             place: Place { host, basis },
             end: end_of(&report.state),
             mark: Mark::Orphan,
+            queued: String::new(),
             assigned: now.date,
             started: report.started_ms,
             ended: report.ended_ms,

@@ -15,6 +15,11 @@ impl World {
     pub(crate) fn assign(&mut self, id: JobRunId, place: Place) {
         let Some(mut job) = self.job(id).cloned() else { return };
         let date = self.date();
+        // What an earlier attempt died of is no reason for having waited.
+        let queued = match job.phase {
+            Phase::Queued => std::mem::take(&mut job.reason),
+            _ => String::new(),
+        };
         job.number += 1;
         job.reign = if self.has(Sabotage::AttemptByNumber) { 0 } else { self.reign };
         job.phase = Phase::Assigned(place);
@@ -25,6 +30,7 @@ impl World {
             place,
             end: None,
             mark: Mark::Plain,
+            queued,
             assigned: date,
             started: None,
             ended: None,
@@ -211,7 +217,7 @@ impl World {
 }
 
 /// For people.
-fn told(end: &End) -> Reason {
+pub(crate) fn told(end: &End) -> Reason {
     match end {
         End::Exit(Exit::Code(code)) => Reason::ExitCode { code: *code },
         End::Exit(Exit::Signal(signal)) => Reason::Signal { signal: *signal },

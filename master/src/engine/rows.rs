@@ -290,6 +290,8 @@ pub struct Attempt {
     pub place: Place,
     pub end: Option<End>,
     pub mark: Mark,
+    /// Why it had no place until it was assigned; empty: it had one at once.
+    pub queued: String,
     pub assigned: Millis,
     /// The host's wall clock: for people.
     pub started: Option<Millis>,

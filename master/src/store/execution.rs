@@ -76,6 +76,8 @@ pub struct Attempt {
     pub id: AttemptId,
     pub host: HostId,
     pub mark: String,
+    /// Why it had no place until it was assigned.
+    pub queued: String,
     /// A word: code, signal, killed, …; none while it lives.
     pub end_kind: Option<String>,
     pub end_code: Option<i64>,
@@ -136,7 +138,7 @@ const RUN: &str = "id, project_id, interface_id, period, period_ms, generation, 
     age_from_ms, ended_ms";
 const JOB_RUN: &str = "run_id, job_id, state, reason, number, reign, allowed, not_before_ms, waits, \
     host_id, ready_ms, started_ms, ended_ms";
-const ATTEMPT: &str = "run_id, job_id, number, reign, host_id, mark, end_kind, end_code, end_text, \
+const ATTEMPT: &str = "run_id, job_id, number, reign, host_id, mark, queued_why, end_kind, end_code, end_text, \
     assigned_ms, started_ms, ended_ms, out_bytes, err_bytes, rss_max_kib, cpu_ms";
 
 /// The word of a state or origin in the database: as in JSON.
@@ -285,6 +287,7 @@ fn attempt(row: &Row) -> Result<Attempt> {
         },
         host: HostId(row.int("host_id")?),
         mark: row.text("mark")?.to_owned(),
+        queued: row.text("queued_why")?.to_owned(),
         end_kind: text("end_kind")?,
         end_code: row.opt_int("end_code")?,
         end_text: text("end_text")?,

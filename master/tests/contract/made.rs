@@ -138,6 +138,7 @@ pub(crate) fn attempt_of(run: i64, job: i64, mark: Mark) -> Change {
         place: Place { host: HostId(1), basis: Answer::default() },
         end: None,
         mark,
+        queued: String::new(),
         assigned: 0,
         started: None,
         ended: None,

@@ -208,13 +208,15 @@ fn attempt() -> impl Strategy<Value = (Key, Row)> {
     let size = || 0..i64::MAX as u64;
     let sizes = (size(), size(), option::of(size()), option::of(size()));
     let times = (id(), option::of(id()), option::of(id()));
-    (id(), id(), any::<(u32, i64)>(), place(), option::of(end()), mark, sizes, times).prop_map(
-        |(run, job, (number, reign), place, end, mark, sizes, times)| {
+    let marks = (mark, text());
+    (id(), id(), any::<(u32, i64)>(), place(), option::of(end()), marks, sizes, times).prop_map(
+        |(run, job, (number, reign), place, end, (mark, queued), sizes, times)| {
             let attempt = Attempt {
                 project: ProjectId(1),
                 place,
                 end,
                 mark,
+                queued,
                 assigned: times.0,
                 started: times.1,
                 ended: times.2,
@@ -307,6 +309,7 @@ async fn long_words_for_people_are_cut() {
             place,
             end: Some(end),
             mark: Mark::Plain,
+            queued: String::new(),
             assigned: 0,
             started: None,
             ended: None,

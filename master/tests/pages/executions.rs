@@ -238,6 +238,7 @@ impl Scene {
                 place: self.place(),
                 end: done.then_some(End::Exit(Exit::Code(code))),
                 mark: Mark::Plain,
+                queued: String::new(),
                 assigned: begun,
                 started: Some(begun + i64::from(number) * SECOND),
                 ended: done.then_some(begun + i64::from(number) * SECOND + 5 * SECOND),
