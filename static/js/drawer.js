@@ -64,7 +64,7 @@ async function fill() {
 function header(job, run, close) {
   return el('div', { class: 'drawer-head' }, badge(job.state), el('h2', {}, el('a', { href: `/job/${job.job}/` }, job.name)),
     el('button', { type: 'button', class: 'drawer-close', 'aria-label': t('Close'), title: `${t('Close')} (Esc)`, onclick: close }, '✕'),
-    el('p', { class: 'muted' }, run ? `${run.interface.name} ${run.period}${run.generation > 1 ? ` #${run.generation}` : ''} · ${job.kind}` : ''));
+    el('p', { class: 'muted' }, run ? `${run.interface.name} ${run.period}${run.generation ? ` #${run.generation}` : ''} · ${job.kind} · ` : '', el('a', { href: `/why/?what=${job.id}` }, t('Why?'))));
 }
 
 const WORDS = { kill: t('Kill'), abandon: t('Abandon'), mark_success: t('Mark as succeeded'), resume: t('Resume this run'), skip: t('Leave it out'), force: t('Begin anyway') };

@@ -145,6 +145,7 @@ function waits() {
     el('b', {}, `${run.interface.name} ${run.period}`), ...run.waits.filter((wait) => !inside.has(wait.run)).map((wait) => el('a', { href: wait.interface ? `/interface/${wait.interface}/` : null }, waitWords(wait))),
     el('span', { class: 'muted' }, t('since {time}', { time: clock(run.created_ms) })),
     run.wait_until_ms && el('span', { class: 'muted' }, t('gives up at {time}', { time: clock(run.wait_until_ms) })),
+    el('a', { href: `/why/?what=interface:${run.interface.id}&when=${encodeURIComponent(run.period)}` }, t('Why?')),
     data.may_execute && !run.joined && button(t('Begin anyway'), () => ask({ verb: 'force', run: run.id }, `${run.interface.name} ${run.period}`), { class: 'layui-btn-primary' }))));
 }
 

@@ -13,6 +13,7 @@ mod ics;
 mod log;
 mod show;
 mod version;
+mod why;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -128,6 +129,8 @@ enum Command {
     /// Executions: what they are, and what to do with them.
     #[command(subcommand)]
     Execution(execution::Verb),
+    /// Why did it run, why did it not, what does it wait for.
+    Why(why::Options),
     /// The log of a job: of an execution's job, or of one attempt.
     Log(log::Options),
     /// Dispatches: when they fire.
@@ -176,6 +179,7 @@ pub async fn main(cli: Cli) -> Done {
         Command::Copy(options) => version::copy(&api, json, options).await,
         Command::Run(options) => execution::run(&api, json, options).await,
         Command::Execution(verb) => execution::obey(&api, json, verb).await,
+        Command::Why(options) => why::why(&api, json, options).await,
         Command::Log(options) => log::log(&api, json, options).await,
         Command::Dispatch(calendar::DispatchVerb::Calendar(options)) => {
             calendar::calendar(&api, json, options).await

@@ -9,10 +9,12 @@
 //! the two. Anything else (ranges, lists, steps) follows the wall clock: not in the gap, in both
 //! halves of the overlap.
 
+mod back;
 pub mod days;
 pub mod hours;
 mod words;
 
+pub use back::before;
 use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use croner::errors::CronError;

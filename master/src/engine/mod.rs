@@ -1,7 +1,7 @@
 //! The engine: all decisions, pure. No clock, no I/O, no async, and it cannot fail.
 //!
 //! Floor 0: it imports `shared` and nothing else of this crate. Reading order: definitions and rows;
-//! the World and what it keeps; what happens to runs and jobs; time, hosts, people.
+//! the World and what it keeps; what happens to runs and jobs; time, hosts, people; and why all of it.
 
 pub mod blackout;
 pub mod calendar;
@@ -38,6 +38,8 @@ mod prepare;
 mod queue;
 mod time;
 mod verbs;
+
+pub mod explain;
 
 pub use execution::word;
 pub use table::Table;

@@ -21,6 +21,7 @@ pub mod project;
 
 pub mod command;
 pub mod execution;
+pub mod explain;
 pub mod leader;
 pub mod outbox;
 pub mod run;

@@ -83,7 +83,7 @@ pub async fn load(db: &Db, asks: &[Ask]) -> db::Result<Vec<SliceRows>> {
 }
 
 /// Which slices these runs are in.
-async fn slices_of(db: &Db, runs: &[i64]) -> db::Result<BTreeMap<RunId, Slice>> {
+pub(super) async fn slices_of(db: &Db, runs: &[i64]) -> db::Result<BTreeMap<RunId, Slice>> {
     let mut found = BTreeMap::new();
     for ids in runs.chunks(IDS_MAX) {
         let ids = padded(ids);

@@ -2,6 +2,7 @@
 //! Chinese. A text that was put together (an error with a number in it) is found by its pattern:
 //! the key `must be at most {n} characters`.
 
+use crate::engine::explain::Said;
 use crate::engine::reason::Reason;
 use axum::http::{HeaderMap, header};
 use minijinja::value::{Kwargs, Value};
@@ -75,6 +76,10 @@ impl Catalogue {
         let (mut patterns, mut reasons) = (Vec::new(), Vec::new());
         for (key, chinese) in exact.iter().filter(|(key, _)| key.contains('{')) {
             let of_reason = Reason::PATTERNS.contains(&key.as_str());
+            // Sentences of an explanation come with their parameters: nobody need find them again.
+            if !of_reason && Said::PATTERNS.contains(&key.as_str()) {
+                continue;
+            }
             let list = if of_reason { &mut reasons } else { &mut patterns };
             list.push(pattern(key, chinese)?);
         }
@@ -113,6 +118,15 @@ impl Catalogue {
             })
         });
         found.next().unwrap_or_else(|| text.to_owned())
+    }
+
+    /// A sentence of an explanation, and what a row had to say in it.
+    pub fn said(&self, lang: Lang, said: &Said) -> String {
+        said.fill(self.key(lang, said.pattern()), |name, value| match name {
+            "why" => self.reason(lang, value),
+            "state" => self.text(lang, &value.replace('_', " ")),
+            _ => value.to_owned(),
+        })
     }
 
     pub fn has(&self, key: &str) -> bool {

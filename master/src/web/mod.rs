@@ -36,6 +36,7 @@ pub mod execution;
 pub mod graph;
 pub mod log;
 pub mod project;
+pub mod why;
 
 pub mod away;
 mod edge;
@@ -71,6 +72,7 @@ pub fn routes() -> Routes {
         .merge(log::routes())
         .merge(command::routes())
         .merge(events::routes())
+        .merge(why::routes())
         .merge(api::apply::routes())
         .merge(api::definitions::routes())
         .merge(api::export::routes())

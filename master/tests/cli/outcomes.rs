@@ -65,6 +65,14 @@ fn all_that_has_failed_goes_on_at_once() {
     for period in ["2026-11-01", "2026-11-02", "2026-11-02"] {
         cluster.hcndc(&["run", "one", "--period", period, "--wait"]).is(1);
     }
+    let why = cluster.hcndc(&["why", "one/2026-11-01"]).is(0);
+    assert!(why.out.starts_with("one 2026-11-01 failed"), "{why:?}");
+    assert!(why.out.contains("job: failed, exit code 1"), "{why:?}");
+    assert!(why.out.contains("<- what was waited for last"), "{why:?}");
+    let told = cluster.hcndc(&["why", "one", "2026-11-03", "-o", "json"]).is(0).json();
+    assert_eq!(told["answer"]["code"], "never_started");
+    cluster.hcndc(&["why", "nothing"]).is(1);
+    cluster.hcndc(&["why", "one", "yesterday"]).is(2);
     let all = ["execution", "resume-failed", "--since", "1h"];
     let would = cluster.hcndc(&[&all[..], &["--dry-run"]].concat()).is(1);
     assert!(

@@ -21,4 +21,5 @@ mod projects;
 mod scripts;
 mod texts;
 mod versions;
+mod why;
 mod zones;

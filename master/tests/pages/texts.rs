@@ -1,5 +1,6 @@
 //! Both languages from one catalogue: nothing is missing, nothing is left over.
 
+use master::engine::explain::Said;
 use master::engine::reason::Reason;
 use master::web::i18n::{Catalogue, Lang};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,23 @@ fn every_reason_of_the_engine_has_its_chinese_and_is_found_by_its_pattern() {
         };
         assert_eq!(found.reason(Lang::Zh, &fill(key)), fill(&texts[*key]), "{key}");
     }
+}
+
+#[test]
+fn every_sentence_of_an_explanation_has_its_chinese() {
+    let texts = catalogue();
+    let missing: Vec<&&str> =
+        Said::PATTERNS.iter().filter(|key| !texts.contains_key(**key)).collect();
+    assert!(missing.is_empty(), "missing in templates/i18n/zh.json: {missing:#?}");
+    let found = Catalogue::parse(&serde_json::to_string(&texts).unwrap()).unwrap();
+    let why = Reason::Late { seconds: 75 }.to_string();
+    let said = Said::NotFired { dispatch: "nightly".into(), why };
+    assert_eq!(found.said(Lang::Zh, &said), "nightly 未触发：迟到 75 秒");
+    assert_eq!(found.said(Lang::En, &said), said.to_string());
+    let said = Said::Ended { what: "a 2026-11-20".into(), state: "timed_out".into() };
+    assert_eq!(found.said(Lang::Zh, &said), "a 2026-11-20 结束：超时");
+    // Sentences are not looked for in other texts.
+    assert_eq!(found.text(Lang::Zh, "the disk waits"), "the disk waits");
 }
 
 #[test]

@@ -4,6 +4,8 @@ mod age;
 mod calendar;
 mod dag;
 mod definition;
+mod explain;
+mod explain_then;
 mod hosts;
 mod lab;
 mod mesh;

@@ -20,7 +20,7 @@ pub(super) fn dispatch(cron: &str) -> Dispatch {
     Dispatch { id: D1, project: ProjectId(1), name, version: 1, since: DATE, spec }
 }
 
-fn edit(lab: &mut Lab, dispatch: Dispatch) {
+pub(super) fn edit(lab: &mut Lab, dispatch: Dispatch) {
     lab.catalog.dispatches.insert(dispatch.id, Arc::new(dispatch));
     lab.catalog.revision += 1;
     let catalog = Arc::new(lab.catalog.clone());
