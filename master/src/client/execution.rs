@@ -348,7 +348,7 @@ async fn wait(api: &Api, json: bool, execution: &str, timeout_s: u64) -> Done {
 }
 
 /// Gives a command and waits for the leader's answer; a refusal is a failure.
-async fn command(api: &Api, verb: Value) -> Result<Value, Failure> {
+pub(super) async fn command(api: &Api, verb: Value) -> Result<Value, Failure> {
     let clock = Clock::system();
     let mut answer = api.post("/api/v1/commands", &verb).await?;
     while answer["result"].is_null() {

@@ -12,6 +12,7 @@ mod host;
 mod ics;
 mod log;
 mod show;
+mod stale;
 mod version;
 mod why;
 
@@ -131,6 +132,8 @@ enum Command {
     Execution(execution::Verb),
     /// Why did it run, why did it not, what does it wait for.
     Why(why::Options),
+    /// What was fed by a generation that has been made anew since.
+    Stale(stale::Options),
     /// The log of a job: of an execution's job, or of one attempt.
     Log(log::Options),
     /// Dispatches: when they fire.
@@ -180,6 +183,7 @@ pub async fn main(cli: Cli) -> Done {
         Command::Run(options) => execution::run(&api, json, options).await,
         Command::Execution(verb) => execution::obey(&api, json, verb).await,
         Command::Why(options) => why::why(&api, json, options).await,
+        Command::Stale(options) => stale::stale(&api, json, options).await,
         Command::Log(options) => log::log(&api, json, options).await,
         Command::Dispatch(calendar::DispatchVerb::Calendar(options)) => {
             calendar::calendar(&api, json, options).await

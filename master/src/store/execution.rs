@@ -104,6 +104,8 @@ pub struct Filter {
     /// Made at or after, and before.
     pub from: Option<Millis>,
     pub until: Option<Millis>,
+    /// Only these.
+    pub ids: Option<Vec<ExecutionId>>,
 }
 
 /// The last line of a page: the next one begins after it.
@@ -194,6 +196,10 @@ pub async fn list(
     }
     if let Some(until) = filter.until {
         and("e.created_ms < ?", vec![until.into()]);
+    }
+    if let Some(ids) = &filter.ids {
+        let given: Vec<Value> = ids.iter().map(|&id| id.into()).collect();
+        and(&format!("e.id IN ({})", marks(given.len())), given);
     }
     if let Some(Cursor { created, id }) = after {
         let given = vec![created.into(), created.into(), id.into()];
@@ -334,6 +340,13 @@ pub async fn many(db: &Db, ids: &[ExecutionId]) -> Result<Vec<Execution>> {
 /// In the order asked for; those that are not there are left out.
 pub async fn runs(db: &Db, ids: &[RunId]) -> Result<Vec<Run>> {
     changed_runs(db, ids, -1).await
+}
+
+/// Those of them that are stale.
+pub async fn stale(db: &Db, ids: &[RunId]) -> Result<BTreeSet<RunId>> {
+    let sql = "SELECT id FROM run WHERE id IN ({}) AND stale <> 0";
+    let read = |row: &Row| Ok(RunId(row.int("id")?));
+    Ok(for_ids(db, sql, &raw(ids), &[], read).await?.into_iter().collect())
 }
 
 /// Those of them that a batch after `batch` has written.

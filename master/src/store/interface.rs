@@ -220,6 +220,8 @@ pub struct RunSeen {
     pub generation: i64,
     /// `paused` where a person has paused it.
     pub state: String,
+    /// What it was fed by has been made anew since.
+    pub stale: bool,
     pub created_ms: Millis,
     pub started_ms: Option<Millis>,
     pub ended_ms: Option<Millis>,
@@ -231,7 +233,7 @@ pub struct RunSeen {
 /// # Errors
 /// The database's.
 pub async fn latest_runs(db: &Db, id: InterfaceId, limit: u32) -> db::Result<Vec<RunSeen>> {
-    let sql = "SELECT id, execution_id, period, generation, state, paused, created_ms, \
+    let sql = "SELECT id, execution_id, period, generation, state, paused, stale, created_ms, \
                started_ms, ended_ms FROM run WHERE interface_id = ? \
                ORDER BY period_ms DESC, generation DESC LIMIT ?";
     let rows = db.query(sql, params![id, limit]).await?;
@@ -246,6 +248,7 @@ pub async fn latest_runs(db: &Db, id: InterfaceId, limit: u32) -> db::Result<Vec
                 period: row.text("period")?.to_owned(),
                 generation: row.int("generation")?,
                 state: if live && row.flag("paused")? { "paused" } else { state }.to_owned(),
+                stale: row.flag("stale")?,
                 created_ms: row.int("created_ms")?,
                 started_ms,
                 ended_ms,

@@ -204,6 +204,8 @@ pub struct Last {
     pub period: String,
     pub generation: i64,
     pub state: String,
+    /// Its run is.
+    pub stale: bool,
     pub reason: String,
     pub attempts: i64,
     pub host: Option<HostId>,
@@ -218,7 +220,7 @@ pub struct Last {
 /// The database's.
 pub async fn latest(db: &Db, id: JobId, limit: u32) -> db::Result<Vec<Last>> {
     let sql = "SELECT j.run_id, j.state, j.reason, j.number, j.host_id, j.started_ms, \
-               j.ended_ms, r.execution_id, r.period, r.generation FROM job_run j \
+               j.ended_ms, r.execution_id, r.period, r.generation, r.stale FROM job_run j \
                JOIN run r ON r.id = j.run_id WHERE j.job_id = ? \
                ORDER BY r.period_ms DESC, r.generation DESC LIMIT ?";
     let rows = db.query(sql, params![id, limit]).await?;
@@ -231,6 +233,7 @@ pub async fn latest(db: &Db, id: JobId, limit: u32) -> db::Result<Vec<Last>> {
                 period: row.text("period")?.to_owned(),
                 generation: row.int("generation")?,
                 state: row.text("state")?.to_owned(),
+                stale: row.flag("stale")?,
                 reason: row.text("reason")?.to_owned(),
                 attempts: row.int("number")?,
                 host: row.opt_int("host_id")?.map(HostId),

@@ -26,6 +26,7 @@ pub mod leader;
 pub mod outbox;
 pub mod run;
 pub mod slice;
+pub mod stale;
 
 pub mod audit;
 pub mod certificate;

@@ -39,6 +39,7 @@ pub struct Nav {
 pub const NAV: &[Nav] = &[
     nav("Overview", "Home", "/", "layui-icon-home", "h"),
     nav("Monitor", "Executions", "/execute/flow/", "layui-icon-chart-screen", "x"),
+    nav("Monitor", "Stale", "/execute/stale/", "layui-icon-refresh", "t"),
     nav("Monitor", "Why?", "/why/", "layui-icon-help", "y"),
     nav("Define", "Interfaces", "/interface/", "layui-icon-template-1", "i"),
     nav("Define", "Jobs", "/job/", "layui-icon-component", "j"),

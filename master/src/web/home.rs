@@ -156,6 +156,8 @@ async fn home(page: Page) -> Result {
         "home.html",
         context! {
             states => Serde(states),
+            stale => store::stale::count(&app.db, projects).await?,
+            stale_max => store::stale::COUNT_MAX,
             live => Serde(store::execution::counters(&app.db, projects, today).await?),
             hours => Serde(hours), most,
             failed => Serde(lines(failed, &catalog, viewer)),

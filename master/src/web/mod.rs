@@ -36,6 +36,7 @@ pub mod execution;
 pub mod graph;
 pub mod log;
 pub mod project;
+pub mod stale;
 pub mod why;
 
 pub mod away;
@@ -73,6 +74,7 @@ pub fn routes() -> Routes {
         .merge(command::routes())
         .merge(events::routes())
         .merge(why::routes())
+        .merge(stale::routes())
         .merge(api::apply::routes())
         .merge(api::definitions::routes())
         .merge(api::export::routes())

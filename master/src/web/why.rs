@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::i18n::Lang;
 use super::{Page, Routes};
 use crate::app::App;
-use crate::engine::explain::{self, Explanation, Facts, Line, Link, Question, Said};
+use crate::engine::explain::{self, Explanation, Facts, Line, Link, Question, Said, Want};
 use crate::leader::ops::Pace;
 use crate::store;
 use axum::Json;
@@ -21,6 +21,7 @@ use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::ids::*;
+use std::collections::BTreeSet;
 
 /// Rounds of reading for one answer: each follows every chain one step.
 const ROUNDS_MAX: usize = 40;
@@ -42,9 +43,19 @@ struct Asked {
     when: String,
 }
 
+async fn answer(app: &App, viewer: &Viewer, question: Question) -> Result<Explanation, Error> {
+    gather(app, viewer, |facts| explain::explain(question, facts)).await
+}
+
+/// Composes, reads what that lacks, and composes again.
+///
 /// # Errors
 /// The database's.
-async fn answer(app: &App, viewer: &Viewer, question: Question) -> Result<Explanation, Error> {
+pub(super) async fn gather<T>(
+    app: &App,
+    viewer: &Viewer,
+    compose: impl Fn(&Facts) -> (T, BTreeSet<Want>),
+) -> Result<T, Error> {
     let mut facts = Facts::new(app.clock.wall_ms(), app.catalog().await?);
     facts.kept_ms = Pace::default().keep_ms;
     facts.users = store::user::names(&app.db).await?;
@@ -54,7 +65,7 @@ async fn answer(app: &App, viewer: &Viewer, question: Question) -> Result<Explan
     }
     let (mut wanted, mut rows) = (0, 0);
     for _ in 0..ROUNDS_MAX {
-        let (found, wants) = explain::explain(question, &facts);
+        let (found, wants) = compose(&facts);
         if wants.is_empty() {
             return Ok(found);
         }
@@ -65,7 +76,7 @@ async fn answer(app: &App, viewer: &Viewer, question: Question) -> Result<Explan
         rows += store::explain::learn(&app.db, &wants, &mut facts).await?;
     }
     facts.closed = true;
-    Ok(explain::explain(question, &facts).0)
+    Ok(compose(&facts).0)
 }
 
 async fn api(
@@ -123,7 +134,8 @@ fn whole(line: &Line, words: &dyn Fn(&Said) -> String) -> Value {
     shown
 }
 
-fn alone(line: &Line, words: &dyn Fn(&Said) -> String) -> Value {
+/// Without what caused it.
+pub(super) fn alone(line: &Line, words: &dyn Fn(&Said) -> String) -> Value {
     let sentence = |said: &Said| {
         let params: serde_json::Map<String, Value> = said
             .params()

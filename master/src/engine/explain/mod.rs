@@ -154,7 +154,7 @@ pub fn explain(question: Question, facts: &Facts) -> (Explanation, BTreeSet<Want
         Question::Instant(id, at) => Some((id, at)),
         _ => None,
     };
-    let mut story = Story { facts, wants: BTreeSet::new(), path: Vec::new(), lines: 0, asked };
+    let mut story = Story { asked, ..Story::new(facts) };
     let (head, then) = match question {
         Question::Instant(id, at) => story.instant(id, at),
         Question::Instants(id, period) => (story.instants(id, period), Vec::new()),
@@ -168,6 +168,19 @@ pub fn explain(question: Question, facts: &Facts) -> (Explanation, BTreeSet<Want
     (Explanation { head, then }, story.wants)
 }
 
+/// Of each of these runs, what it was fed by and has been made anew since; and what must be known for
+/// more.
+pub fn fed_by(runs: &[RunId], facts: &Facts) -> (Vec<Vec<Line>>, BTreeSet<Want>) {
+    let mut wants = BTreeSet::new();
+    let fed = runs.iter().map(|id| {
+        let mut story = Story::new(facts);
+        let lines = story.run(*id).map(|run| story.fed_by(run)).unwrap_or_default();
+        wants.append(&mut story.wants);
+        lines
+    });
+    (fed.collect(), wants)
+}
+
 /// An answer on its way.
 struct Story<'a> {
     facts: &'a Facts,
@@ -179,7 +192,11 @@ struct Story<'a> {
     asked: Option<(DispatchId, Millis)>,
 }
 
-impl Story<'_> {
+impl<'a> Story<'a> {
+    fn new(facts: &'a Facts) -> Story<'a> {
+        Story { facts, wants: BTreeSet::new(), path: Vec::new(), lines: 0, asked: None }
+    }
+
     /// Whether so much may be followed; counts a line.
     fn has_room(&mut self) -> bool {
         self.lines += 1;

@@ -247,7 +247,7 @@ impl<'a> Story<'a> {
     }
 
     /// What has been made anew since a run began.
-    fn fed_by(&mut self, run: &Run) -> Vec<Line> {
+    pub(super) fn fed_by(&mut self, run: &Run) -> Vec<Line> {
         let since = run.started.unwrap_or(run.created);
         let mut lines = Vec::new();
         for slice in self.parents(run) {

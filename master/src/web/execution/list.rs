@@ -36,7 +36,14 @@ pub(super) struct Asked {
     limit: String,
 }
 
+/// Beside the states: executions of which something is stale.
+const STALE: &str = "stale";
+
 impl Asked {
+    fn is_stale(&self) -> bool {
+        self.state.split(',').any(|word| word == STALE)
+    }
+
     /// # Errors
     /// Every field that cannot be understood, with what it should be.
     fn filter(&self, viewer: &Viewer) -> Result<Filter, Error> {
@@ -46,14 +53,14 @@ impl Asked {
             field(&mut errors, "interface", &self.interface, "the id of an interface");
         filter.dispatch = field(&mut errors, "dispatch", &self.dispatch, "the id of a dispatch");
         filter.period = field(&mut errors, "period", &self.period, "a period such as 2026-11-20");
-        for word in self.state.split(',').filter(|word| !word.is_empty()) {
+        for word in self.state.split(',').filter(|word| !word.is_empty() && *word != STALE) {
             match serde_json::from_value(json!(word)) {
                 Ok(state) => filter.states.push(state),
                 Err(_) => errors.push(FieldError::new(
                     "state",
                     format!(
-                        "{word:?} is no state: waiting, ready, running, succeeded, failed or stopped \
-                         is expected"
+                        "{word:?} is no state: waiting, ready, running, succeeded, failed, stopped \
+                         or stale is expected"
                     ),
                 )),
             }
@@ -127,7 +134,11 @@ async fn page_of(
     asked: &Asked,
     viewer: &Viewer,
 ) -> Result<(Vec<Value>, Option<String>)> {
-    let filter = asked.filter(viewer)?;
+    let mut filter = asked.filter(viewer)?;
+    if asked.is_stale() {
+        let projects = filter.projects.as_deref();
+        filter.ids = Some(store::stale::executions(&app.db, projects).await?);
+    }
     let (after, limit) = asked.page()?;
     let mut found = store::execution::list(&app.db, &filter, after, limit + 1).await?;
     let more = found.len() > limit;
@@ -142,6 +153,7 @@ pub(in crate::web) async fn items(app: &App, found: &[Execution]) -> crate::db::
     let catalog = app.catalog().await?;
     let runs: Vec<RunId> = found.iter().flat_map(|one| one.runs.iter().copied()).collect();
     let counts = store::execution::counts(&app.db, &runs).await?;
+    let stale = store::execution::stale(&app.db, &runs).await?;
     Ok(found
         .iter()
         .map(|execution| {
@@ -149,7 +161,9 @@ pub(in crate::web) async fn items(app: &App, found: &[Execution]) -> crate::db::
             for (state, n) in execution.runs.iter().filter_map(|run| counts.get(run)).flatten() {
                 *jobs.entry(state).or_default() += n;
             }
-            execution_json(&catalog, execution, json!(jobs))
+            let mut shown = execution_json(&catalog, execution, json!(jobs));
+            shown[STALE] = execution.runs.iter().any(|run| stale.contains(run)).into();
+            shown
         })
         .collect())
 }
@@ -228,7 +242,7 @@ pub(super) async fn list_page(page: Page, Query(asked): Query<Asked>) -> Result 
             interfaces => Serde(&interfaces.options),
             search => interfaces.search,
             choices => Serde(&offered),
-            states => Serde(["waiting", "ready", "running", "succeeded", "failed", "stopped"]),
+            states => Serde(["waiting", "ready", "running", "succeeded", "failed", "stopped", STALE]),
             origins => Serde(["cron", "hand", "api", "file", "backfill"]),
             may_execute => viewer.may_somewhere(Right::Execute),
             newest => newest,
