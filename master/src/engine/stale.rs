@@ -22,7 +22,7 @@ impl World {
         let (interface, period, since) =
             (run.interface, run.period, run.ended.or(Some(run.created)));
         let fresh = !run.stale;
-        if run.state == RunState::Succeeded {
+        if run.is_success() {
             self.supersede(id, (interface, period));
         }
         for child in self.mesh.children.get(&interface).cloned().unwrap_or_default() {
@@ -44,7 +44,7 @@ impl World {
         let runs: Vec<RunId> = self.slices.runs(slice).collect();
         for id in runs.into_iter().rev() {
             let Some(run) = self.run(id) else { continue };
-            let succeeded = run.state == RunState::Succeeded;
+            let succeeded = run.is_success();
             if (succeeded && older(run) || run.state == RunState::Running) && !run.stale {
                 let run = Run { stale: true, ..run.clone() };
                 self.slices.touch(slice, self.step);

@@ -73,6 +73,10 @@ fn all_that_has_failed_goes_on_at_once() {
     assert_eq!(told["answer"]["code"], "never_started");
     cluster.hcndc(&["why", "nothing"]).is(1);
     cluster.hcndc(&["why", "one", "yesterday"]).is(2);
+    let none = cluster.hcndc(&["stale", "-o", "json"]).is(0).json();
+    assert_eq!(none["items"], serde_json::json!([]));
+    cluster.hcndc(&["stale", "--interface", "nothing"]).is(1);
+    cluster.hcndc(&["stale", "--dry-run"]).is(2);
     let all = ["execution", "resume-failed", "--since", "1h"];
     let would = cluster.hcndc(&[&all[..], &["--dry-run"]].concat()).is(1);
     assert!(

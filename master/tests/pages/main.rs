@@ -19,6 +19,7 @@ mod lead;
 mod many;
 mod projects;
 mod scripts;
+mod stale;
 mod texts;
 mod versions;
 mod why;

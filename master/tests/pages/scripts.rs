@@ -74,6 +74,7 @@ async fn no_page_loads_more_than_its_share() {
         "/dispatch/1/",
         "/dispatch/1/edit/",
         "/execute/flow/",
+        "/execute/stale/",
         "/why/",
         "/base/exec/host/",
         "/base/exec/host/add/",

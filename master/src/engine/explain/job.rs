@@ -64,7 +64,11 @@ impl<'a> Story<'a> {
                     Verdict::Skipped => self.skipped(run, id),
                     _ => self.tried(id, row),
                 };
-                Line::new(said).tone(Tone::Bad).at(row.ended).because(because)
+                let tone = match verdict {
+                    Verdict::LeftOut => Tone::Plain,
+                    _ => Tone::Bad,
+                };
+                Line::new(said).tone(tone).at(row.ended).because(because)
             }
         };
         line.link(Link::Job { execution: run.execution, run: id.run, job: id.job })
@@ -88,7 +92,8 @@ impl<'a> Story<'a> {
     fn skipped(&mut self, run: &'a Run, id: JobRunId) -> Vec<Line> {
         let mut lines = Vec::new();
         for (id, row) in self.before(run, id) {
-            let bad = matches!(row.phase, Phase::Done(verdict) if verdict != Verdict::Succeeded);
+            let good = matches!(row.phase, Phase::Done(Verdict::Succeeded | Verdict::LeftOut));
+            let bad = matches!(row.phase, Phase::Done(_)) && !good;
             if bad && lines.len() < BESIDE_MAX && self.has_room() {
                 lines.push(self.job_line(run, id, row));
             }

@@ -65,6 +65,7 @@ sentences! {
 
     // ---- an interface and a period ----
     IsThere { what } "{what} is there"
+    IsPartial { what } "{what} was run in part only, and what was left out has never succeeded"
     IsStale { what } "{what} is there, and stale: what it was fed by is newer"
     NeverStarted { what } "nothing has started {what}"
     NoDispatch { interface } "no dispatch starts {interface}, nor anything that it follows from"

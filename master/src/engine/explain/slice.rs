@@ -47,7 +47,7 @@ impl<'a> Story<'a> {
             Some(&(id, run)) => {
                 let mut line = self.run_line(id, run);
                 // An older generation counts for those who wait for any success.
-                let older = runs.iter().rev().find(|(_, run)| run.state == RunState::Succeeded);
+                let older = runs.iter().rev().find(|(_, run)| run.is_success());
                 if let Some((_, older)) = older.filter(|(other, _)| *other != id) {
                     let there = Line::new(Said::IsThere { what }).tone(Tone::Good);
                     line.because.push(there.at(older.ended));
@@ -67,6 +67,10 @@ impl<'a> Story<'a> {
                 let because = self.fed_by(run);
                 let line = Line::new(Said::IsStale { what }).tone(Tone::Bad).at(run.ended);
                 line.cure(Said::ByRerun {}).because(because)
+            }
+            RunState::Succeeded if run.partial => {
+                let line = Line::new(Said::IsPartial { what }).tone(Tone::Bad).at(run.ended);
+                line.cure(Said::ByRun {})
             }
             RunState::Succeeded => Line::new(Said::IsThere { what }).tone(Tone::Good).at(run.ended),
             RunState::Waiting => {
@@ -252,7 +256,7 @@ impl<'a> Story<'a> {
         let mut lines = Vec::new();
         for slice in self.parents(run) {
             let Some(runs) = self.runs(slice) else { continue };
-            let good = runs.iter().rev().find(|(_, run)| run.state == RunState::Succeeded);
+            let good = runs.iter().rev().find(|(_, run)| run.is_success());
             let Some(&(id, fed)) = good else { continue };
             let what = self.facts.what(slice);
             let link = Link::Run { execution: fed.execution, run: id };

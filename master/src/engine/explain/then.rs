@@ -35,7 +35,7 @@ impl<'a> Story<'a> {
         let mut because = Vec::new();
         for run in row.runs.clone() {
             let Some(found) = self.run(run) else { continue };
-            let fine = found.state == RunState::Succeeded && !found.stale;
+            let fine = found.is_success() && !found.stale;
             // What waits for a run of the same execution is told there, once.
             let inner =
                 |target: &Target| matches!(target, Target::Run(of) if row.runs.contains(of));
@@ -167,7 +167,7 @@ impl<'a> Story<'a> {
         let mut lines = Vec::new();
         for slice in targets {
             let Some(runs) = self.runs(slice) else { continue };
-            let good = |run: &&(RunId, &Run)| run.1.state == RunState::Succeeded;
+            let good = |run: &&(RunId, &Run)| run.1.is_success();
             let own = runs.iter().filter(good).find(|(id, _)| siblings.contains(id));
             let first = runs.iter().filter(good).min_by_key(|(_, run)| run.ended);
             let Some((id, found)) = own.or(first) else { continue };
