@@ -7,7 +7,7 @@ use super::super::table::Table;
 use super::super::world::Ask;
 use super::Story;
 use shared::ids::*;
-use shared::period::{Cut, Period};
+use shared::period::Period;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -175,10 +175,10 @@ impl<'a> Story<'a> {
         target: InterfaceId,
         map: shared::spec::PeriodMap,
     ) -> Vec<Period> {
-        let cut = |it: &Interface| Cut::new(it.spec.granularity, &it.spec.zone).ok();
+        let cut = |it: &Interface| self.facts.catalog.cut(&it.spec).ok();
         let target = self.facts.catalog.interfaces.get(&target).and_then(|it| cut(it));
         let found =
-            cut(of).zip(target).and_then(|(own, target)| period.map(map, own.zone, target).ok());
+            cut(of).zip(target).and_then(|(own, target)| period.map(map, own.zone, &target).ok());
         found.unwrap_or_else(|| vec![period])
     }
 }

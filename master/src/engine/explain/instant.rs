@@ -7,7 +7,7 @@ use super::super::rows::*;
 use super::{BESIDE_MAX, Line, Link, Said, Story, Tone};
 use chrono_tz::Tz;
 use shared::ids::*;
-use shared::period::{Cut, Period};
+use shared::period::Period;
 
 const DAY_MS: Millis = 86_400_000;
 
@@ -61,7 +61,7 @@ impl Story<'_> {
         let none =
             || Said::NoInstants { dispatch: dispatch.name.clone(), period: period.to_string() };
         let interface = self.facts.catalog.interfaces.get(&dispatch.spec.interface);
-        let cut = interface.and_then(|it| Cut::new(it.spec.granularity, &it.spec.zone).ok());
+        let cut = interface.and_then(|it| self.facts.catalog.cut(&it.spec).ok());
         let (Some(cut), Some((cron, zone))) = (cut, rule(dispatch)) else {
             return Err(Box::new(Line::new(none()).tone(Tone::Bad)));
         };
@@ -70,7 +70,7 @@ impl Story<'_> {
             let said = Said::NoPeriod { interface, period: period.to_string() };
             return Err(Box::new(Line::new(said).tone(Tone::Bad)));
         }
-        let around = period.offset(i64::from(dispatch.spec.period_offset), cut.zone);
+        let around = cut.offset(period, i64::from(dispatch.spec.period_offset));
         let (from, until) =
             around.map_or((0, 0), |it| (it.start_ms(cut.zone), it.end_ms(cut.zone)));
         let (from, until) = window(dispatch, from, until);

@@ -6,7 +6,6 @@ use super::super::slice::SliceId;
 use super::super::wait::slice_of;
 use super::{BESIDE_MAX, Line, Link, Said, Story, Tone, few};
 use shared::ids::*;
-use shared::period::Cut;
 use shared::spec::PeriodMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,7 +34,7 @@ impl<'a> Story<'a> {
         if !facts.may_see(found.project) {
             return Line::new(Said::OtherProject { what });
         }
-        let cut = Cut::new(found.spec.granularity, &found.spec.zone);
+        let cut = facts.catalog.cut(&found.spec);
         if !cut.is_ok_and(|cut| cut.accepts(period)) {
             let (interface, period) = (found.name.clone(), period.to_string());
             return Line::new(Said::NoPeriod { interface, period }).tone(Tone::Bad);

@@ -159,9 +159,9 @@ impl<'a> Story<'a> {
         let mut targets = self.parents(run);
         if let Some(definition) = self.definition(run)
             && definition.spec.self_dependence != shared::spec::SelfDependence::None
-            && let Ok(zone) = shared::period::zone(&definition.spec.zone)
+            && let Ok(cut) = self.facts.catalog.cut(&definition.spec)
         {
-            targets.extend(run.period.offset(-1, zone).map(|period| (run.interface, period)));
+            targets.extend(cut.offset(run.period, -1).map(|period| (run.interface, period)));
         }
         let until = run.started.or(run.ended).unwrap_or(Millis::MAX);
         let mut lines = Vec::new();

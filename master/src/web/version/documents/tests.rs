@@ -22,7 +22,7 @@ fn empty() -> Catalog {
 }
 
 fn apply(catalog: &Catalog, documents: Vec<Value>) -> Resolved {
-    let ids = Ids { host: 50, interface: 50, job: 50, dispatch: 50 };
+    let ids = Ids { host: 50, calendar: 50, interface: 50, job: 50, dispatch: 50 };
     let documents: Vec<Document> = serde_json::from_value(Value::Array(documents)).unwrap();
     resolve(catalog, items(documents).unwrap(), ids).unwrap()
 }

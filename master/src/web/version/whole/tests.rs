@@ -26,7 +26,7 @@ fn catalog() -> Catalog {
         {"kind": "interface", "name": "needs", "jobs": [shell("n", json!({"needs": ["it/x"]}))]},
     ]);
     let documents: Vec<Document> = serde_json::from_value(documents).unwrap();
-    let ids = Ids { host: 1, interface: 1, job: 1, dispatch: 1 };
+    let ids = Ids { host: 1, calendar: 1, interface: 1, job: 1, dispatch: 1 };
     resolve(&empty, items(documents).unwrap(), ids).unwrap().catalog
 }
 
