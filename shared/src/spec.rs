@@ -47,10 +47,10 @@ pub struct InterfaceSpec {
     #[serde(default = "default_wait_timeout_s")]
     pub wait_timeout_s: u32,
     /// A run that has begun, and has not ended so long after, is told to on-call. None: never.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm_after_s: Option<u32>,
     /// A run that has begun, and has not ended so long after, is stopped. None: never.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_after_s: Option<u32>,
     #[serde(default)]
     pub params: BTreeMap<String, String>,

@@ -1,6 +1,7 @@
 //! `hcndc run` and `hcndc execution …`: start, wait, look, stop, resume.
 
 mod failed;
+pub(super) mod jobs;
 
 use super::api::Api;
 use super::show::{self, Kind};
@@ -8,7 +9,7 @@ use super::{Code, Done, Failure, files, print, print_json};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use shared::ids::{ExecutionId, JobId, RunId};
+use shared::ids::ExecutionId;
 use shared::period::Period;
 use std::time::Duration;
 
@@ -207,18 +208,18 @@ pub(super) async fn obey(api: &Api, json: bool, verb: Verb) -> Done {
         Verb::Pause(it) => tell(api, json, of("pause_execution", &it)).await,
         Verb::Start(it) => tell(api, json, of("start_execution", &it)).await,
         Verb::Reset(it) => tell(api, json, of("reset", &it)).await,
-        Verb::Follow { of, all } => follow(api, json, &of, all).await,
-        Verb::Skip { of, reason } => of_job(api, json, "skip", &of, Some(&reason)).await,
-        Verb::Force(it) => of_job(api, json, "force", &it, None).await,
+        Verb::Follow { of, all } => jobs::follow(api, json, &of, all).await,
+        Verb::Skip { of, reason } => jobs::tell_of(api, json, "skip", &of, Some(&reason)).await,
+        Verb::Force(it) => jobs::tell_of(api, json, "force", &it, None).await,
         Verb::Prioritize { of, priority } => {
             each_run(api, json, json!({"verb": "prioritize", "priority": priority}), &of).await
         }
         Verb::ResumeFailed(since) => failed::resume(api, json, since).await,
-        Verb::Kill(it) => of_job(api, json, "kill", &it, None).await,
+        Verb::Kill(it) => jobs::tell_of(api, json, "kill", &it, None).await,
         Verb::MarkSuccess { of, reason } => {
-            of_job(api, json, "mark_success", &of, Some(&reason)).await
+            jobs::tell_of(api, json, "mark_success", &of, Some(&reason)).await
         }
-        Verb::Abandon(it) => of_job(api, json, "abandon", &it, None).await,
+        Verb::Abandon(it) => jobs::tell_of(api, json, "abandon", &it, None).await,
     }
 }
 
@@ -426,86 +427,4 @@ async fn each_run(api: &Api, json: bool, verb: Value, it: &OfExecution) -> Done 
         say(json, &command(api, verb).await?);
     }
     Ok(Code::Ok)
-}
-
-/// The run that it was started for.
-async fn follow(api: &Api, json: bool, it: &OfExecution, all: bool) -> Done {
-    let shown = api.get(&format!("/api/v1/executions/{}", it.execution), &[]).await?;
-    let root =
-        |run: &&Value| run["interface"] == shown["interface"] && run["period"] == shown["period"];
-    let Some(run) = shown["runs"].as_array().and_then(|runs| runs.iter().find(root)) else {
-        let message = format!("execution {} has no run of what it started", it.execution);
-        return Err(Failure::new(Code::Failed, message));
-    };
-    let verb = json!({"verb": "follow", "run": run["id"], "all": all, "dry_run": it.dry_run});
-    tell(api, json, verb).await
-}
-
-async fn of_job(api: &Api, json: bool, verb: &str, it: &OfJob, reason: Option<&str>) -> Done {
-    let found = find_job(api, it.execution, &it.job).await?;
-    let mut verb = json!({"verb": verb, "run": found.run, "job": found.job, "dry_run": it.dry_run});
-    if let Some(reason) = reason {
-        verb["reason"] = reason.into();
-    }
-    tell(api, json, verb).await
-}
-
-/// A job of an execution.
-#[derive(Debug)]
-pub(super) struct FoundJob {
-    pub(super) run: RunId,
-    pub(super) job: JobId,
-    /// Its newest attempt, if there was one.
-    pub(super) attempt: Option<String>,
-    /// Nothing more will come of it.
-    pub(super) ended: bool,
-}
-
-/// `job`, or `interface/job` where several have the name.
-pub(super) async fn find_job(
-    api: &Api,
-    execution: ExecutionId,
-    name: &str,
-) -> Result<FoundJob, Failure> {
-    let runs = api.get(&format!("/api/v1/executions/{execution}/runs"), &[]).await?;
-    let mut found = Vec::new();
-    for run in runs["items"].as_array().into_iter().flatten() {
-        let interface = show::place(run, "/interface");
-        for job in run["jobs"].as_array().into_iter().flatten() {
-            let own = job["name"].as_str().unwrap_or_default();
-            if own == name || format!("{interface}/{own}") == name {
-                found.push(job.clone());
-            }
-        }
-    }
-    match &found[..] {
-        [] => {
-            let message = format!("execution {execution} has no job {name:?}");
-            Err(Failure::new(Code::Failed, message))
-        }
-        [job] => {
-            let bad = |_| Failure::new(Code::Failed, "the master answers with an unknown id");
-            let run: RunId = show::place(job, "/run").parse().map_err(bad)?;
-            let state = job["state"].as_str().unwrap_or_default();
-            Ok(FoundJob {
-                run,
-                job: JobId(job["job"].as_i64().unwrap_or_default()),
-                attempt: job["attempt"].as_str().map(str::to_owned),
-                ended: matches!(
-                    state,
-                    "succeeded"
-                        | "failed"
-                        | "skipped"
-                        | "left_out"
-                        | "stopped"
-                        | "timed_out"
-                        | "unknown"
-                ),
-            })
-        }
-        _ => {
-            let message = format!("several jobs are called {name:?}: write interface/job");
-            Err(Failure::usage(message))
-        }
-    }
 }

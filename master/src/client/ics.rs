@@ -34,6 +34,10 @@ pub(super) async fn import(api: &Api, json: bool, options: Options) -> Done {
     }
     let ics = std::fs::read_to_string(&file).map_err(cannot)?;
     let found = api.list(Kind::Calendar.path(), &[("name", &name)]).await?;
+    if found["items"].as_array().is_some_and(|all| all.len() > 1) {
+        let message = format!("{name:?} names calendars of several projects: use the page");
+        return Err(Failure::usage(message));
+    }
     let known = found.pointer("/items/0").cloned();
     let id = known.as_ref().map_or(Value::Null, |known| known["id"].clone());
     let mut review =

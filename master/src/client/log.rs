@@ -1,7 +1,7 @@
 //! `hcndc log`: out to standard output, err to standard error, followed until the job has ended.
 
 use super::api::Api;
-use super::execution::{FoundJob, find_job};
+use super::execution::jobs::{FoundJob, find_job};
 use super::{Code, Done, Failure, print_json};
 use clap::Args;
 use serde_json::Value;

@@ -37,7 +37,9 @@ impl Folds {
 /// The instant that made it, of what was fired.
 fn firing_of(id: ExecutionId, execution: &Execution) -> Option<(DispatchId, Millis, ExecutionId)> {
     let (dispatch, instant) = execution.dispatch?;
-    (execution.origin == Origin::Cron).then_some((dispatch, instant, id))
+    // What a person has made anew counts no more than what a person has started.
+    let fired = execution.origin == Origin::Cron && execution.command.is_none();
+    fired.then_some((dispatch, instant, id))
 }
 
 impl Counts {

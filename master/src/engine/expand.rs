@@ -49,7 +49,7 @@ pub(crate) enum Again {
 }
 
 impl Again {
-    fn is_asked_for(self, id: RunId, run: &Run) -> bool {
+    pub(super) fn is_asked_for(self, id: RunId, run: &Run) -> bool {
         match self {
             Again::None => false,
             Again::Stale(kept) => run.stale && kept != id,
@@ -137,9 +137,9 @@ impl World {
                     }
                     id
                 }
-                Some((id, run)) if run.is_success() && !start.again.is_asked_for(id, run) => {
+                Some((id, run)) if self.counted(id, run, start.again).is_some() => {
                     plan.runs_satisfied += 1;
-                    id
+                    self.counted(id, run, start.again).unwrap_or(id)
                 }
                 before => {
                     let generation = before.map_or(0, |(_, run)| run.generation + 1);

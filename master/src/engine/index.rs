@@ -105,7 +105,8 @@ impl World {
             }
             (None, None) => {}
         }
-        if was.and_then(|run| run.age_from) != is.and_then(|run| run.age_from) {
+        let age = |run: Option<&Run>| run.map(|run| (run.started.is_some(), run.age_from));
+        if age(was) != age(is) {
             self.watch_age(id);
         }
     }

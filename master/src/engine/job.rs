@@ -48,9 +48,9 @@ impl World {
     pub(crate) fn begin(&mut self, id: RunId) {
         let Some(run) = self.run(id).filter(|run| run.state.is_live()) else { return };
         if run.state != RunState::Running {
-            let now = Some(self.date());
-            let started = run.started.or(now);
-            let run = Run { state: RunState::Running, started, age_from: now, ..run.clone() };
+            let started = run.started.or(Some(self.date()));
+            let age_from = self.trusted_date();
+            let run = Run { state: RunState::Running, started, age_from, ..run.clone() };
             self.put(Key::Run(id), Row::Run(run));
         }
     }

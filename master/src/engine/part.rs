@@ -56,6 +56,17 @@ impl World {
         runs.filter(ok).map(|(_, run)| run.generation).max()
     }
 
+    /// The run that has succeeded and need not be made again, if there is one: also where some of its
+    /// jobs were run by themselves since.
+    pub(super) fn counted(&self, id: RunId, run: &Run, again: Again) -> Option<RunId> {
+        if run.is_success() {
+            return (!again.is_asked_for(id, run)).then_some(id);
+        }
+        let before = run.state == RunState::Succeeded && again == Again::None;
+        let runs = self.slices.runs((run.interface, run.period)).filter(|_| before);
+        runs.filter(|id| self.run(*id).is_some_and(Run::is_success)).last()
+    }
+
     pub(super) fn leave_out(&mut self, run: RunId, chosen: Chosen) {
         for (job, before) in chosen.rest {
             let (verdict, why) = match before {
@@ -79,6 +90,7 @@ impl World {
         let (interface, period, generation) = (run.interface, run.period, run.generation + 1);
         let id = RunId::of(interface, period, generation);
         let siblings = row.runs.iter().filter_map(|id| Some((*id, self.run(*id)?)));
+        let siblings = siblings.filter(|(_, run)| !run.partial);
         let siblings = siblings.map(|(id, run)| ((run.interface, run.period), id)).collect();
         let start = Start {
             id: first,

@@ -139,7 +139,8 @@ impl World {
         let unhandled = live.failed.iter().any(|at| !self.may_be_handled(id, *at));
         let state = match () {
             () if live.stopped > 0 => RunState::Stopped,
-            () if unhandled || !run.waits.is_empty() => RunState::Failed,
+            // What a person has made begin, or left out, needed nothing of what is still waited for.
+            () if unhandled || doomed => RunState::Failed,
             () => RunState::Succeeded,
         };
         self.end_run(id, state);

@@ -113,8 +113,9 @@ fn fed_by_days(
             PeriodMap::Previous(count) => (0, i64::from(count.min(400))),
         };
         // One step more, as between two working days there may be many others.
-        let first = ours.cut.offset(period, -back - 1).unwrap_or(period);
-        let last = ours.cut.offset(period, ahead + 1).unwrap_or(period);
+        let more = i64::from(back + ahead > 0);
+        let first = ours.cut.offset(period, -back - more).unwrap_or(period);
+        let last = ours.cut.offset(period, ahead + more).unwrap_or(period);
         let until = last.end_ms(ours.cut.zone);
         let mut next = Some(theirs.cut.containing(first.start_ms(ours.cut.zone)));
         for _ in 0..PERIODS_MAX {

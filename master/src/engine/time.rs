@@ -25,6 +25,8 @@ pub(crate) struct Times {
     /// Live runs that have begun, by when that takes too long; each once.
     ages: BTreeSet<(Millis, RunId)>,
     ages_of: BTreeMap<RunId, Millis>,
+    /// Live runs that began while no clock could be trusted: their age counts from when one can be.
+    ageless: BTreeSet<RunId>,
     /// Past their date, while what they wait for is not known yet: it may long be there.
     overdue: BTreeSet<RunId>,
 }
@@ -112,6 +114,12 @@ impl World {
                 self.times.deadlines.remove(&(date, id));
                 self.times.overdue.insert(id);
             }
+            for id in std::mem::take(&mut self.times.ageless) {
+                let Some(run) = self.run(id).filter(|run| run.state.is_live()).cloned() else {
+                    continue;
+                };
+                self.put(Key::Run(id), Row::Run(Run { age_from: Some(now.date), ..run }));
+            }
             self.judge_ages(now);
             for id in std::mem::take(&mut self.times.overdue) {
                 match self.knows_waits_of(id) {
@@ -149,6 +157,11 @@ impl World {
         }
     }
 
+    /// None while the clocks disagree.
+    pub(crate) fn trusted_date(&self) -> Option<Millis> {
+        self.now.filter(|now| now.clocks_agree()).map(|now| now.date)
+    }
+
     /// What a run has begun with, and what follows from its age: (since when, alarm, stop).
     fn limits(&self, id: RunId) -> Option<(Millis, [Option<u32>; 2])> {
         let run = self.run(id).filter(|run| run.state.is_live())?;
@@ -158,6 +171,11 @@ impl World {
 
     /// It has begun, or has ended: its age is watched from now on, or no more.
     pub(crate) fn watch_age(&mut self, id: RunId) {
+        let started = |run: &&Run| run.state.is_live() && run.started.is_some();
+        match self.run(id).filter(started).is_some_and(|run| run.age_from.is_none()) {
+            true => _ = self.times.ageless.insert(id),
+            false => _ = self.times.ageless.remove(&id),
+        }
         let next = self.limits(id).and_then(|(since, limits)| {
             let limits = limits.into_iter().flatten();
             limits.map(|limit| since + Millis::from(limit) * 1_000).min()
@@ -224,7 +242,8 @@ impl World {
         let age = self.times.ages.first().filter(|_| agree).map(|(date, _)| tick(*date));
         let firing = self.heap.next().map(tick);
         let firing = if agree { firing } else { firing.map(|_| now.tick + RECHECK_MS) };
-        let undated = (!self.times.undated.is_empty()).then_some(now.tick + RECHECK_MS);
+        let undated = !self.times.undated.is_empty() || !self.times.ageless.is_empty();
+        let undated = undated.then_some(now.tick + RECHECK_MS);
         let silence = self.next_silence().filter(|at| *at > now.tick);
         let sulk = self.queue.next_sulk();
         [retry, deadline, age, firing, undated, silence, sulk].into_iter().flatten().min()

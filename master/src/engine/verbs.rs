@@ -160,6 +160,11 @@ impl World {
             return Err(Reason::NothingFailed { what });
         }
         self.reopen(now, id)?;
+        if let Some(run) = self.run(id).filter(|run| run.started.is_some()).cloned() {
+            let age_from = self.trusted_date();
+            self.put(Key::Run(id), Row::Run(Run { age_from, ..run }));
+            self.watch_age(id); // also where it was the same date
+        }
         for job in jobs {
             self.reset(job);
         }
@@ -212,7 +217,7 @@ impl World {
         };
         let wait_until = self.wait_until(now, run.interface);
         let execution = run.execution;
-        let age_from = run.started.map(|_| now.date);
+        let age_from = run.started.and_then(|_| self.trusted_date());
         let run = Run { state, waits, wait_until, age_from, ended: None, ..run };
         self.put(Key::Run(id), Row::Run(run));
         // It may be old enough for the housekeeping to be deleting its details in this very moment.

@@ -32,11 +32,14 @@ impl Own {
     pub(crate) fn start(kind: Kind, args: &[String]) -> Own {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("data")).unwrap();
+        // One that starts removes what it finds in a common one.
+        std::fs::create_dir(dir.path().join("tmp")).unwrap();
         let mut own = Own { kind, port: free_port(), args: args.to_vec(), dir, process: None };
         if kind == Kind::Mariadb {
             let made = command("mariadb-install-db")
                 .args(["--no-defaults", "--auth-root-authentication-method=normal"])
                 .args(["--skip-test-db", &own.flag("--datadir=", "data")])
+                .env("TMPDIR", own.dir.path().join("tmp"))
                 .args(as_root())
                 .output()
                 .unwrap();
@@ -63,6 +66,7 @@ impl Own {
                     .arg(self.flag("--datadir=", "data"))
                     .arg(self.flag("--socket=", "socket"))
                     .arg(self.flag("--pid-file=", "pid"))
+                    .env("TMPDIR", self.dir.path().join("tmp"))
                     .args(as_root());
                 program
             }

@@ -1,8 +1,8 @@
 //! An instant of a dispatch: what was decided and why, or why there is no such instant.
 
-use super::super::blackout::Windows;
 use super::super::calendar::{self, Cron};
 use super::super::catalog::Dispatch;
+use super::super::quiet::{Held, Missing, Quiet};
 use super::super::rows::*;
 use super::{BESIDE_MAX, Line, Link, Said, Story, Tone};
 use chrono_tz::Tz;
@@ -70,9 +70,13 @@ impl Story<'_> {
             let said = Said::NoPeriod { interface, period: period.to_string() };
             return Err(Box::new(Line::new(said).tone(Tone::Bad)));
         }
-        let around = cut.offset(period, i64::from(dispatch.spec.period_offset));
-        let (from, until) =
-            around.map_or((0, 0), |it| (it.start_ms(cut.zone), it.end_ms(cut.zone)));
+        // Where days are left out, the instants of several dates are for one period.
+        let steps = i64::from(dispatch.spec.period_offset);
+        let around =
+            cut.offset(period, steps).map(|it| (it.start_ms(cut.zone), it.end_ms(cut.zone)));
+        let before = cut.offset(period, steps - 1).filter(|_| steps > 0);
+        let (from, until) = around
+            .map_or((0, 0), |(from, until)| (before.map_or(from, |it| it.end_ms(cut.zone)), until));
         let (from, until) = window(dispatch, from, until);
         let all = calendar::instants(cron, zone, from - 1).take_while(|at| *at < until);
         let found: Vec<Millis> = all.take(BESIDE_MAX).collect();
@@ -154,11 +158,19 @@ impl Story<'_> {
             against.push(paused());
         }
         against.extend(self.frozen(dispatch));
-        if let Some((_, zone)) = rule(dispatch)
-            && let Some(window) = Windows::of(&dispatch.spec.blackouts, zone).holding(at)
-        {
-            let said = Said::InWindow { window: window.to_owned() };
-            against.push(Line::new(said).tone(Tone::Bad).cure(Said::ByEdit {}));
+        if let Some((_, zone)) = rule(dispatch) {
+            let held = match Quiet::of(&self.facts.catalog, &dispatch.spec, zone) {
+                Ok(quiet) => quiet.holding(at).map(|held| match held {
+                    Held::Window(window) => Said::InWindow { window: window.to_owned() },
+                    Held::Day { calendar, date } | Held::NoPeriod { calendar, date } => {
+                        let (calendar, date) = (calendar.to_owned(), date.to_string());
+                        Said::NotItsDay { calendar, date }
+                    }
+                }),
+                Err(Missing(id)) => Some(Said::CalendarGone { calendar: id.to_string() }),
+            };
+            let held = held.map(|said| Line::new(said).tone(Tone::Bad).cure(Said::ByEdit {}));
+            against.extend(held);
         }
         let dispatch = dispatch.name.clone();
         match against.is_empty() {

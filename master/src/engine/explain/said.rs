@@ -56,6 +56,8 @@ sentences! {
     FiresFrom {} "it fires from this date on"
     FiresUntil {} "it fires until this date"
     InWindow { window } "it lies in the blackout window {window}"
+    NotItsDay { calendar, date } "{date} is none of its days by calendar {calendar}"
+    CalendarGone { calendar } "its calendar {calendar} is gone"
     NotMadeGood {} "its policy for missed instants is not to make them good"
     IsPaused {} "the dispatch is paused now"
     IsFrozen { interface } "{interface} is frozen now"

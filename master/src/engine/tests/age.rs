@@ -64,3 +64,19 @@ fn ages_are_judged_by_clocks_that_agree() {
     lab.pass(1_000);
     assert_eq!(lab.jobs("A", DAY), "a stopped");
 }
+
+/// What began while no clock could be trusted has its time from when one can be.
+#[test]
+fn an_age_counts_by_clocks_that_agree() {
+    let mut lab = Lab::new("A: a; a hangs; stop 60");
+    lab.now.date -= 10_800_000;
+    lab.pass(1);
+    lab.runs("A", DAY, false);
+    assert_eq!(lab.run_row("A", DAY).age_from, None);
+    lab.now.date += 10_800_000;
+    lab.pass(1_000);
+    lab.wait(58_000);
+    assert_eq!(lab.jobs("A", DAY), "a running");
+    lab.wait(3_000);
+    assert_eq!(lab.jobs("A", DAY), "a stopped");
+}

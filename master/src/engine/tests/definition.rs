@@ -112,7 +112,9 @@ pub(super) fn check(lab: &Lab) {
     }
     check_runs(lab);
     check_slots(lab);
-    let live = |row: &Execution| row.state.is_live() && row.origin == Origin::Cron;
+    let live = |row: &Execution| {
+        row.state.is_live() && row.origin == Origin::Cron && row.command.is_none()
+    };
     let fired = table.executions.iter().filter(|(_, row)| live(row));
     let fired: BTreeSet<_> =
         fired.filter_map(|(id, row)| Some((row.dispatch?.0, row.dispatch?.1, *id))).collect();

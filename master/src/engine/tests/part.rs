@@ -265,3 +265,61 @@ fn a_run_begins_in_spite_of_what_it_waits_for() {
     let why = lab.command(Verb::Force { run, job: None }, false).refused.unwrap();
     assert_eq!(why, "the run is not live");
 }
+
+/// Nothing is left to do, and what was waited for is not needed any more.
+#[test]
+fn a_run_whose_jobs_were_all_forced_or_left_out_has_succeeded() {
+    let mut lab = Lab::new("A: a\nB <A: a>b\nC <B: a");
+    lab.runs("B", DAY, true);
+    let run = lab.run("B", DAY);
+    let (a, b) = (job(interface("B"), "a"), job(interface("B"), "b"));
+    lab.command(Verb::Force { run, job: Some(a) }, false);
+    lab.settle();
+    assert_eq!(lab.state("B", DAY), "running");
+    lab.command(Verb::Skip { run, job: b, reason: "not today".into() }, false);
+    lab.settle();
+    assert_eq!(lab.jobs("B", DAY), "a ok, b left_out");
+    assert_eq!((lab.state("B", DAY), lab.state("C", DAY)), ("succeeded", "succeeded"));
+}
+
+/// Of two parts that were joined the later one does not take the earlier one for its parent.
+#[test]
+fn a_whole_run_waits_for_no_part() {
+    let mut lab = Lab::new("A: a>b; b hangs\nB <A: a>b; b hangs");
+    lab.command(part("A", "b", Part::Alone), false);
+    lab.settle();
+    let by_hand = part("B", "b", Part::Alone);
+    lab.command(by_hand, false);
+    let run = lab.run("B", DAY);
+    lab.command(Verb::Force { run, job: None }, false);
+    lab.settle();
+    lab.runs("A", DAY, true);
+    lab.exit("B", DAY, "b", Exit::Code(0));
+    assert_eq!((lab.run_row("B", DAY).generation, lab.state("B", DAY)), (1, "waiting"));
+    lab.exit("A", DAY, "b", Exit::Code(1));
+    assert_eq!(lab.state("B", DAY), "waiting", "the part has failed, and the whole is made");
+    lab.exit("A", DAY, "b", Exit::Code(0));
+    assert_eq!(lab.jobs("B", DAY), "a ok, b running");
+}
+
+#[test]
+fn a_part_on_top_of_a_whole_does_not_make_it_again() {
+    let mut lab = Lab::new("A: a>b");
+    lab.runs("A", DAY, false);
+    let missing = |lab: &mut Lab| {
+        let verb = Verb::RunNow {
+            interface: interface("A"),
+            period: period(DAY),
+            cascade: false,
+            params: Default::default(),
+            missing_only: true,
+            api: false,
+        };
+        let plan = lab.command(verb, false);
+        (plan.runs_satisfied, plan.runs_made)
+    };
+    assert_eq!(missing(&mut lab), (1, 0));
+    both(&mut lab, part("A", "b", Part::Alone));
+    assert!(!lab.run_row("A", DAY).partial);
+    assert_eq!(missing(&mut lab), (1, 0));
+}

@@ -75,7 +75,7 @@ impl World {
                 self.run_part(now, start, *job)
             }
             Verb::Follow { run, all } => self.follow(now, start, *run, *all),
-            Verb::Reset { execution } => self.make_anew(now, *execution),
+            Verb::Reset { execution } => self.make_anew(now, id, *execution),
             _ => Ok(Plan::default()),
         }
     }
@@ -132,7 +132,7 @@ impl World {
     }
 
     /// 重置.
-    fn make_anew(&mut self, now: Now, id: ExecutionId) -> Done {
+    fn make_anew(&mut self, now: Now, by: CommandId, id: ExecutionId) -> Done {
         let row = self.table.executions.get(&id).cloned();
         let row = row.ok_or(Reason::NoExecution { id })?;
         if row.state.is_live() {
@@ -142,7 +142,7 @@ impl World {
             id,
             origin: row.origin,
             dispatch: row.dispatch,
-            command: row.command,
+            command: Some(by),
             by: row.by,
             interface: row.interface,
             period: row.period,

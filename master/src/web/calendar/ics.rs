@@ -252,6 +252,11 @@ impl<'a> Event<'a> {
                 begins.remove(&day);
             }
         }
+        // They may be the same days many times over; what is said of them is bounded nevertheless.
+        let length = usize::try_from(count).unwrap_or(usize::MAX);
+        if begins.len().saturating_mul(length) > 20 * DAYS_MAX {
+            return not("it names more days than a calendar can have");
+        }
         let days = begins
             .into_iter()
             .flat_map(|from| from.iter_days().take(usize::try_from(count).unwrap_or_default()));
@@ -401,7 +406,7 @@ fn nth(text: &str) -> Option<(i32, Weekday)> {
     ];
     let (name, weekday) = NAMES.into_iter().find(|(name, _)| text.ends_with(name))?;
     let n: i32 = text.strip_suffix(name)?.parse().ok()?;
-    (n != 0 && n.abs() <= 5).then_some((n, weekday))
+    (n != 0 && n.unsigned_abs() <= 5).then_some((n, weekday))
 }
 
 fn of_month(year: i32, month: u32, nth: i32, weekday: Weekday) -> Option<NaiveDate> {

@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use serde_json::{Value, json};
 use shared::ids::*;
 use shared::kind::FieldError;
-use shared::period::Period;
+use shared::period::{Cut, Period};
 use std::sync::Arc;
 
 const CHARS_MAX: usize = 300;
@@ -51,10 +51,13 @@ pub(super) async fn read(app: &App, viewer: &Viewer, asked: &Asked) -> Result<Qu
             ),
         )),
         (Some(found), None) => of_dispatch(&found, when, now),
-        (None, Some(found)) => of_interface(&found, when, now),
+        (None, Some(found)) => of_interface(&catalog, &found, when, now),
         (None, None) => Err(Error::not_found(format!("dispatch or interface {name:?}"))),
     }
 }
+
+/// Of 1 January 2200.
+const YEAR_2200_MS: Millis = 7_258_118_400_000;
 
 fn wrong(path: &str, message: impl Into<String>) -> Error {
     Error::invalid(vec![FieldError::new(path, message)])
@@ -188,11 +191,17 @@ fn one<T>(all: Vec<(i64, &str, &Arc<T>)>, name: &str) -> Result<Option<Arc<T>>, 
     }
 }
 
-fn of_interface(found: &Interface, when: &str, now: Millis) -> Result<Question, Error> {
-    let zone = shared::period::zone(&found.spec.zone).unwrap_or(Tz::UTC);
+fn of_interface(
+    catalog: &Catalog,
+    found: &Interface,
+    when: &str,
+    now: Millis,
+) -> Result<Question, Error> {
     if when.is_empty() {
-        let current = Period::containing(found.spec.granularity, now, zone);
-        return Ok(Question::Period(found.id, current.offset(-1, zone).unwrap_or(current)));
+        let natural = || Cut::natural(found.spec.granularity, Tz::UTC);
+        let cut = catalog.cut(&found.spec).unwrap_or_else(|_| natural());
+        let current = cut.containing(now);
+        return Ok(Question::Period(found.id, cut.offset(current, -1).unwrap_or(current)));
     }
     let period = when.parse::<Period>().map_err(|error| wrong("when", error.to_string()))?;
     Ok(Question::Period(found.id, period))
@@ -226,7 +235,10 @@ fn of_dispatch(found: &Dispatch, when: &str, now: Millis) -> Result<Question, Er
 fn moment(text: &str, zone: Tz) -> Result<Option<Millis>, Error> {
     // As links have it: milliseconds since 1970.
     if let (Ok(at), true) = (text.parse::<Millis>(), text.len() > 10) {
-        return Ok(Some(at));
+        return match (0..YEAR_2200_MS).contains(&at) {
+            true => Ok(Some(at)),
+            false => Err(wrong("when", "a time between 1970 and 2200 is expected")),
+        };
     }
     let text = text.replacen(' ', "T", 1);
     for format in ["%Y-%m-%dT%H:%M:%S%:z", "%Y-%m-%dT%H:%M%:z"] {
