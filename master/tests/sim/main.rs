@@ -63,14 +63,6 @@ fn in_parallel(count: u64, work: impl Fn(u64) + Sync) {
     });
 }
 
-/// Worlds that break the promise, why is not understood yet, and what they say. They are told at
-/// each run, and one that says something else, or nothing any more, fails.
-const OPEN: &[(u64, &str)] = &[
-    // A failover of the database takes back the end of a run; its job is stopping again, and counts
-    // for its pool in the oracle and not in the leader's World.
-    (1471, "pool 2 of 1 holds 2"),
-];
-
 #[derive(Default)]
 struct Sum {
     worlds: u64,
@@ -107,14 +99,6 @@ fn every_world_keeps_the_promise() {
         sum.alerts += cluster.oracle.alerts;
         for (why, count) in &cluster.oracle.exempt {
             *sum.exempt.entry(why).or_insert(0) += count;
-        }
-        let open = OPEN.iter().find(|(open, _)| *open == seed && sabotage.is_none());
-        if let Some((_, known)) = open {
-            println!("seed {seed} is OPEN: {known}");
-            if cluster.oracle.verdict.as_deref() != Some(*known) {
-                sum.bad.insert(seed, "it says something else now: mended?".into());
-            }
-            return;
         }
         if let Some(verdict) = &cluster.oracle.verdict {
             println!("seed {seed} at {}: {verdict}", cluster.age());

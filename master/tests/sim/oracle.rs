@@ -376,7 +376,8 @@ impl Oracle {
     }
 
     fn check_attempt(&mut self, id: AttemptId, attempt: &Attempt) {
-        if attempt.mark == Mark::Orphan {
+        // Listed and adopted in one batch, it is never stored as an orphan.
+        if attempt.mark == Mark::Orphan || self.unstored.contains(&id) {
             self.adopted.insert(id.job_run());
         }
         if let Some((_, job)) = self.definition(id.job_run()) {
