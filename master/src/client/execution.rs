@@ -168,7 +168,7 @@ pub(super) async fn run(api: &Api, json: bool, options: RunOptions) -> Done {
     let params: std::collections::BTreeMap<String, String> = options.params.into_iter().collect();
     let verb = match &options.job {
         Some(name) => {
-            let job = show::id_of(api, Kind::Job, &format!("{interface}/{name}")).await?;
+            let job = show::id_of_job(api, (interface, &options.interface), name).await?;
             json!({
                 "verb": "run_part", "interface": interface, "period": options.period,
                 "job": job, "part": options.part, "params": params,

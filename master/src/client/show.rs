@@ -135,6 +135,17 @@ pub(super) async fn id_of(api: &Api, kind: Kind, name: &str) -> Result<i64, Fail
     found["id"].as_i64().ok_or_else(|| missing(kind, name))
 }
 
+/// The id of a job of an interface that is known; `given` is what the person has called that one.
+pub(super) async fn id_of_job(
+    api: &Api,
+    (interface, given): (i64, &str),
+    name: &str,
+) -> Result<i64, Failure> {
+    let said = format!("{given}/{name}");
+    let found = named(api, Kind::Job, (&interface.to_string(), name), &said).await?;
+    found["id"].as_i64().ok_or_else(|| missing(Kind::Job, &said))
+}
+
 /// By name, or else by id; a job also as `interface/job`.
 async fn find(api: &Api, kind: Kind, name: &str) -> Result<Value, Failure> {
     let (of, own) = match name.split_once('/') {
@@ -146,21 +157,31 @@ async fn find(api: &Api, kind: Kind, name: &str) -> Result<Value, Failure> {
         Some(interface) => Box::pin(id_of(api, Kind::Interface, interface)).await?.to_string(),
         None => String::new(),
     };
+    named(api, kind, (&of, own), name).await
+}
+
+/// Of this interface, if one is given; `said` is how the person has named it.
+async fn named(
+    api: &Api,
+    kind: Kind,
+    (of, own): (&str, &str),
+    said: &str,
+) -> Result<Value, Failure> {
     let mut query = vec![("name", own)];
     if !of.is_empty() {
-        query.push(("interface", of.as_str()));
+        query.push(("interface", of));
     }
     let mut list = api.list(kind.path(), &query).await?;
     let mut found = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
     if found.len() > 1 {
         let ids: Vec<String> = found.iter().map(|item| item["id"].to_string()).collect();
         let ids = ids.join(", ");
-        return Err(Failure::usage(format!("{name:?} names several ({ids}): give the id")));
+        return Err(Failure::usage(format!("{said:?} names several ({ids}): give the id")));
     }
-    match (found.pop(), name.parse::<i64>()) {
+    match (found.pop(), said.parse::<i64>()) {
         (Some(one), _) => Ok(one),
         (None, Ok(id)) => api.get(&format!("{}/{id}", kind.path()), &[]).await,
-        (None, Err(_)) => Err(missing(kind, name)),
+        (None, Err(_)) => Err(missing(kind, said)),
     }
 }
 

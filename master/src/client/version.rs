@@ -13,6 +13,7 @@ pub(super) enum Kind {
     Interface,
     Job,
     Dispatch,
+    Calendar,
 }
 
 impl Kind {
@@ -21,6 +22,7 @@ impl Kind {
             Kind::Interface => show::Kind::Interface,
             Kind::Job => show::Kind::Job,
             Kind::Dispatch => show::Kind::Dispatch,
+            Kind::Calendar => show::Kind::Calendar,
         }
     }
 }
@@ -281,7 +283,7 @@ pub(super) async fn copy(api: &Api, json: bool, options: Copy) -> Done {
     let Copy { kind, name, new_name, interface, reason } = options;
     let place = place(api, (kind, &name)).await?;
     let into = match interface {
-        Some(_) if kind == Kind::Interface => {
+        Some(_) if !matches!(kind, Kind::Job | Kind::Dispatch) => {
             return Err(Failure::usage("--interface is for a job or a dispatch"));
         }
         Some(interface) => Some(id_of(api, show::Kind::Interface, &interface).await?),

@@ -77,6 +77,8 @@ fn all_that_has_failed_goes_on_at_once() {
     assert_eq!(none["items"], serde_json::json!([]));
     cluster.hcndc(&["stale", "--interface", "nothing"]).is(1);
     cluster.hcndc(&["stale", "--dry-run"]).is(2);
+    let job = cluster.hcndc(&["run", "one", "--period", "2026-11-03", "--job", "nosuch"]).is(1);
+    assert!(job.err.contains("there is no job \"one/nosuch\""), "{job:?}");
     let all = ["execution", "resume-failed", "--since", "1h"];
     let would = cluster.hcndc(&[&all[..], &["--dry-run"]].concat()).is(1);
     assert!(

@@ -85,6 +85,30 @@ fn a_definition_has_a_history_a_difference_and_a_way_back() {
 }
 
 #[test]
+fn so_has_a_calendar() {
+    const REST: &str = "{kind: calendar, name: works, spec: {rest: [SAT, SUN]}}";
+    let cluster = Cluster::master();
+    let file = cluster.file("works.yaml", REST);
+    cluster.hcndc(&["apply", "-f", &file, "--reason", "two days"]).is(0);
+    let file = cluster.file("works.yaml", &REST.replace("SAT, SUN", "SUN"));
+    cluster.hcndc(&["apply", "-f", &file, "--reason", "one day"]).is(0);
+
+    let history = cluster.hcndc(&["history", "calendar", "works"]).is(0).out;
+    let lines: Vec<&str> = history.lines().collect();
+    assert!(lines[0].starts_with("v2  ") && lines[0].ends_with("one day"), "{history}");
+    assert!(lines.iter().any(|line| line.starts_with("    rest")), "{history}");
+    let diff = cluster.hcndc(&["diff", "calendar", "works"]).is(0).out;
+    assert!(diff.contains("\nrest"), "{diff}");
+    let done = cluster.hcndc(&["rollback", "calendar", "works", "1"]).is(0).out;
+    assert!(done.ends_with("version 3 is as version 1 was\n"), "{done}");
+    let shown = cluster.hcndc(&["get", "calendar", "works"]).is(0).json();
+    assert_eq!(shown["spec"]["rest"], serde_json::json!(["SAT", "SUN"]));
+    let copied = cluster.hcndc(&["copy", "calendar", "works", "works too"]).is(0).out;
+    assert!(copied.starts_with("works too is a copy of works, #"), "{copied}");
+    cluster.hcndc(&["copy", "calendar", "works", "x", "--interface", "1"]).is(2);
+}
+
+#[test]
 fn the_sample_goes_round_to_the_byte() {
     let sample =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/sample").canonicalize().unwrap();
