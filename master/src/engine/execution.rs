@@ -1,5 +1,6 @@
 //! The state of an execution, folded from its runs: running while one lives, then failed, stopped
-//! or succeeded. A run coarser than what was started (the week of a day) does not keep it open.
+//! or succeeded. A run coarser than what was started (the week of a day) does not keep it open,
+//! unless it is of some jobs only: who has joined that is there to be given the whole.
 
 use super::rows::*;
 use super::world::{Step, World};
@@ -187,5 +188,5 @@ pub fn word(state: RunState) -> &'static str {
 
 /// Whether the execution goes on for as long as this run does.
 pub(crate) fn counts_for(execution: &Execution, run: &Run) -> bool {
-    run.period.granularity() <= execution.period.granularity()
+    run.partial || run.period.granularity() <= execution.period.granularity()
 }

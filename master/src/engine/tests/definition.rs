@@ -148,7 +148,8 @@ fn check_runs(lab: &Lab) {
     }
     for (id, row) in &table.executions {
         let states = row.runs.iter().filter_map(|run| table.runs.get(run));
-        let counted = states.filter(|run| run.period.granularity() <= row.period.granularity());
+        let counted = states
+            .filter(|run| run.partial || run.period.granularity() <= row.period.granularity());
         let any_live = counted.clone().any(|run| run.state.is_live());
         if row.state.is_live() {
             assert!(any_live, "{id} has ended and is live");

@@ -123,6 +123,38 @@ fn who_joins_a_part_gets_the_whole_when_it_has_ended() {
     assert_eq!(lab.execution(&plan).runs.len(), 3);
 }
 
+/// It does not keep an execution open, but what it owes does: else nobody would be left to be given it.
+#[test]
+fn a_coarser_part_is_made_whole_too() {
+    const WEEK: &str = "2026-W47";
+    let mut lab = Lab::new("A: a\nB week <A: a>b; b hangs");
+    lab.command(
+        Verb::RunPart {
+            interface: interface("B"),
+            period: period(WEEK),
+            job: job(interface("B"), "b"),
+            part: Part::Alone,
+            params: Default::default(),
+            api: false,
+        },
+        false,
+    );
+    let run = lab.run("B", WEEK);
+    lab.command(Verb::Force { run, job: None }, false);
+    lab.settle();
+    let plan = lab.runs("A", DAY, true);
+    assert_eq!((plan.runs_joined, plan.runs_made), (1, 1));
+    assert_eq!(lab.state("A", DAY), "succeeded");
+    lab.reload();
+    lab.settle();
+    lab.exit("B", WEEK, "b", Exit::Code(1));
+    // The whole one waits for the other days of its week, and holds nobody up.
+    assert_eq!((lab.run_row("B", WEEK).generation, lab.state("B", WEEK)), (1, "waiting"));
+    assert_eq!(lab.jobs("B", WEEK), "a waiting, b waiting");
+    let row = lab.execution(&plan);
+    assert_eq!((row.state, row.runs[1]), (RunState::Succeeded, lab.run("B", WEEK)));
+}
+
 #[test]
 fn what_follows_goes_on_by_hand() {
     let mut lab = Lab::new("A: a\nB <A: a\nC <B: a\nD: a");
