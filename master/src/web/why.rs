@@ -28,6 +28,9 @@ const ROUNDS_MAX: usize = 40;
 /// Things read for one answer, and rows; then it is told as far as it is known.
 const WANTS_MAX: usize = 1_000;
 const ROWS_MAX: usize = 300_000;
+/// Things read at once: so many may go beyond the limit of rows, for how many a thing has is known
+/// only when it was read.
+const AT_ONCE: usize = 20;
 
 pub(super) fn routes() -> Routes {
     Routes::default().get("/why/", Right::View, show).get("/api/v1/explain", Right::View, api)
@@ -47,6 +50,28 @@ async fn answer(app: &App, viewer: &Viewer, question: Question) -> Result<Explan
     gather(app, viewer, |facts| explain::explain(question, facts)).await
 }
 
+/// What was read for one answer.
+#[derive(Debug, Default)]
+struct Read {
+    wants: usize,
+    rows: usize,
+}
+
+impl Read {
+    /// How many things may be read next; none: it is enough.
+    fn next(&self) -> usize {
+        match self.rows < ROWS_MAX {
+            true => WANTS_MAX.saturating_sub(self.wants).min(AT_ONCE),
+            false => 0,
+        }
+    }
+
+    fn add(&mut self, wants: usize, rows: usize) {
+        self.wants += wants;
+        self.rows += rows;
+    }
+}
+
 /// Composes, reads what that lacks, and composes again.
 ///
 /// # Errors
@@ -63,17 +88,21 @@ pub(super) async fn gather<T>(
         let seen = viewer.rights.keys().copied().filter(|id| viewer.sees(*id));
         facts.sees = Some(seen.collect());
     }
-    let (mut wanted, mut rows) = (0, 0);
-    for _ in 0..ROUNDS_MAX {
+    let mut read = Read::default();
+    'rounds: for _ in 0..ROUNDS_MAX {
         let (found, wants) = compose(&facts);
         if wants.is_empty() {
             return Ok(found);
         }
-        wanted += wants.len();
-        if wanted > WANTS_MAX || rows > ROWS_MAX {
-            break;
+        let mut wants = wants.into_iter().peekable();
+        while wants.peek().is_some() {
+            let some: BTreeSet<Want> = wants.by_ref().take(read.next()).collect();
+            if some.is_empty() {
+                break 'rounds;
+            }
+            let rows = store::explain::learn(&app.db, &some, &mut facts).await?;
+            read.add(some.len(), rows);
         }
-        rows += store::explain::learn(&app.db, &wants, &mut facts).await?;
     }
     facts.closed = true;
     Ok(compose(&facts).0)
@@ -172,5 +201,32 @@ fn href(link: &Link) -> String {
         Link::Job { execution, run, job } => {
             format!("/execute/flow/detail/{execution}/?tab=jobs&job={run}-{job}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many things in one round, each with so many rows: what was read.
+    fn one_round(wants: usize, rows_each: usize) -> Read {
+        let mut read = Read::default();
+        let mut left = wants;
+        while left > 0 && read.next() > 0 {
+            let some = read.next().min(left);
+            read.add(some, some * rows_each);
+            left -= some;
+        }
+        read
+    }
+
+    #[test]
+    fn a_single_round_is_bounded_too() {
+        let read = one_round(1_000, 20_000);
+        assert_eq!((read.wants, read.rows), (AT_ONCE, AT_ONCE * 20_000));
+        let read = one_round(1_000, 1_000);
+        assert!((ROWS_MAX..ROWS_MAX + AT_ONCE * 1_000).contains(&read.rows), "{read:?}");
+        assert_eq!(one_round(5_000, 1).wants, WANTS_MAX);
+        assert_eq!(one_round(999, 1).wants, 999);
     }
 }
