@@ -52,12 +52,12 @@ pub(super) async fn calendar(api: &Api, json: bool, options: Options) -> Done {
     let sum = |name: &str| days.iter().filter_map(|day| day[name].as_u64()).sum::<u64>();
     let place = |name: &str| show::place(&told, name);
     print(&format!(
-        "{} in {}: {} firings of {} dispatches; {} more start nothing",
+        "{} in {}: {} of {}; {}",
         place("/month"),
         place("/zone"),
-        sum("firings"),
-        place("/dispatches"),
-        sum("held"),
+        counted(sum("firings"), "firing", "firings"),
+        counted(told["dispatches"].as_u64().unwrap_or(0), "dispatch", "dispatches"),
+        counted(sum("held"), "more starts nothing", "more start nothing"),
     ));
     if told["uncounted"].as_u64() > Some(0) {
         print(&format!("{} dispatches are not counted: ask again", told["uncounted"]));
@@ -68,6 +68,10 @@ pub(super) async fn calendar(api: &Api, json: bool, options: Options) -> Done {
     heads.extend(columns.iter().map(|(head, at)| (head.as_str(), at.as_str())));
     show::table(&heads, &days.iter().map(line).collect::<Vec<_>>());
     Ok(Code::Ok)
+}
+
+fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// By the hour of the clock: one that comes twice is one, one that is left out is empty.
@@ -86,6 +90,12 @@ fn line(day: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_one() {
+        let dispatches = |n| counted(n, "dispatch", "dispatches");
+        assert_eq!([0, 1, 2].map(dispatches), ["0 dispatches", "1 dispatch", "2 dispatches"]);
+    }
 
     #[test]
     fn a_line_has_the_hours_of_the_clock() {

@@ -210,6 +210,8 @@ async fn detail(
         preview::firings(&catalog, &dispatch.spec, (app.clock.wall_ms(), UPCOMING), viewer.zone);
     let newest = store::version::at(&app.db, Of::Dispatch(dispatch.id), dispatch.version).await?;
     let by = newest.as_ref().and_then(|newest| names.get(&newest.by)).cloned().unwrap_or_default();
+    let fired = store::dispatch::fired(&app.db, dispatch.id, FIRED).await?;
+    let running = fired.iter().filter(|one| one.state.as_deref() == Some("running")).count();
     page.render(
         "dispatch/detail.html",
         context! {
@@ -222,7 +224,7 @@ async fn detail(
             interface_name => interface_name(&catalog, dispatch.spec.interface),
             rule => rule_in_words(&dispatch.spec.cron, page.lang),
             upcoming => Serde(upcoming.unwrap_or_default()),
-            fired => Serde(store::dispatch::fired(&app.db, dispatch.id, FIRED).await?),
+            fired => Serde(fired), running,
             updated_ms => newest.map(|newest| newest.at_ms), updated_by => by,
             versions => versions,
             may_schedule => viewer.may(Right::Schedule, dispatch.project),

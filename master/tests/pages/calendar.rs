@@ -38,6 +38,9 @@ async fn a_month_is_drawn_and_an_hour_of_it_listed() {
     let (app, admin) = scene().await;
     let page = app.get(&admin, "/dispatch/calendar/").await;
     page.is(200).has("30 firings of 3 dispatches").has("2026-11-21 02:00");
+    let one = app.get(&admin, "/dispatch/calendar/?dispatch=1").await;
+    one.is(200).has("30 firings of one dispatch").has_not("of 1 dispatches");
+    app.get(&admin.in_chinese(), "/dispatch/calendar/?dispatch=1").await.has("这个调度触发 30 次");
     // 30 of the frozen interface, and 3 × 30 that are paused.
     page.has("‖ 120 more start nothing").has("days and hours of Asia/Shanghai");
     page.has("href=\"?month=2026-10\"").has("href=\"?month=2026-12\"");
@@ -58,6 +61,41 @@ async fn a_month_is_drawn_and_an_hour_of_it_listed() {
     let berlin = admin.with("zone", "Europe/Berlin");
     let page = app.get(&berlin, "/dispatch/calendar/firings/?month=2026-11&day=2026-11-04&hour=19");
     page.await.is(200).has("2026-11-04 19:30:00 +01:00").has("11-05 02:30 in Asia/Shanghai");
+}
+
+/// What is decided only when an instant comes is not foretold, and that is said.
+#[tokio::test]
+async fn what_cannot_be_foretold_is_told_so() {
+    let (app, admin) = scene().await;
+    let plain = app.get(&admin, "/dispatch/1/").await;
+    plain.is(200).has_not("known only at the instant").has_not("comes late");
+    let spec = json!({"interface": 1, "cron": "30 2 * * *", "zone": "UTC",
+        "overlap": {"parallel": 2}, "misfire": "last"});
+    let body = json!({"name": "careful", "spec": spec});
+    app.api(&admin, Method::POST, "/api/v1/dispatches", body).await.is(201);
+    let page = app.get(&admin, "/dispatch/4/").await;
+    page.is(200).has("known only at the instant: then it is skipped").has("comes late");
+    page.has_not("run now");
+    // Two that it has fired still run.
+    for n in 1..=2 {
+        let execution = "INSERT INTO execution (id, project_id, interface_id, period, origin, \
+            dispatch_id, instant_ms, is_cascade, params, state, runs, created_ms, batch) \
+            VALUES (?, 1, 1, '2026-11-20', 'cron', 4, ?, 0, '{}', 'running', '[]', 0, 1)";
+        let firing = "INSERT INTO firing (dispatch_id, instant_ms, project_id, dispatch_version, period, \
+            decision, why, execution_id, decided_ms) VALUES (4, ?, 1, 1, '2026-11-20', 'fired', '', ?, 0)";
+        let writes = [sql(execution, params![n, n]), sql(firing, params![n, n])];
+        app.app.db.commit(writes).await.unwrap();
+    }
+    app.get(&admin, "/dispatch/4/").await.has("2 of them run now.");
+    let form = [
+        ("interface", "1"),
+        ("cron", "0 1 * * *"),
+        ("zone", "UTC"),
+        ("overlap", "skip"),
+        ("misfire", "all"),
+    ];
+    let preview = app.post(&admin, "/dispatch/preview/", &form).await;
+    preview.is(200).has("known only at the instant").has_not("comes late");
 }
 
 #[tokio::test]

@@ -186,7 +186,8 @@ pub(super) async fn part(page: Page, Query(edited): Query<Edited>, mut form: For
         "dispatch/preview.html",
         context! {
             firings => Serde(firings), error, rule, interfaces, jobs, zone_of => spec.zone, frozen,
-            ahead,
+            ahead, overlap => edit::overlap_words(spec.overlap).0,
+            misfire => edit::misfire_words(spec.misfire).0,
         },
     )
 }
