@@ -115,6 +115,7 @@ period=$(TZ=Asia/Shanghai date -d "-1 day" +%F 2> /dev/null || TZ=Asia/Shanghai 
 say "Running flights_load for $period, with all that follows; asked of the second master"
 HCNDC_CONFIG=$data/master2.client.toml hcndc run flights_load --period "$period" --cascade --missing-only --wait --timeout 5m
 cat "$data/sample/reports/$period.txt"
+start_last_month
 
 leads() { curl -fsS "http://127.0.0.1:$1/readyz" 2> /dev/null | grep -q '"leads":true' && echo "leads" || echo "follows"; }
 password=$(cat "$data/admin-password" 2> /dev/null || echo "as you have set it")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh: what `make run` does. Builds, starts a master and one executor on the embedded database, loads the
-# sample mesh, runs two periods of it, and keeps running until it is stopped (ctrl-C stops both).
+# sample mesh, runs two periods of it, starts last month, and keeps running until it is stopped (ctrl-C stops both).
 #
 #   PORT  of the pages, default 8630          DATA  where everything is kept, default var
 #   EXECUTOR_PORT  default PORT + 1           PROFILE  dev or release, default dev
@@ -68,14 +68,16 @@ for back in 2 1; do
     hcndc run flights_load --period "$period" --cascade --missing-only --wait --timeout 5m
 done
 cat "$data/sample/reports/$period.txt"
+start_last_month
 
 password=$(cat "$data/admin-password" 2> /dev/null || echo "as you have set it")
 cat <<TEXT
 
 HCNDC is running:   http://127.0.0.1:$port/
   log in as         admin / $password
-  look at           http://127.0.0.1:$port/execute/flow/       the two executions: open one, see mesh, Gantt, log
-                    http://127.0.0.1:$port/interface/          the four interfaces and their mesh
+  look at           http://127.0.0.1:$port/execute/flow/       the executions: open one, see mesh, Gantt, log
+                    http://127.0.0.1:$port/interface/          the five interfaces and their mesh
+                    http://127.0.0.1:$port/why/?what=flights_month&when=${period%-*}   a month that waits, and for which days
                     http://127.0.0.1:$port/dispatch/           flights_daily: when it fires next
                     http://127.0.0.1:$port/base/exec/host/     the executor
   command line      export HCNDC_CONFIG=$data/client.toml; $bin/hcndc execution list

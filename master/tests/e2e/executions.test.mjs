@@ -51,7 +51,7 @@ test('run now: a wrong period is refused beside its field; the plan is shown; th
   await page.click('.run-form [type=submit]');
   await page.waitForSelector('.plan-says li');
   const plan = await page.textContent('.plan-says');
-  assert.match(plan, /makes 4 new runs/);
+  assert.match(plan, /makes 5 new runs/);
   assert.match(plan, /\d+ jobs will run/);
   await page.picture('run-now-plan');
   await page.click('.plan-buttons .layui-btn:last-child');
@@ -65,7 +65,7 @@ test('run now: a wrong period is refused beside its field; the plan is shown; th
   assert.equal(loads, 0, 'it came live, without a reload');
   const words = await page.textContent('.ex-words b');
   const [, done, all] = /(\d+) \/ (\d+)/.exec(words);
-  assert.equal(done, all);
+  assert.equal(Number(done), Number(all) - 3, 'the month waits for its other days, and holds nobody up');
   await page.picture('execution-succeeded');
   page.check();
   await page.close_all();
@@ -88,7 +88,8 @@ test('one execution in all its tabs, in both languages and themes, on a desk and
     await page.picture(`gantt-${name}`);
     await page.click('[data-tab=jobs]');
     await page.waitForSelector('#pane-jobs tbody tr');
-    await page.click('#pane-jobs tbody tr >> nth=0');
+    // The jobs of the month stand before it: they wait, and have no attempt yet.
+    await page.click('#pane-jobs tbody tr:has(.s-succeeded) >> nth=0');
     await page.waitForSelector('#ex-drawer .drawer-attempts li');
     await page.waitForSelector('#ex-drawer .log-line, #ex-drawer .log-empty');
     await page.picture(`jobs-${name}`);
