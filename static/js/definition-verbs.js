@@ -123,6 +123,12 @@ document.addEventListener('click', async (event) => {
     }));
     return;
   }
+  const turned = event.target.closest('[data-turn]');
+  if (turned) {
+    const { turn } = await import('./freeze.js');
+    if (await turn(turned.dataset.turn, turned.dataset.name)) location.reload();
+    return;
+  }
   const verb = event.target.closest('button[data-verb]');
   if (verb) {
     const { ask } = await verbs();

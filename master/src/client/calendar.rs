@@ -2,7 +2,7 @@
 
 use super::api::Api;
 use super::show::{self, Kind};
-use super::{Code, Done, print, print_json};
+use super::{Code, Done, counted, print, print_json};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -70,10 +70,6 @@ pub(super) async fn calendar(api: &Api, json: bool, options: Options) -> Done {
     Ok(Code::Ok)
 }
 
-fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
-}
-
 /// By the hour of the clock: one that comes twice is one, one that is left out is empty.
 fn line(day: &Value) -> Value {
     let mut hours = vec![Value::from(""); 24];
@@ -90,12 +86,6 @@ fn line(day: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_is_one() {
-        let dispatches = |n| counted(n, "dispatch", "dispatches");
-        assert_eq!([0, 1, 2].map(dispatches), ["0 dispatches", "1 dispatch", "2 dispatches"]);
-    }
 
     #[test]
     fn a_line_has_the_hours_of_the_clock() {

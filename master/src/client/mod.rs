@@ -8,6 +8,7 @@ mod apply;
 mod calendar;
 mod execution;
 mod files;
+mod freeze;
 mod host;
 mod ics;
 mod log;
@@ -125,6 +126,11 @@ enum Command {
     Rollback(version::Rollback),
     /// Another definition that is as this one: an interface with its jobs and edges.
     Copy(version::Copy),
+    /// Hold an interface or a job: nothing more of it begins, its dispatches start nothing.
+    Freeze(freeze::Options),
+    /// Let it go on.
+    #[command(alias = "thaw")]
+    Unfreeze(freeze::Options),
     /// Start an interface for a period.
     Run(execution::RunOptions),
     /// Executions: what they are, and what to do with them.
@@ -180,6 +186,8 @@ pub async fn main(cli: Cli) -> Done {
         }
         Command::Rollback(options) => version::roll_back(&api, json, options).await,
         Command::Copy(options) => version::copy(&api, json, options).await,
+        Command::Freeze(options) => freeze::turn(&api, json, "freeze", options).await,
+        Command::Unfreeze(options) => freeze::turn(&api, json, "unfreeze", options).await,
         Command::Run(options) => execution::run(&api, json, options).await,
         Command::Execution(verb) => execution::obey(&api, json, verb).await,
         Command::Why(options) => why::why(&api, json, options).await,
@@ -210,4 +218,20 @@ fn print(text: &str) {
 
 fn print_json(value: &serde_json::Value) {
     print(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// `1 job`, `3 jobs`.
+fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one() {
+        let dispatches = |n| counted(n, "dispatch", "dispatches");
+        assert_eq!([0, 1, 2].map(dispatches), ["0 dispatches", "1 dispatch", "2 dispatches"]);
+    }
 }

@@ -211,6 +211,40 @@ pub async fn live_runs(db: &Db, id: InterfaceId) -> db::Result<i64> {
     db.first(text, params![id]).await?.map_or(Ok(0), |row| row.int("n"))
 }
 
+/// What of an interface, or of one of its jobs, is live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alive {
+    pub runs: i64,
+    /// Jobs of these runs that have not begun and are not ready, that are ready, and at work.
+    pub waiting: i64,
+    pub queued: i64,
+    pub at_work: i64,
+}
+
+/// Of the interface; without a job of all its jobs.
+///
+/// # Errors
+/// The database's.
+pub async fn alive(db: &Db, id: InterfaceId, job: Option<JobId>) -> db::Result<Alive> {
+    let mut alive = Alive { runs: live_runs(db, id).await?, ..Alive::default() };
+    let (only, mut values) = (job.map_or("", |_| " AND j.job_id = ?"), params![id]);
+    values.extend(job.map(Value::from));
+    let text = format!(
+        "SELECT j.state AS state, COUNT(*) AS n FROM run r JOIN job_run j ON j.run_id = r.id \
+         WHERE r.interface_id = ? AND r.state IN {LIVE}{only} GROUP BY j.state"
+    );
+    for row in db.query(text, values).await? {
+        let n = row.int("n")?;
+        match row.text("state")? {
+            "waiting" => alive.waiting += n,
+            "queued" => alive.queued += n,
+            "assigned" | "running" | "stopping" => alive.at_work += n,
+            _ => {}
+        }
+    }
+    Ok(alive)
+}
+
 /// One run, as strips and lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RunSeen {

@@ -33,6 +33,7 @@ pub mod version;
 pub mod command;
 pub mod events;
 pub mod execution;
+pub mod freeze;
 pub mod graph;
 pub mod log;
 pub mod project;
@@ -69,6 +70,7 @@ pub fn routes() -> Routes {
         .merge(host::routes())
         .merge(project::routes())
         .merge(version::routes())
+        .merge(freeze::routes())
         .merge(execution::routes())
         .merge(log::routes())
         .merge(command::routes())

@@ -14,6 +14,7 @@ mod definitions;
 mod execution;
 mod executions;
 mod filters;
+mod freeze;
 mod hosts;
 mod lead;
 mod many;
