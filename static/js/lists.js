@@ -133,7 +133,15 @@ addEventListener('pageshow', () => {
   for (const field of document.querySelectorAll('form.filters [disabled]')) field.disabled = false;
 });
 
-// ---- what is dangerous says what it will do, and asks once ----
+/** Where a form takes the reason from. */
+function given(form) {
+  const field = form.querySelector('input[type=hidden][name=reason]') ?? document.createElement('input');
+  Object.assign(field, { type: 'hidden', name: 'reason' });
+  form.append(field);
+  return field;
+}
+
+// ---- what is dangerous says what it will do, and asks once; and why, where that is kept ----
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-confirm]');
   if (!button || button.dataset.sure) return;
@@ -144,6 +152,13 @@ document.addEventListener('click', (event) => {
   title.textContent = button.dataset.title || button.textContent.trim();
   const text = document.createElement('p');
   text.textContent = button.dataset.confirm.replaceAll('{n}', String(count));
+  const reason = button.dataset.reason === undefined ? null : document.createElement('textarea');
+  const label = document.createElement('label');
+  if (reason) {
+    Object.assign(reason, { className: 'layui-textarea', rows: 2, maxLength: 500, placeholder: t('why: it is kept with what is done') });
+    label.className = 'plan-reason';
+    label.append(t('Reason'), reason);
+  }
   const buttons = document.createElement('div');
   buttons.className = 'buttons';
   const no = document.createElement('button');
@@ -155,12 +170,13 @@ document.addEventListener('click', (event) => {
   yes.textContent = button.dataset.yes || button.textContent.trim() || t('Yes');
   yes.type = 'button';
   buttons.append(no, yes);
-  dialog.append(title, text, buttons);
+  dialog.append(title, text, ...(reason ? [label] : []), buttons);
   document.body.append(dialog);
   dialog.addEventListener('close', () => dialog.remove());
   no.addEventListener('click', () => dialog.close());
   yes.addEventListener('click', () => {
     dialog.close();
+    if (reason) given(button.form).value = reason.value;
     button.dataset.sure = '1';
     button.click();
     delete button.dataset.sure;

@@ -68,7 +68,7 @@ pub fn delete(
              version = version + 1 WHERE id = ? AND version = ? AND deleted_ms IS NULL",
             params![format!("{name} (deleted {id})"), edit.at, edit.at, edit.by, id, from],
         ),
-        edit.audit(project, "delete", ("calendar", id.0), name),
+        edit.audit(project, "delete", ("calendar", id.0), &edit.farewell(name)),
     ]
 }
 

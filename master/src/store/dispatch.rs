@@ -136,7 +136,7 @@ pub fn delete(
             params![format!("{name} (deleted {id})"), edit.at, edit.at, edit.by, id, from],
         ),
         edit.revision(),
-        edit.audit(project, "delete", ("dispatch", id.0), name),
+        edit.audit(project, "delete", ("dispatch", id.0), &edit.farewell(name)),
     ]
 }
 

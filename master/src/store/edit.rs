@@ -51,6 +51,14 @@ impl Edit {
         audit::write(self, deeds)
     }
 
+    /// What the audit tells of something that goes: no version of it is left to have the reason.
+    pub(super) fn farewell(&self, name: &str) -> String {
+        match self.reason.as_str() {
+            "" => name.to_owned(),
+            _ => format!("{name}: {}", self.reason()),
+        }
+    }
+
     /// Every edit of a definition raises it: the leader and the pages read anew.
     pub fn revision(&self) -> Write {
         let sql = "UPDATE revision SET value = value + 1 WHERE name = ?";

@@ -162,7 +162,7 @@ pub fn delete(
             params![edit.at, edit.at, edit.by, id],
         ),
         edit.revision(),
-        edit.audit(project, "delete", ("interface", id.0), name),
+        edit.audit(project, "delete", ("interface", id.0), &edit.farewell(name)),
     ]
 }
 

@@ -87,7 +87,7 @@ pub fn delete(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
             params![freed(put), put.version, edit.at, edit.at, edit.by, put.id, from],
         ),
         version_row(put, true, edit)?,
-        edit.audit(put.project, "delete", ("job", put.id.0), put.name),
+        edit.audit(put.project, "delete", ("job", put.id.0), &edit.farewell(put.name)),
     ])
 }
 

@@ -130,7 +130,7 @@ async fn detail(
 }
 
 async fn delete(page: Page, Path(id): Path<i64>, form: Form) -> Result {
-    let saver = Saver::new(&page.app, page.viewer()?);
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     let from = form.text("version").parse().unwrap_or_default();
     saver.delete_calendar(CalendarId(id), from).await?;
     Ok(Redirect::to("/calendar/").into_response())

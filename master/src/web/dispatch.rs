@@ -235,7 +235,7 @@ async fn detail(
 
 /// Deletes several; pausing and running go as commands to the leader.
 async fn bulk(page: Page, form: Form) -> Result {
-    let saver = Saver::new(&page.app, page.viewer()?);
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     if form.text("action") != "delete" {
         return Err(Error::bad_request("this action is not known"));
     }

@@ -257,7 +257,7 @@ async fn drain(page: Page, Path(id): Path<i64>, form: Form) -> Result {
     let mut spec = host.spec.clone();
     spec.draining = form.flag("draining");
     let draft = Draft { name: host.name.clone(), spec, from: Some(host.version) };
-    let saver = Saver::new(&page.app, page.viewer()?);
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     match saver.host(Some(host.id), host.project, &draft).await {
         Ok(_) => Ok(Redirect::to(&format!("/base/exec/host/{id}/")).into_response()),
         Err(refused) => Err(Refused::into(refused)),

@@ -240,7 +240,7 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
 
 /// Freezes, thaws or deletes several; what cannot be done is told by name.
 async fn bulk(page: Page, form: Form) -> Result {
-    let saver = Saver::new(&page.app, page.viewer()?);
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     let action = form.text("action").to_owned();
     let mut failed = Vec::new();
     for id in form.all("id").iter().filter_map(|id| id.parse().ok()).map(InterfaceId) {

@@ -291,7 +291,7 @@ async fn detail(
 }
 
 async fn bulk(page: Page, form: Form) -> Result {
-    let saver = Saver::new(&page.app, page.viewer()?);
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     let action = form.text("action").to_owned();
     let mut failed = Vec::new();
     for id in form.all("id").iter().filter_map(|id| id.parse().ok()).map(JobId) {

@@ -175,6 +175,9 @@ fn created(path: &str, item: Item) -> Response {
 #[derive(Debug, Deserialize)]
 struct From {
     version: i64,
+    /// Why, for the history of versions and the audit.
+    #[serde(default)]
+    reason: String,
 }
 
 // ---- interfaces ----
@@ -222,7 +225,7 @@ async fn delete_interface(
     Path(id): Path<i64>,
     Query(from): Query<From>,
 ) -> Result {
-    Saver::new(&app, &viewer).delete_interface(InterfaceId(id), from.version).await?;
+    saver(&app, &viewer, from.reason).delete_interface(InterfaceId(id), from.version).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -294,7 +297,7 @@ async fn delete_job(
     Path(id): Path<i64>,
     Query(from): Query<From>,
 ) -> Result {
-    Saver::new(&app, &viewer).delete_job(JobId(id), from.version).await?;
+    saver(&app, &viewer, from.reason).delete_job(JobId(id), from.version).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -355,7 +358,7 @@ async fn delete_dispatch(
     Path(id): Path<i64>,
     Query(from): Query<From>,
 ) -> Result {
-    Saver::new(&app, &viewer).delete_dispatch(DispatchId(id), from.version).await?;
+    saver(&app, &viewer, from.reason).delete_dispatch(DispatchId(id), from.version).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -413,7 +416,7 @@ async fn delete_host(
     Path(id): Path<i64>,
     Query(from): Query<From>,
 ) -> Result {
-    Saver::new(&app, &viewer).delete_host(HostId(id), from.version).await?;
+    saver(&app, &viewer, from.reason).delete_host(HostId(id), from.version).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

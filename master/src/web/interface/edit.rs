@@ -227,7 +227,7 @@ pub(in super::super) fn differences(theirs: &Form, yours: &Form) -> Vec<[String;
 }
 
 pub(super) async fn delete(page: Page, Path(id): Path<i64>, form: Form) -> Result {
-    let saver = Saver::new(&page.app, page.viewer()?);
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     let from = form.text("version").parse().unwrap_or_default();
     saver.delete_interface(InterfaceId(id), from).await?;
     Ok(Redirect::to("/interface/").into_response())

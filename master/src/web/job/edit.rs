@@ -317,7 +317,7 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
 }
 
 pub(super) async fn delete(page: Page, Path(id): Path<i64>, form: Form) -> Result {
-    let saver = Saver::new(&page.app, page.viewer()?);
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     let from = form.text("version").parse().unwrap_or_default();
     saver.delete_job(JobId(id), from).await?;
     Ok(Redirect::to("/job/").into_response())

@@ -54,6 +54,6 @@ async fn delete(
     Path(id): Path<i64>,
     Query(from): Query<From>,
 ) -> Result {
-    Saver::new(&app, &viewer).delete_calendar(CalendarId(id), from.version).await?;
+    saver(&app, &viewer, from.reason).delete_calendar(CalendarId(id), from.version).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
