@@ -14,23 +14,30 @@ pub(super) enum Kind {
     Job,
     Dispatch,
     Calendar,
+    Host,
+    Project,
 }
 
 impl Kind {
-    fn shown(self) -> show::Kind {
-        match self {
+    /// None: it is no definition that `get` shows.
+    fn shown(self) -> Option<show::Kind> {
+        Some(match self {
             Kind::Interface => show::Kind::Interface,
             Kind::Job => show::Kind::Job,
             Kind::Dispatch => show::Kind::Dispatch,
             Kind::Calendar => show::Kind::Calendar,
-        }
+            Kind::Host => show::Kind::Host,
+            Kind::Project => return None,
+        })
     }
 }
 
 /// Where the API has it.
 async fn place(api: &Api, (kind, name): (Kind, &str)) -> Result<String, Failure> {
-    let id = id_of(api, kind.shown(), name).await?;
-    Ok(format!("{}/{id}", kind.shown().path()))
+    match kind.shown() {
+        Some(kind) => Ok(format!("{}/{}", kind.path(), id_of(api, kind, name).await?)),
+        None => Ok(format!("/api/v1/projects/{}", project(api, name).await?)),
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -281,6 +288,9 @@ pub(super) struct Copy {
 
 pub(super) async fn copy(api: &Api, json: bool, options: Copy) -> Done {
     let Copy { kind, name, new_name, interface, reason } = options;
+    if matches!(kind, Kind::Host | Kind::Project) {
+        return Err(Failure::usage("hosts and projects are not copied"));
+    }
     let place = place(api, (kind, &name)).await?;
     let into = match interface {
         Some(_) if !matches!(kind, Kind::Job | Kind::Dispatch) => {

@@ -52,6 +52,11 @@ pub fn steps() -> Vec<Step> {
             text: include_str!("../../../ddl/010_versions.sql"),
         },
         Step { version: 11, name: "011_part", text: include_str!("../../../ddl/011_part.sql") },
+        Step {
+            version: 14,
+            name: "014_host_versions",
+            text: include_str!("../../../ddl/014_host_versions.sql"),
+        },
     ]
 }
 

@@ -20,6 +20,15 @@ pub struct Put<'a> {
     pub spec: &'a HostSpec,
 }
 
+fn version_row(put: &Put, version: i64, edit: &Edit) -> db::Result<Write> {
+    let (spec, note, reason) = (json(put.spec)?, edit.how.text(), edit.reason());
+    Ok(sql(
+        "INSERT INTO host_version (host_id, version, project_id, name, spec, note, reason, at_ms, \
+         by_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![put.id, version, put.project, put.name, spec, note, reason, edit.at, edit.by],
+    ))
+}
+
 /// # Errors
 /// The spec cannot be written.
 pub fn insert(put: &Put, edit: &Edit) -> db::Result<Vec<Write>> {
@@ -29,6 +38,7 @@ pub fn insert(put: &Put, edit: &Edit) -> db::Result<Vec<Write>> {
              updated_ms, updated_by) VALUES (?, ?, ?, ?, ?, 1, NULL, ?, ?)",
             params![put.id, put.project, put.name, put.agent, json(put.spec)?, edit.at, edit.by],
         ),
+        version_row(put, 1, edit)?,
         edit.revision(),
         edit.audit(put.project, "create", ("host", put.id.0), put.name),
     ])
@@ -61,6 +71,7 @@ pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
                 from
             ],
         ),
+        version_row(put, from + 1, edit)?,
         edit.revision(),
         edit.audit(put.project, "update", ("host", put.id.0), put.name),
     ])

@@ -1,8 +1,18 @@
 //! Projects: whom things belong to.
 
 use super::edit::Edit;
-use crate::db::{self, Db, Write, guard, params};
+use super::interface::json;
+use crate::db::{self, Db, Write, guard, params, sql};
+use serde::{Deserialize, Serialize};
 use shared::ids::ProjectId;
+
+/// What is decided of a project, and has versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectSpec {
+    /// User of the hosts that its jobs run as; empty: as each host's own rule says.
+    #[serde(default)]
+    pub run_as: String,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Project {
@@ -34,15 +44,30 @@ pub async fn list(db: &Db) -> db::Result<Vec<Project>> {
         .collect()
 }
 
-/// At the commit [`db::Error::Conflict`] when `from` is not the newest version.
-pub fn set_run_as(id: ProjectId, from: i64, run_as: &str, edit: &Edit) -> Vec<Write> {
-    let detail = format!("run_as {run_as:?}");
-    vec![
+#[derive(Clone, Copy, Debug)]
+pub struct Put<'a> {
+    pub id: ProjectId,
+    pub name: &'a str,
+    pub spec: &'a ProjectSpec,
+}
+
+/// # Errors
+/// The spec cannot be written. At the commit: [`db::Error::Conflict`] when `from` is not the newest.
+pub fn update(put: &Put, from: i64, edit: &Edit) -> db::Result<Vec<Write>> {
+    let Put { id, name, spec } = *put;
+    let run_as = spec.run_as.as_str();
+    let (text, note, reason) = (json(spec)?, edit.how.text(), edit.reason());
+    Ok(vec![
         guard(
             "UPDATE project SET run_as = ?, row_version = ? WHERE id = ? AND row_version = ?",
             params![run_as, from + 1, id, from],
         ),
+        sql(
+            "INSERT INTO project_version (project_id, version, name, spec, note, reason, at_ms, \
+             by_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            params![id, from + 1, name, text, note, reason, edit.at, edit.by],
+        ),
         edit.revision(),
-        edit.audit(id, "update", ("project", id.0), &detail),
-    ]
+        edit.audit(id, "update", ("project", id.0), &format!("run_as {run_as:?}")),
+    ])
 }

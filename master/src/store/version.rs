@@ -1,5 +1,5 @@
 //! Versions of definitions: who made each, when, why and how. Each is written with its definition
-//! ([`super::interface`], [`super::job`], [`super::dispatch`]) and never changed; here they are read.
+//! ([`super::interface`], [`super::job`], [`super::dispatch`] …) and never changed; here they are read.
 
 use crate::db::{self, Db, params};
 use shared::ids::*;
@@ -58,6 +58,8 @@ pub enum Of {
     Job(JobId),
     Dispatch(DispatchId),
     Calendar(CalendarId),
+    Host(HostId),
+    Project(ProjectId),
 }
 
 /// One step of a definition's history.
@@ -102,6 +104,18 @@ impl Of {
             Of::Calendar(id) => (
                 "SELECT version, name, spec, 0 AS deleted, note, reason, at_ms, by_user \
                  FROM calendar_version WHERE calendar_id = ? AND version < ? \
+                 ORDER BY version DESC LIMIT ?",
+                id.0,
+            ),
+            Of::Host(id) => (
+                "SELECT version, name, spec, 0 AS deleted, note, reason, at_ms, by_user \
+                 FROM host_version WHERE host_id = ? AND version < ? \
+                 ORDER BY version DESC LIMIT ?",
+                id.0,
+            ),
+            Of::Project(id) => (
+                "SELECT version, name, spec, 0 AS deleted, note, reason, at_ms, by_user \
+                 FROM project_version WHERE project_id = ? AND version < ? \
                  ORDER BY version DESC LIMIT ?",
                 id.0,
             ),

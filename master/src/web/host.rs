@@ -8,12 +8,14 @@ use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
 use super::form::Form;
 use super::save::{Draft, Refused, Saver};
-use super::{Page, Routes};
+use super::version::history::Turned;
+use super::{Page, Routes, version};
 use super::{filters, list};
 use crate::app::App;
 use crate::engine::catalog::{Catalog, Host};
 use crate::store;
 use crate::store::host::{Running, Status};
+use crate::store::version::Of;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect};
 use minijinja::context;
@@ -205,7 +207,18 @@ struct JobRow {
     interface_name: String,
 }
 
-async fn detail(page: Page, Path(id): Path<i64>) -> Result {
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tab {
+    tab: String,
+}
+
+async fn detail(
+    page: Page,
+    Path(id): Path<i64>,
+    Query(tab): Query<Tab>,
+    Query(turned): Query<Turned>,
+) -> Result {
     let catalog = page.app.catalog().await?;
     let host = host_of(&page, &catalog, id)?;
     let mut all = views(&page.app, page.viewer()?, &catalog).await?;
@@ -236,13 +249,18 @@ async fn detail(page: Page, Path(id): Path<i64>) -> Result {
             }
         })
         .collect();
+    let tab = if tab.tab == "versions" { "versions" } else { "facts" };
+    let versions = match tab {
+        "versions" => Some(version::tab(&page, Of::Host(host.id), &turned).await?),
+        _ => None,
+    };
     let names = store::user::names(&page.app.db).await?;
     let meta = store::host::metas(&page.app.db).await?.remove(&id);
     let by = meta.as_ref().and_then(|meta| names.get(&meta.updated_by)).cloned();
     page.render(
         "host/detail.html",
         context! {
-            host => Serde(&view), jobs => Serde(jobs),
+            host => Serde(&view), jobs => Serde(jobs), tab, versions => versions,
             updated_ms => meta.map(|meta| meta.updated_ms), updated_by => by.unwrap_or_default(),
             may_write => viewer.may(Right::Write, host.project),
             minutes => trend::SPAN_MS / 60_000,

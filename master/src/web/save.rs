@@ -344,14 +344,16 @@ impl Saver {
         self.commit(store::dispatch::delete(id, from, what, &self.edit()?)).await
     }
 
+    /// Whether it might be saved; the project that it is in, or will be, and its agent's name.
+    ///
     /// # Errors
     /// [`Refused`].
-    pub async fn host(
+    pub async fn judge_host(
         &self,
         id: Option<HostId>,
         project: ProjectId,
         draft: &Draft<HostSpec>,
-    ) -> Result<HostId, Refused> {
+    ) -> Result<(ProjectId, String), Refused> {
         let catalog = self.app.catalog().await?;
         let known = match id {
             Some(id) => {
@@ -367,9 +369,21 @@ impl Saver {
         }
         let Draft { name, spec, .. } = draft;
         none_wrong(check_host(&catalog, &HostDraft { id, project, name, spec }))?;
-        let agent = known.map_or("", |host| host.agent.as_str());
+        Ok((project, known.map_or_else(String::new, |host| host.agent.clone())))
+    }
+
+    /// # Errors
+    /// [`Refused`].
+    pub async fn host(
+        &self,
+        id: Option<HostId>,
+        project: ProjectId,
+        draft: &Draft<HostSpec>,
+    ) -> Result<HostId, Refused> {
+        let (project, agent) = self.judge_host(id, project, draft).await?;
+        let Draft { name, spec, .. } = draft;
         let edit = self.edit()?;
-        let put = |id| store::host::Put { id, project, name, agent, spec };
+        let put = |id| store::host::Put { id, project, name, agent: &agent, spec };
         match (id, draft.from) {
             (Some(id), Some(from)) => {
                 self.commit(store::host::update(&put(id), from, &edit)?).await?;
@@ -414,11 +428,12 @@ impl Saver {
     pub async fn run_as(&self, id: ProjectId, from: i64, name: &str) -> Result<(), Refused> {
         self.viewer.must(Right::Admin, ProjectId(0))?;
         let catalog = self.app.catalog().await?;
-        if !catalog.projects.contains_key(&id) {
-            return Err(Error::not_found(format!("project {id}")).into());
-        }
+        let found = catalog.projects.get(&id);
+        let found = found.ok_or_else(|| Error::not_found(format!("project {id}")))?;
         none_wrong(check_run_as(name))?;
-        self.commit(store::project::set_run_as(id, from, name, &self.edit()?)).await
+        let spec = store::project::ProjectSpec { run_as: name.to_owned() };
+        let put = store::project::Put { id, name: &found.name, spec: &spec };
+        self.commit(store::project::update(&put, from, &self.edit()?)?).await
     }
 }
 

@@ -17,9 +17,10 @@ use super::error::{Error, Result};
 use super::save::{self, Refused};
 use super::{Page, Routes};
 use crate::app::App;
-use crate::engine::catalog::{Calendar, Catalog, Dispatch, Interface, Job};
+use crate::engine::catalog::{Calendar, Catalog, Dispatch, Host, Interface, Job};
 use crate::store;
-use crate::store::version::Of;
+use crate::store::project::{Project, ProjectSpec};
+use crate::store::version::{Of, Version};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use chrono::SecondsFormat;
@@ -71,6 +72,22 @@ pub(super) fn routes() -> Routes {
         .post("/api/v1/interfaces/{id}/copy", Right::Write, copy::api)
         .post("/api/v1/jobs/{id}/copy", Right::Write, copy::api)
         .post("/api/v1/dispatches/{id}/copy", Right::Schedule, copy::api)
+        .get("/base/exec/host/{id}/version/{version}/", Right::View, show::version)
+        .get("/base/exec/host/{id}/diff/", Right::View, show::compare)
+        .get("/base/exec/host/{id}/rollback/{version}/", Right::Write, rollback::page)
+        .post("/base/exec/host/{id}/rollback/{version}/", Right::Write, rollback::post)
+        .get("/api/v1/hosts/{id}/versions", Right::View, history::api)
+        .get("/api/v1/hosts/{id}/versions/{version}", Right::View, show::version_api)
+        .get("/api/v1/hosts/{id}/diff", Right::View, show::compare_api)
+        .post("/api/v1/hosts/{id}/rollback", Right::Write, rollback::api)
+        .get("/base/project/{id}/version/{version}/", Right::View, show::version)
+        .get("/base/project/{id}/diff/", Right::View, show::compare)
+        .get("/base/project/{id}/rollback/{version}/", Right::Admin, rollback::page)
+        .post("/base/project/{id}/rollback/{version}/", Right::Admin, rollback::post)
+        .get("/api/v1/projects/{id}/versions", Right::View, history::api)
+        .get("/api/v1/projects/{id}/versions/{version}", Right::View, show::version_api)
+        .get("/api/v1/projects/{id}/diff", Right::View, show::compare_api)
+        .post("/api/v1/projects/{id}/rollback", Right::Admin, rollback::api)
 }
 
 /// What the tab of versions of a definition's page shows.
@@ -119,7 +136,10 @@ impl FromRequestParts<App> for About {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<About, Error> {
         let path = parts.uri.path();
         let path = path.strip_prefix("/api/v1").unwrap_or(path);
-        let mut words = path.trim_start_matches('/').split('/');
+        let path = path.trim_start_matches('/');
+        let path =
+            ["base/exec/", "base/"].iter().find_map(|base| path.strip_prefix(base)).unwrap_or(path);
+        let mut words = path.split('/');
         let (what, id) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let id = id.parse().map_err(|_| Error::not_found(format!("{what} {id}")))?;
         match what {
@@ -127,6 +147,8 @@ impl FromRequestParts<App> for About {
             "job" | "jobs" => Ok(About(Of::Job(JobId(id)))),
             "dispatch" | "dispatches" => Ok(About(Of::Dispatch(DispatchId(id)))),
             "calendar" | "calendars" => Ok(About(Of::Calendar(CalendarId(id)))),
+            "host" | "hosts" => Ok(About(Of::Host(HostId(id)))),
+            "project" | "projects" => Ok(About(Of::Project(ProjectId(id)))),
             _ => Err(Error::not_found("such page")),
         }
     }
@@ -137,6 +159,7 @@ impl FromRequestParts<App> for About {
 pub struct Known {
     pub catalog: Arc<Catalog>,
     pub of: Of,
+    /// Whose right a change needs: of a project that of the machines, as they are nobody's.
     pub project: ProjectId,
     pub name: String,
     pub version: i64,
@@ -151,6 +174,8 @@ pub enum Content {
     Job(Arc<Interface>, Arc<Job>),
     Dispatch(Arc<Dispatch>),
     Calendar(Arc<Calendar>),
+    Host(Arc<Host>),
+    Project(Arc<Project>),
 }
 
 impl Known {
@@ -178,6 +203,17 @@ impl Known {
                 let it = save::calendar_of(&catalog, id, viewer)?;
                 (it.project, it.name.clone(), it.version, Content::Calendar(it))
             }
+            Of::Host(id) => {
+                let found = catalog.hosts.get(&id).filter(|it| viewer.sees(it.project));
+                let it = found.ok_or_else(|| Error::not_found(format!("exec host {id}")))?;
+                (it.project, it.name.clone(), it.version, Content::Host(Arc::clone(it)))
+            }
+            Of::Project(id) => {
+                let all = store::project::list(&app.db).await?;
+                let found = all.into_iter().find(|it| it.id == id && viewer.sees(id));
+                let it = found.ok_or_else(|| Error::not_found(format!("project {id}")))?;
+                (ProjectId(0), it.name.clone(), it.version, Content::Project(Arc::new(it)))
+            }
         };
         Ok(Known { catalog, of, project, name, version, content })
     }
@@ -202,29 +238,10 @@ impl Known {
                 let job = owner.jobs.iter().find(|job| job.id == id).cloned();
                 Ok(Content::Job(owner, Arc::new(job.ok_or_else(missing)?)))
             }
-            (Of::Dispatch(id), Content::Dispatch(now)) => {
+            (_, now) => {
                 let found = store::version::at(&app.db, self.of, version).await?;
-                let found = found.ok_or_else(missing)?;
-                let spec = serde_json::from_str(&found.spec).map_err(anyhow::Error::from)?;
-                let name = if found.name.is_empty() { now.name.clone() } else { found.name };
-                let (project, since) = (now.project, found.at_ms);
-                Ok(Content::Dispatch(Arc::new(Dispatch {
-                    id,
-                    project,
-                    name,
-                    version,
-                    since,
-                    spec,
-                })))
+                now.then(found.ok_or_else(missing)?)?.ok_or_else(missing)
             }
-            (Of::Calendar(id), Content::Calendar(now)) => {
-                let found = store::version::at(&app.db, self.of, version).await?;
-                let found = found.ok_or_else(missing)?;
-                let spec = serde_json::from_str(&found.spec).map_err(anyhow::Error::from)?;
-                let (project, name) = (now.project, found.name);
-                Ok(Content::Calendar(Arc::new(Calendar { id, project, name, version, spec })))
-            }
-            (Of::Job(_) | Of::Dispatch(_) | Of::Calendar(_), _) => Err(missing()),
         }
     }
 
@@ -235,6 +252,8 @@ impl Known {
             Of::Job(id) => format!("job {id}"),
             Of::Dispatch(id) => format!("dispatch {id}"),
             Of::Calendar(id) => format!("calendar {id}"),
+            Of::Host(id) => format!("exec host {id}"),
+            Of::Project(id) => format!("project {id}"),
         }
     }
 
@@ -245,14 +264,17 @@ impl Known {
             Of::Job(id) => format!("/job/{id}/"),
             Of::Dispatch(id) => format!("/dispatch/{id}/"),
             Of::Calendar(id) => format!("/calendar/{id}/"),
+            Of::Host(id) => format!("/base/exec/host/{id}/"),
+            Of::Project(id) => format!("/base/project/{id}/"),
         }
     }
 
     /// What a change of it needs.
     pub fn right(&self) -> Right {
         match self.of {
-            Of::Interface(_) | Of::Job(_) | Of::Calendar(_) => Right::Write,
+            Of::Interface(_) | Of::Job(_) | Of::Calendar(_) | Of::Host(_) => Right::Write,
             Of::Dispatch(_) => Right::Schedule,
+            Of::Project(_) => Right::Admin,
         }
     }
 
@@ -278,13 +300,52 @@ impl Content {
             Content::Job(_, job) => &job.name,
             Content::Dispatch(it) => &it.name,
             Content::Calendar(it) => &it.name,
+            Content::Host(it) => &it.name,
+            Content::Project(it) => &it.name,
         }
+    }
+
+    /// As it was at this version, which stands for itself; none: that takes more than its row.
+    fn then(&self, was: Version) -> Result<Option<Content>, Error> {
+        let Version { version, at_ms, ref spec, .. } = was;
+        let name = if was.name.is_empty() { self.name().to_owned() } else { was.name.clone() };
+        Ok(Some(match self {
+            Content::Interface(_) | Content::Job(..) => return Ok(None),
+            Content::Dispatch(now) => Content::Dispatch(Arc::new(Dispatch {
+                name,
+                version,
+                since: at_ms,
+                spec: read(spec)?,
+                ..now.as_ref().clone()
+            })),
+            Content::Calendar(now) => Content::Calendar(Arc::new(Calendar {
+                name,
+                version,
+                spec: Arc::new(read(spec)?),
+                ..now.as_ref().clone()
+            })),
+            Content::Host(now) => Content::Host(Arc::new(Host {
+                name,
+                version,
+                spec: read(spec)?,
+                ..now.as_ref().clone()
+            })),
+            Content::Project(now) => {
+                let ProjectSpec { run_as } = read(spec)?;
+                Content::Project(Arc::new(Project {
+                    name,
+                    version,
+                    run_as,
+                    ..now.as_ref().clone()
+                }))
+            }
+        }))
     }
 
     fn names<'a>(&'a self, catalog: &'a Catalog) -> Names<'a> {
         match self {
             Content::Interface(it) | Content::Job(it, _) => Names::at(catalog, it),
-            Content::Dispatch(_) | Content::Calendar(_) => Names::of(catalog),
+            _ => Names::of(catalog),
         }
     }
 
@@ -295,6 +356,8 @@ impl Content {
             Content::Job(owner, job) => names.job_spec(owner.project, &job.spec),
             Content::Dispatch(it) => names.dispatch_spec(it.project, &it.spec),
             Content::Calendar(it) => named::written(&*it.spec),
+            Content::Host(it) => named::written(&it.spec),
+            Content::Project(it) => named::written(&ProjectSpec { run_as: it.run_as.clone() }),
         }
     }
 
@@ -306,8 +369,16 @@ impl Content {
             Content::Job(owner, job) => documents::job((catalog, &names), owner, job),
             Content::Dispatch(it) => documents::dispatch((catalog, &names), it),
             Content::Calendar(it) => documents::calendar(catalog, it),
+            Content::Host(it) => documents::host(catalog, it),
+            // It is none that `apply` takes: what is decided of it, and no more.
+            Content::Project(_) => self.written(&names),
         }
     }
+}
+
+/// What a version has kept.
+fn read<T: serde::de::DeserializeOwned>(spec: &str) -> Result<T, Error> {
+    Ok(serde_json::from_str(spec).map_err(anyhow::Error::from)?)
 }
 
 async fn interface_at(

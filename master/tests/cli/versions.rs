@@ -109,6 +109,24 @@ fn so_has_a_calendar() {
 }
 
 #[test]
+fn so_have_a_host_and_a_project() {
+    let cluster = Cluster::master();
+    const HOST: &str = "{kind: host, name: far, spec: {address: '127.0.0.1:1', slots: 4}}";
+    let file = cluster.file("host.yaml", HOST);
+    cluster.hcndc(&["apply", "-f", &file]).is(0);
+    let file = cluster.file("host.yaml", &HOST.replace('4', "6"));
+    cluster.hcndc(&["apply", "-f", &file, "--reason", "more memory"]).is(0);
+    let history = cluster.hcndc(&["history", "host", "far"]).is(0).out;
+    assert!(history.contains("more memory\n    slots: \"4\" -> \"6\"\n"), "{history}");
+    assert!(cluster.hcndc(&["diff", "host", "far"]).is(0).out.contains("slots: 4 -> 6"));
+    let back = ["rollback", "host", "far", "1", "--reason", "it was too much"];
+    assert!(cluster.hcndc(&back).is(0).out.ends_with("version 3 is as version 1 was\n"));
+    cluster.hcndc(&["copy", "host", "far", "near"]).is(2);
+    let history = cluster.hcndc(&["history", "project", "default"]).is(0).out;
+    assert!(history.starts_with("v1  ") && history.ends_with("first version\n"), "{history}");
+}
+
+#[test]
 fn the_sample_goes_round_to_the_byte() {
     let sample =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/sample").canonicalize().unwrap();

@@ -3,10 +3,11 @@
 use crate::every_database;
 use crate::made::*;
 use master::db::faulty::Faulty;
-use master::db::{params, sql};
+use master::db::{migrate, params, sql};
 use master::engine::rows::*;
 use master::engine::world::Ask;
 use master::store::run;
+use master::store::version::{self, Of};
 use master::store::{catalog, slice, upkeep};
 use shared::ids::*;
 use std::collections::BTreeSet;
@@ -243,6 +244,40 @@ async fn what_is_old_is_forgotten_and_what_succeeded_is_not() {
         assert!(left.remove(&changes[0].0) && keep.iter().all(|key| left.remove(key)));
         assert!((1..=1_234).all(|id| left.remove(&Key::Run(RunId(id)))), "runs stay");
         assert_eq!(left, BTreeSet::new());
+    })
+    .await;
+}
+
+/// What was there before there were versions of hosts and projects has a first one; done twice, for
+/// the step may have been killed before it was recorded, it is the same.
+#[tokio::test]
+async fn hosts_of_before_their_versions_have_a_first_one() {
+    every_database(async |db| {
+        let host = "INSERT INTO host (id, project_id, name, agent, spec, version, deleted_ms, \
+                    updated_ms, updated_by) VALUES (7, 0, 'etl-7', '', '{}', 3, NULL, 11, 5)";
+        let project = "UPDATE project SET run_as = 'etl' WHERE id = 1";
+        let none = "DELETE FROM project_version";
+        let before = [host, project, none].map(|text| sql(text, params![]));
+        db.commit(before).await.unwrap();
+        let step = migrate::steps().into_iter().find(|step| step.name == "014_host_versions");
+        for _ in 0..2 {
+            let inserts = step.as_ref().unwrap().statements();
+            let inserts = inserts.filter(|text| text.contains("INSERT INTO"));
+            let writes: Vec<_> = inserts.map(|text| sql(text, params![])).collect();
+            assert_eq!(writes.len(), 2);
+            db.commit(writes).await.unwrap();
+        }
+        let of = Of::Host(HostId(7));
+        let first = version::page(&db, of, None, 9).await.unwrap();
+        let told: Vec<_> =
+            first.iter().map(|it| (it.version, &*it.name, &*it.spec, it.at_ms, it.by)).collect();
+        assert_eq!(told, [(3, "etl-7", "{}", 11, UserId(5))]);
+        let of = Of::Project(ProjectId(1));
+        let first = version::page(&db, of, None, 9).await.unwrap();
+        assert_eq!(
+            (first.len(), first[0].version, &*first[0].spec),
+            (1, 1, "{\"run_as\":\"etl\"}")
+        );
     })
     .await;
 }

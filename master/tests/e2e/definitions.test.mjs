@@ -175,6 +175,31 @@ test('days and hours are the viewer\'s, by name', async () => {
   }
 });
 
+test('an interface is frozen by its button: numbers first, then why', async () => {
+  const page = await open(world);
+  page.expects(/status of 422/);
+  const id = await idOf('interfaces', 'flights_load');
+  await page.goto(`${world.base}/interface/${id}/`);
+  await page.click('button[data-turn$="/freeze"]');
+  await page.waitForSelector('.plan-says li:has-text("1 dispatch starts nothing any more")');
+  await page.waitForSelector('.plan-says li:has-text("wait for it")');
+  await page.click('.plan-buttons .layui-btn:last-child');
+  await page.waitForSelector('.field-error:visible');
+  await page.fill('#plan-reason', 'the source is being moved');
+  await page.picture('interface-freeze');
+  await page.click('.plan-buttons .layui-btn:last-child');
+  await page.waitForSelector('h1 .s-frozen');
+  await page.click('button[data-turn$="/unfreeze"]');
+  await page.waitForSelector('.plan-says li:has-text("1 dispatch fires again")');
+  await page.fill('#plan-reason', 'it has been moved');
+  await page.click('.plan-buttons .layui-btn:last-child');
+  await page.waitForSelector('button[data-turn$="/freeze"]');
+  await page.goto(`${world.base}/interface/${id}/?tab=versions`);
+  await page.waitForSelector('td b:has-text("it has been moved")');
+  page.check();
+  await page.close_all();
+});
+
 test('lists by keyboard, the bulk bar, search, and the address that remembers a filter', async () => {
   const page = await open(world);
   await page.goto(`${world.base}/job/`);
@@ -185,6 +210,7 @@ test('lists by keyboard, the bulk bar, search, and the address that remembers a 
   await page.waitForSelector('.bulk:visible >> text=1 selected');
   await page.click('.bulk button[value=freeze]');
   await page.waitForSelector('dialog[open] >> text=Freezes 1 jobs');
+  await page.fill('dialog[open] textarea', 'for the end of the year');
   await page.picture('jobs-bulk');
   await page.click('dialog[open] .layui-btn:not(.layui-btn-primary)');
   await page.waitForSelector('.state.s-frozen');

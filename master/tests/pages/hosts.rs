@@ -170,3 +170,52 @@ async fn hosts_of_one_agent_get_no_certificates_and_can_be_denied() {
     assert!(answer.knows(&token, &ask), "the token was still good: nothing was done with it");
     assert_eq!(post("/api/v1/hosts/2/deny", json!({})).await.is(200).json()["denied"], 1);
 }
+
+#[tokio::test]
+async fn a_host_has_versions_as_any_definition() {
+    let (app, admin) = with_host().await;
+    let form = [
+        ("name", "etl-1"),
+        ("version", "1"),
+        ("address", "127.0.0.1:7890"),
+        ("slots", "4"),
+        ("weight", "1"),
+        ("reason", "the machine is shared now"),
+    ];
+    app.post(&admin, "/base/exec/host/1/edit/", &form).await.is(303);
+    let drain = [("draining", "on"), ("reason", "new disks")];
+    app.post(&admin, "/base/exec/host/1/drain/", &drain).await.is(303);
+    let document = json!([{"kind": "host", "name": "etl-1",
+        "spec": {"address": "127.0.0.1:7890", "slots": 6}}]);
+    let body = json!({"documents": document, "reason": "as the files say"});
+    app.api(&admin, Method::POST, "/api/v1/apply", body).await.is(200);
+    let steps = app.get(&admin, "/api/v1/hosts/1/versions").await.is(200).json();
+    let told = steps["items"].as_array().unwrap().iter();
+    let told: Vec<_> = told.map(|it| (it["version"].clone(), it["reason"].clone())).collect();
+    let reasons = ["as the files say", "new disks", "the machine is shared now", ""];
+    let expect =
+        [4, 3, 2, 1].map(|version| json!(version)).into_iter().zip(reasons.map(|it| json!(it)));
+    assert_eq!(told, expect.collect::<Vec<_>>());
+    assert_eq!(steps["items"][0]["applied"], true);
+    let diff = app.get(&admin, "/api/v1/hosts/1/diff?from=1&to=2").await.is(200).json();
+    let changed = &diff["diff"]["fields"][0];
+    assert_eq!((&changed["path"], &changed["new"]), (&json!("slots"), &json!(4)), "{diff}");
+    let page = app.get(&admin, "/base/exec/host/1/?tab=versions").await;
+    page.is(200).has("new disks").has("href=\"/base/exec/host/1/rollback/1/\"");
+    app.get(&admin, "/base/exec/host/1/version/2/").await.is(200).has("slots: 4");
+    app.get(&admin, "/base/exec/host/1/diff/?from=1").await.is(200).has("slots");
+    app.get(&admin, "/base/exec/host/1/rollback/2/").await.is(200).has("slots");
+    app.get(&admin, "/base/exec/host/1/version/9/").await.is(404);
+
+    let back = json!({"version": 2, "reason": "it is shared for good"});
+    let path = "/api/v1/hosts/1/rollback";
+    let done = app.api(&admin, Method::POST, path, back).await.is(200).json();
+    assert_eq!(done["version"], 5);
+    let now = app.get(&admin, "/api/v1/hosts/1").await.json();
+    assert_eq!((&now["spec"]["slots"], &now["spec"]["draining"]), (&json!(4), &json!(false)));
+    let late = json!({"name": "etl-1", "version": 1, "spec": now["spec"]});
+    let told = app.api(&admin, Method::PUT, "/api/v1/hosts/1", late).await;
+    told.is(409).has("admin has saved version 5 meanwhile");
+    let viewer = app.client("viewer", "view").await;
+    app.get(&viewer, "/base/exec/host/1/?tab=versions").await.is(200).has_not("rollback");
+}

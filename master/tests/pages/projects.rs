@@ -59,3 +59,30 @@ async fn the_user_on_hosts_is_no_matter_of_the_project_alone() {
     put(body("", 2)).await.is(200);
     app.api(&admin, Method::PUT, "/api/v1/projects/99", body("etl", 1)).await.is(404);
 }
+
+#[tokio::test]
+async fn what_is_decided_of_a_project_has_versions() {
+    let app = TestApp::new().await;
+    let admin = app.admin().await;
+    let form = [("version", "1"), ("run_as", "etl"), ("reason", "files of its own")];
+    app.post(&admin, "/base/project/1/edit/", &form).await.is(303);
+    let body = json!({"run_as": "batch", "version": 2, "reason": "etl is gone"});
+    app.api(&admin, Method::PUT, "/api/v1/projects/1", body).await.is(200);
+    let steps = app.get(&admin, "/api/v1/projects/1/versions").await.is(200).json();
+    let told = steps["items"].as_array().unwrap().iter();
+    let told: Vec<_> = told.map(|it| it["reason"].as_str().unwrap()).collect();
+    assert_eq!(told, ["etl is gone", "files of its own", ""], "the first is from the row");
+    let page = app.get(&admin, "/base/project/1/?tab=versions").await;
+    page.is(200).has("files of its own").has("<ins>batch</ins>");
+    app.get(&admin, "/base/project/1/").await.is(200).has("<code>batch</code>");
+    app.get(&admin, "/base/project/1/version/2/").await.is(200).has("run_as: etl");
+    app.get(&admin, "/base/project/1/rollback/1/").await.is(200).has("batch");
+    let post = [("version", "3"), ("reason", "as it was")];
+    app.post(&admin, "/base/project/1/rollback/1/", &post).await.is(303);
+    let catalog = app.app.catalog().await.unwrap();
+    assert_eq!(catalog.projects[&ProjectId(1)].run_as, "");
+    // Who may only look sees the history, and is offered no way back.
+    let viewer = app.client("viewer", "view").await;
+    app.get(&viewer, "/base/project/1/?tab=versions").await.is(200).has_not("/rollback/");
+    app.get(&viewer, "/base/project/1/rollback/1/").await.is(403);
+}

@@ -406,7 +406,9 @@ async fn put_host(
     Json(body): Json<Value>,
 ) -> Result {
     let (draft, _, reason) = draft(read(body)?, false)?;
-    saver(&app, &viewer, reason).host(Some(HostId(id)), ProjectId(0), &draft).await?;
+    let of = HostId(id);
+    let saved = saver(&app, &viewer, reason).host(Some(of), ProjectId(0), &draft).await;
+    told(&app, &viewer, Of::Host(of), saved).await?;
     Ok(Json(one_host(&app, &viewer, id).await?).into_response())
 }
 
@@ -432,6 +434,9 @@ struct ProjectBody {
     /// The version that the change was made from.
     version: i64,
     run_as: String,
+    /// Why, for the history of versions.
+    #[serde(default)]
+    reason: String,
 }
 
 async fn put_project(
@@ -440,8 +445,10 @@ async fn put_project(
     Path(id): Path<i64>,
     Json(body): Json<Value>,
 ) -> Result {
-    let ProjectBody { version, run_as } = understood(body)?;
-    Saver::new(&app, &viewer).run_as(ProjectId(id), version, &run_as).await?;
+    let ProjectBody { version, run_as, reason } = understood(body)?;
+    let of = ProjectId(id);
+    let saved = saver(&app, &viewer, reason).run_as(of, version, &run_as).await;
+    told(&app, &viewer, Of::Project(of), saved).await?;
     let all = store::project::list(&app.db).await?;
     let found = all.into_iter().find(|project| project.id.0 == id);
     Ok(Json(found.ok_or_else(|| Error::not_found(format!("project {id}")))?).into_response())

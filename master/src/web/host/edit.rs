@@ -79,7 +79,7 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     if !form.errors.is_empty() {
         return render(&page, id, &form, None).await;
     }
-    let saver = Saver::new(&page.app, page.viewer()?);
+    let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     // Who may write everywhere makes hosts that all projects share.
     let everywhere = page.viewer()?.rights.contains_key(&ProjectId(0));
     let project = if everywhere { ProjectId(0) } else { page.project()? };

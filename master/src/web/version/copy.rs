@@ -4,7 +4,7 @@ use super::{About, Content, Known};
 use crate::app::App;
 use crate::store::version::How;
 use crate::web::auth::Viewer;
-use crate::web::error::Result;
+use crate::web::error::{Error, Result};
 use crate::web::save::{Draft, Saver};
 use axum::Json;
 use axum::extract::State;
@@ -63,6 +63,8 @@ pub(super) async fn api(
             let draft = Draft { name: name.clone(), spec: it.spec.as_ref().clone(), from };
             ("calendars", saver.calendar(None, it.project, &draft).await?.0)
         }
+        // A machine is invited, and a project made: neither is a copy of another one.
+        Content::Host(_) | Content::Project(_) => return Err(Error::not_found("such page")),
     };
     let place = format!("/api/v1/{path}/{id}");
     let made = json!({ "id": id, "name": name, "copy_of": known.title() });

@@ -5,6 +5,7 @@ use super::named::{self, Names};
 use super::{About, Known};
 use crate::app::App;
 use crate::store;
+use crate::store::project::ProjectSpec;
 use crate::store::version::{How, JobStep, Of, Version};
 use crate::web::auth::Viewer;
 use crate::web::error::{Error, Result};
@@ -15,6 +16,7 @@ use serde_json::json;
 use serde_yaml_ng::Mapping;
 use shared::calendar::CalendarSpec;
 use shared::ids::*;
+use shared::spec::HostSpec;
 use std::collections::BTreeMap;
 
 /// Versions of one page.
@@ -136,6 +138,8 @@ fn written(known: &Known, names: &Names, version: &Version) -> Option<Mapping> {
         Of::Job(_) => names.job_spec(project, &serde_json::from_str(text).ok()?),
         Of::Dispatch(_) => names.dispatch_spec(project, &serde_json::from_str(text).ok()?),
         Of::Calendar(_) => named::written(&serde_json::from_str::<CalendarSpec>(text).ok()?),
+        Of::Host(_) => named::written(&serde_json::from_str::<HostSpec>(text).ok()?),
+        Of::Project(_) => named::written(&serde_json::from_str::<ProjectSpec>(text).ok()?),
     })
 }
 

@@ -53,6 +53,7 @@ impl Plan {
                 (uses::uses_of_job(&known.catalog, *id), owner.id)
             }
             (Of::Calendar(id), _) => (uses::uses_of_calendar(&known.catalog, *id), InterfaceId(0)),
+            (Of::Host(id), _) => (uses::uses_of_host(&known.catalog, *id), InterfaceId(0)),
             // What a dispatch has started goes on without it.
             _ => (Vec::new(), InterfaceId(0)),
         };
@@ -95,6 +96,10 @@ async fn judged(saver: &Saver, known: &Known, wanted: &Content) -> Result<(), Re
             let draft = Draft { name: it.name.clone(), spec: it.spec.as_ref().clone(), from };
             saver.judge_calendar(Some(id), it.project, &draft).await.map(drop)
         }
+        (Of::Host(id), Content::Host(it)) => {
+            let draft = Draft { name: it.name.clone(), spec: it.spec.clone(), from };
+            saver.judge_host(Some(id), it.project, &draft).await.map(drop)
+        }
         _ => Ok(()),
     }
 }
@@ -102,7 +107,7 @@ async fn judged(saver: &Saver, known: &Known, wanted: &Content) -> Result<(), Re
 fn how(About(of): About, to: i64) -> How {
     match of {
         Of::Job(job) => How::JobRolledBack(job, to),
-        Of::Interface(_) | Of::Dispatch(_) | Of::Calendar(_) => How::RolledBack(to),
+        _ => How::RolledBack(to),
     }
 }
 
@@ -132,6 +137,11 @@ async fn roll_back(saver: &Saver, plan: &Plan, from: i64) -> Result<(), Refused>
             let draft = Draft { name, spec, from: Some(from) };
             saver.calendar(Some(id), it.project, &draft).await.map(drop)
         }
+        (Of::Host(id), Content::Host(it)) => {
+            let draft = Draft { name: it.name.clone(), spec: it.spec.clone(), from: Some(from) };
+            saver.host(Some(id), it.project, &draft).await.map(drop)
+        }
+        (Of::Project(id), Content::Project(it)) => saver.run_as(id, from, &it.run_as).await,
         _ => Ok(()),
     }
 }
