@@ -4,12 +4,16 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 use shared::address::{Target, is_named};
 use shared::ids::Millis;
+use shared::kind::check::{is_environment, is_variable};
 use shared::wire::Timing;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// No program begins with less.
 const MEMORY_MIB_MIN: u32 = 16;
 const OPEN_FILES_MIN: u32 = 16;
+/// Of one environment.
+const VARS_MAX: usize = 100;
 const NO_LIMIT: &str = ", or 0 for no limit";
 /// A path of a Unix socket holds 107 bytes: what is left for the data directory.
 const DATA_PATH_MAX: usize = 107 - "/supervisor.sock".len();
@@ -28,6 +32,9 @@ pub struct Config {
     pub log: String,
     pub jobs: Jobs,
     pub limits: Limits,
+    /// What jobs may ask for by name.
+    pub environments: BTreeMap<String, Defined>,
+    pub homes: Homes,
     pub output: Output,
     pub logs: Logs,
     pub timing: Times,
@@ -75,6 +82,23 @@ pub struct Limits {
     pub cpu_s: u32,
     /// Of one core, 150 is one and a half; with a cgroup only.
     pub cpu_percent: u32,
+}
+
+/// One named environment. A variable that ends in `_HOME` must name a directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defined {
+    pub vars: BTreeMap<String, String>,
+    /// Before the `PATH` of jobs.
+    pub path: Vec<PathBuf>,
+}
+
+/// Where installations are looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Homes {
+    /// Each directory in these that holds a JDK, Kettle or Hop is an environment by itself.
+    pub look_in: Vec<PathBuf>,
 }
 
 /// What is kept of the output of jobs.
@@ -125,6 +149,8 @@ impl Default for Config {
             log: "info".into(),
             jobs: Jobs::default(),
             limits: Limits::default(),
+            environments: BTreeMap::new(),
+            homes: Homes::default(),
             output: Output::default(),
             logs: Logs::default(),
             timing: Times::default(),
@@ -172,6 +198,40 @@ impl Limits {
         least("open_files", self.open_files, OPEN_FILES_MIN, "")?;
         least("file_mib", self.file_mib, 1, NO_LIMIT)?;
         least("cpu_percent", self.cpu_percent, 1, NO_LIMIT)
+    }
+}
+
+impl Default for Homes {
+    fn default() -> Homes {
+        let places = ["/opt", "/usr/local", "/srv", "/usr/share", "/usr/lib/jvm"];
+        Homes { look_in: places.map(PathBuf::from).to_vec() }
+    }
+}
+
+impl Defined {
+    fn check(&self, name: &str) -> anyhow::Result<()> {
+        ensure!(
+            is_environment(name),
+            "environments.{name}: a name is letters, digits, _ - and ., at most 40"
+        );
+        ensure!(self.vars.len() <= VARS_MAX, "environments.{name}: at most {VARS_MAX} variables");
+        for (variable, value) in &self.vars {
+            let at = format!("environments.{name}.vars.{variable}");
+            ensure!(
+                is_variable(variable) && !variable.starts_with("HCNDC_") && variable != "PATH",
+                "{at}: a variable is letters, digits and _, and neither PATH (write path = [...]) nor \
+                 one of HCNDC's own"
+            );
+            ensure!(!value.contains('\0'), "{at}: it holds a zero byte");
+            ensure!(
+                !variable.ends_with("_HOME") || Path::new(value).is_absolute(),
+                "{at}: {value:?} is no absolute path"
+            );
+        }
+        let relative = self.path.iter().find(|dir| !dir.is_absolute());
+        let shown = relative.map(|dir| dir.display().to_string()).unwrap_or_default();
+        ensure!(relative.is_none(), "environments.{name}.path: {shown:?} is no absolute path");
+        Ok(())
     }
 }
 
@@ -275,6 +335,9 @@ impl Config {
             self.logs.ca = std::path::absolute(ca).context("logs.ca: not a path")?;
         }
         self.limits.check()?;
+        for (name, defined) in &self.environments {
+            defined.check(name)?;
+        }
         Ok(self)
     }
 
@@ -330,6 +393,11 @@ mod tests {
             ),
             ("[limits]\nopen_files = 0", "limits.open_files"),
             ("[limits]\nmemory = 3", "unknown field"),
+            ("[environments.'a b']", "environments.a b: a name is"),
+            ("[environments.a]\nvars = { PATH = '/x' }", "environments.a.vars.PATH"),
+            ("[environments.a]\nvars = { JAVA_HOME = 'x' }", "no absolute path"),
+            ("[environments.a]\npath = ['x']", "environments.a.path"),
+            ("[environments.a]\nvar = 1", "unknown field"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();

@@ -3,7 +3,7 @@
 //! [`supervise`] owns the children: small, no TLS, no database. [`agent`] talks to the master and
 //! may be restarted at any time. [`run`] starts both and starts again what dies. Below them:
 //! [`process`] (the only place that starts and ends programs), [`spool`] (what is on the disk),
-//! [`clock`] and [`config`].
+//! [`environment`] (what jobs may ask for by name), [`etl`] (what stands before Kettle and Hop), [`clock`] and [`config`].
 
 pub mod config;
 pub mod join;
@@ -12,6 +12,8 @@ pub mod run;
 pub mod agent;
 pub mod supervise;
 
+pub mod environment;
+pub mod etl;
 pub mod process;
 pub mod spool;
 

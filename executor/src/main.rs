@@ -71,6 +71,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
     },
+    /// Stand before Kettle or Hop: what an attempt of theirs is started as.
+    #[command(hide = true)]
+    Etl {
+        /// What it is, as JSON.
+        #[arg(long)]
+        about: String,
+        #[arg(last = true, required = true)]
+        argv: Vec<String>,
+    },
     /// End all jobs of this data directory and the supervisor. How they ended is `unknown` then.
     StopJobs {
         #[command(flatten)]
@@ -144,8 +153,12 @@ impl Given {
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     // Asked while the file still is where it was started from.
-    match own::program().and_then(|_| obey(command)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match &command {
+        Command::Etl { about, argv } => executor::etl::run(about, argv),
+        _ => own::program().and_then(|_| obey(command)).map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             // A closed standard error is no reason to panic on the way out.
             let _ = std::io::Write::write_fmt(
@@ -164,6 +177,8 @@ fn obey(command: Command) -> anyhow::Result<()> {
         | Command::Join { given, .. }
         | Command::StopJobs { given, .. } => given,
         Command::Agent(given) | Command::Status(given) | Command::Upgrade(given) => given,
+        // It is of a job, and has no configuration.
+        Command::Etl { .. } => return Ok(()),
     };
     let config = given.config()?;
     shared::logs::start(&config.log);
@@ -186,6 +201,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
                 false => executor::supervise::supervise(called),
             }
         }
+        Command::Etl { .. } => Ok(()),
         Command::Agent(_) => executor::agent::run(&config),
         Command::Status(_) => {
             let told = ask(&config, Ask::Status)?;

@@ -111,6 +111,7 @@ pub async fn serve(config: Config, first: First) -> anyhow::Result<()> {
         lease: lease(&app.config, &lock, clock).await?,
         clock: app.clock.clone(),
         caller: app.caller.clone(),
+        logs: app.logs.clone(),
         pace: Pace { timing: app.config.timing.wire(), ..Pace::default() },
         status,
     };

@@ -1,7 +1,7 @@
 //! The contract between master and executor: what things are called, what is sent, what a job is.
 //!
 //! Neither side imports the other; both import this. Reading order: [`ids`], [`calendar`], [`period`], [`spec`],
-//! [`wire`], [`chunk`], [`kind`], [`rpc`]; below them what both sides need of the world: [`clock`], [`tasks`],
+//! [`wire`], [`chunk`], [`kind`], [`etl`], [`rpc`]; below them what both sides need of the world: [`clock`], [`tasks`],
 //! [`config`], [`logs`].
 
 pub mod calendar;
@@ -11,6 +11,7 @@ pub mod period;
 pub mod spec;
 pub mod wire;
 
+pub mod etl;
 pub mod kind;
 
 pub mod codec;

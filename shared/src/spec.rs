@@ -159,6 +159,10 @@ pub struct JobSpec {
     pub needs: Vec<Need>,
     #[serde(default)]
     pub place: PlaceSpec,
+    /// A named environment of its host: it runs only where there is one, and with its variables.
+    /// Silent where it says nothing, as are its limits.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub environment: String,
     #[serde(default)]
     pub policy: Policy,
     /// Written only where something is said: a master of the release before can read the rest.

@@ -2,6 +2,7 @@
 //!
 //! `docs/PROTOCOL.md` has the rules; their names (H4 …) stand here where they bite.
 
+use crate::etl::Etl;
 use crate::ids::{Answer, AttemptId, Incarnation, Millis, Reigning};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -13,6 +14,10 @@ pub const FRAME_MAX: usize = 256 * 1024;
 /// Attempts listed in one answer: more come with the next one. So many fit a frame, refusals with
 /// their words included.
 pub const LISTED_MAX: usize = 500;
+/// Named environments of one host, whole or not, and bytes of the words about one: they travel with
+/// an answer.
+pub const NAMED_MAX: usize = 32;
+pub const NAMED_WORDS_MAX: usize = 160;
 /// Former lives that an answer names.
 pub const FOLLOWS_MAX: usize = 16;
 /// Orders in one call.
@@ -88,6 +93,12 @@ pub struct Work {
     pub output_max: Option<u64>,
     #[serde(default)]
     pub limits: Limits,
+    /// A named environment of the host, below the variables of `env`; none means the fixed one alone.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Of Kettle and Hop: the executor's own program stands before `argv`.
+    #[serde(default)]
+    pub etl: Option<Box<Etl>>,
 }
 
 /// What it may use of its host; none means what the host gives everybody.
@@ -247,6 +258,18 @@ pub struct HostFacts {
     pub running: u32,
     /// Programs found: `java` → `17.0.15`.
     pub environments: BTreeMap<String, String>,
+    /// Named environments that jobs may ask for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub named: BTreeMap<String, Named>,
+}
+
+/// A named environment, as its host tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Nothing of it is missing: jobs may be given it.
+    pub whole: bool,
+    /// What it is made of, or what is missing; at most [`NAMED_WORDS_MAX`] bytes.
+    pub words: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -367,7 +390,15 @@ mod tests {
             listed: (0..count).map(|number| report(u32::MAX - number)).collect(),
             more: true,
             wall_ms: i64::MAX,
-            facts: Some(HostFacts::default()),
+            facts: Some(HostFacts {
+                named: (0..NAMED_MAX)
+                    .map(|n| {
+                        let words = "x".repeat(NAMED_WORDS_MAX);
+                        (format!("{n:-<40}"), Named { whole: true, words })
+                    })
+                    .collect(),
+                ..HostFacts::default()
+            }),
             follows: vec![
                 Former { incarnation: Incarnation(u128::MAX), floor: u64::MAX };
                 FOLLOWS_MAX

@@ -56,7 +56,7 @@ async function fill() {
   const kept = before && before.dataset.attempt === (facts.attempt || '') ? before : null;
   if (!kept) { log?.destroy(); log = null; }
   const box = kept || (facts.attempt ? el('div', { class: 'drawer-log', 'data-attempt': facts.attempt }) : null);
-  place.replaceChildren(...[header(facts, run, close), verbs(facts), parts(facts), why(facts), facts.attempts.length ? attempts(facts) : null,
+  place.replaceChildren(...[header(facts, run, close), verbs(facts), parts(facts), why(facts), facts.attempts.length ? attempts(facts) : null, steps(facts),
     box && el('h3', {}, t('Last lines'), ' ', el('a', { href: `/execute/job/log/${facts.attempt}/` }, t('open the log'))), box, command(facts)].filter(Boolean));
   if (box && !kept) log = viewLog(box, facts.attempt, { compact: true, tail: 6144 });
 }
@@ -106,6 +106,16 @@ function attempts(facts) {
     el('b', {}, one.end ? endWords(one) : t('lives')), ' ',
     el('span', { class: 'muted' }, [one.started_ms && clock(one.started_ms), one.started_ms && one.ended_ms && duration(one.ended_ms - one.started_ms),
       one.rss_max_kib != null && bytes(one.rss_max_kib * 1024), one.cpu_ms != null && `cpu ${duration(one.cpu_ms)}`].filter(Boolean).join(' · '))))));
+}
+
+/** Rows of the steps of the newest attempt, where its kind counts them. */
+function steps(facts) {
+  if (!facts.steps?.length) return null;
+  const head = [t('Step'), t('From outside'), t('To outside'), t('Errors, rejected')];
+  return el('div', {}, el('h3', {}, t('Rows of its steps')), el('table', { class: 'layui-table' },
+    el('thead', {}, el('tr', {}, head.map((text) => el('th', {}, text)))),
+    el('tbody', {}, facts.steps.map((step) => el('tr', { class: step.errors ? 's-failed' : '' }, el('td', { title: step.part }, step.name),
+      [step.input, step.output, step.errors].map((count) => el('td', { class: 'number' }, String(count))))))));
 }
 
 function command(facts) {

@@ -5,7 +5,8 @@
 
 use super::link::SupervisorLink;
 use crate::config::Config;
-use shared::wire::{HostFacts, Refused};
+use crate::environment::Environments;
+use shared::wire::{HostFacts, Named, Refused};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,9 +64,11 @@ impl Facts {
         let facts = Facts { shared, data: Arc::new(config.data.clone()), link };
         let every = Duration::from_millis(u64::try_from(config.timing.facts_ms).unwrap_or(10_000));
         let (gathering, path) = (facts.clone(), config.jobs.path.clone());
+        let named = Environments::new(config);
         shared::tasks::spawn("host facts", async move {
             for turn in 0_u32.. {
-                let found = turn.is_multiple_of(LOOK_EVERY).then(|| environments(&path));
+                let look = || (environments(&path), named.told());
+                let found = turn.is_multiple_of(LOOK_EVERY).then(look);
                 gathering.sample(found).await;
                 tokio::time::sleep(every).await;
             }
@@ -90,15 +93,15 @@ impl Facts {
         Ok(self.lock().facts.clone())
     }
 
-    async fn sample(&self, found: Option<BTreeMap<String, String>>) {
+    async fn sample(&self, found: Option<(BTreeMap<String, String>, BTreeMap<String, Named>)>) {
         let status = self.link.status().await.ok();
         let mut latest = self.lock();
         if let Some(status) = status {
             latest.facts.since_ms = status.since_ms;
             latest.facts.running = status.running;
         }
-        if let Some(found) = found {
-            latest.facts.environments = found;
+        if let Some((programs, named)) = found {
+            (latest.facts.environments, latest.facts.named) = (programs, named);
         }
         latest.look(&self.data);
         latest.fresh = true;
@@ -149,9 +152,7 @@ pub fn environments(path: &str) -> BTreeMap<String, String> {
 fn version_of(name: &str, found: &Path) -> Option<String> {
     let real = std::fs::canonicalize(found).ok()?;
     if name == "java" {
-        let release = std::fs::read_to_string(real.parent()?.parent()?.join("release")).ok()?;
-        let line = release.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
-        return Some(line.trim_matches('"').to_owned());
+        return crate::environment::java_version(real.parent()?.parent()?);
     }
     // python3 -> python3.11
     let file = real.file_name()?.to_str()?;

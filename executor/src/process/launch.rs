@@ -8,6 +8,8 @@ use super::limits::{self, Bounds, Controllers};
 use super::mark::{self, Mark};
 use super::sys::{Step, User};
 use crate::config::{self, Config, Jobs};
+use crate::environment::Environments;
+use shared::etl::Etl;
 use shared::wire::Work;
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -34,6 +36,7 @@ pub struct Common {
     limits: config::Limits,
     umask: u32,
     accounts: Accounts,
+    environments: Environments,
 }
 
 impl Common {
@@ -42,7 +45,8 @@ impl Common {
     pub fn new(config: &Config) -> anyhow::Result<Common> {
         let jobs = config.jobs.clone();
         let (accounts, umask) = (Accounts::new(&jobs)?, jobs.umask_bits()?);
-        Ok(Common { jobs, limits: config.limits.clone(), umask, accounts })
+        let environments = Environments::new(config);
+        Ok(Common { jobs, limits: config.limits.clone(), umask, accounts, environments })
     }
 
     pub fn umask(&self) -> u32 {
@@ -84,7 +88,11 @@ impl Common {
         let c = |what: String, text: &str| {
             CString::new(text).map_err(|_| format!("{what} holds a zero byte"))
         };
-        let argv = (0..).zip(&work.argv).map(|(at, text)| c(format!("argument {at}"), text));
+        let (program, argv) = match &work.etl {
+            None => (program, work.argv.clone()),
+            Some(etl) => before(etl, program, &work.argv)?,
+        };
+        let argv = (0..).zip(&argv).map(|(at, text)| c(format!("argument {at}"), text));
         let env = env.iter().map(|(name, value)| c(name.clone(), &format!("{name}={value}")));
         Ok(Launch {
             program: c("the program".into(), &program)?,
@@ -95,7 +103,7 @@ impl Common {
         })
     }
 
-    /// Small and fixed, then the work's own; our mark last.
+    /// Small and fixed, then what is asked for by name, then the work's own; our mark last.
     fn environment(
         &self,
         work: &Work,
@@ -115,6 +123,11 @@ impl Common {
         put("USER", &account.name);
         put("LOGNAME", &account.name);
         put("SHELL", "/bin/sh");
+        if let Some(name) = &work.environment {
+            let found = self.environments.find(name)?;
+            env.insert("PATH".into(), found.path_before(&self.jobs.path));
+            env.extend(found.vars);
+        }
         for (name, value) in &work.env {
             if name.is_empty() || name.contains('=') {
                 return Err(format!("{name:?} is no name of an environment variable"));
@@ -124,6 +137,15 @@ impl Common {
         env.insert(mark::VARIABLE.into(), mark.text());
         Ok(env)
     }
+}
+
+/// Our own program, which starts what is meant: the one that runs now, wherever its file is by then.
+fn before(etl: &Etl, program: String, argv: &[String]) -> Result<(String, Vec<String>), String> {
+    let about = serde_json::to_string(etl).map_err(|error| format!("what it runs: {error}"))?;
+    let own = ["hcndc-executor", "etl", "--about", about.as_str(), "--", program.as_str()]
+        .map(str::to_owned);
+    let argv = own.into_iter().chain(argv.iter().skip(1).cloned()).collect();
+    Ok(("/proc/self/exe".into(), argv))
 }
 
 fn directory(

@@ -117,6 +117,40 @@ fn what_cannot_start_is_refused_with_the_reason() {
 }
 
 #[test]
+fn an_environment_gives_its_variables_and_programs_or_the_reason() {
+    let home = tempfile::tempdir().unwrap();
+    let tool = home.path().join("bin/tool");
+    std::fs::create_dir_all(tool.parent().unwrap()).unwrap();
+    std::fs::write(&tool, "#!/bin/sh\necho \"$TOOL_HOME|$A|$B\"\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&tool, mode).unwrap();
+    let root = home.path().display();
+    let mut rig = Rig::with(&format!(
+        "[environments.tools]\nvars = {{ TOOL_HOME = \"{root}\", A = \"host\", B = \"host\" }}\n\
+         [environments.gone]\nvars = {{ JAVA_HOME = \"{root}/gone\" }}\n"
+    ));
+    let within = |rig: &mut Rig, name: &str| {
+        let mut start = rig.plan(&["tool"]);
+        start.work.environment = Some(name.into());
+        start.work.env.insert("B".into(), "job".into());
+        rig.begin(start)
+    };
+    let fine = within(&mut rig, "tools");
+    assert_eq!(rig.end(fine), State::Ended(Exit::Code(0)));
+    assert_eq!(rig.out(fine), format!("{root}|host|job\n"));
+    for (name, words) in [
+        ("gone", "environment \"gone\": JAVA_HOME: "),
+        ("none", "this host has no environment \"none\""),
+    ] {
+        let attempt = within(&mut rig, name);
+        let State::Refused(Refusal::CannotStart(told)) = rig.end(attempt) else {
+            panic!("{:?}", rig.known[&attempt])
+        };
+        assert!(told.starts_with(words), "{told}");
+    }
+}
+
+#[test]
 fn a_low_disk_refuses_starts() {
     let mut rig = Rig::with("[output]\ndisk_low_bytes = 9000000000000000000\n");
     let attempt = rig.run(&["true"]);

@@ -6,6 +6,7 @@ mod rig;
 mod site;
 
 mod agent;
+mod etl;
 mod jobs;
 mod life;
 mod limits;

@@ -28,6 +28,8 @@ pub struct Seen {
     /// Former lives for which this one answers, too (rule H11).
     follows: Vec<Former>,
     refused: Option<Millis>,
+    /// The named environments that it says it has.
+    environments: BTreeSet<String>,
     /// What it has said to be running. What has ended it has said once, and its row holds it.
     running: BTreeSet<AttemptId>,
 }
@@ -56,7 +58,9 @@ impl Fleet {
     pub fn reloaded(mut self) -> Fleet {
         self.running.clear();
         for seen in self.hosts.values_mut() {
-            *seen = Seen { at: seen.at, wall: seen.wall, refused: seen.refused, ..Seen::default() };
+            let environments = std::mem::take(&mut seen.environments);
+            let (at, wall, refused) = (seen.at, seen.wall, seen.refused);
+            *seen = Seen { at, wall, refused, environments, ..Seen::default() };
         }
         self
     }
@@ -79,6 +83,11 @@ impl Fleet {
 
     pub(crate) fn sulks_until(&self, host: HostId) -> Option<Millis> {
         Some(self.hosts.get(&host)?.refused? + SULK_MS)
+    }
+
+    /// It has said that it has this environment, whole.
+    pub(crate) fn offers(&self, host: HostId, environment: &str) -> bool {
+        self.hosts.get(&host).is_some_and(|seen| seen.environments.contains(environment))
     }
 
     pub(crate) fn is_listed(&self, host: HostId, attempt: AttemptId) -> bool {
@@ -134,6 +143,13 @@ impl World {
         }
         seen.at = Some(now.tick);
         seen.wall = answer.wall_ms;
+        if let Some(facts) = &answer.facts {
+            let whole = facts.named.iter().filter(|(_, named)| named.whole).map(|(name, _)| name);
+            if !seen.environments.iter().eq(whole.clone()) {
+                seen.environments = whole.cloned().collect();
+                self.queue.look_at_host(host);
+            }
+        }
         if !self.all_known(host, &answer.listed) {
             return; // it will list them again: we have not taken this answer up
         }

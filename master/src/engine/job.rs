@@ -6,6 +6,7 @@ use super::run::is_waiting;
 use super::time::delay_ms;
 use super::world::World;
 use shared::ids::*;
+use shared::kind;
 use shared::sabotage::Sabotage;
 use shared::spec::OnUnknown;
 use shared::wire::{Exit, Refusal};
@@ -109,10 +110,11 @@ impl World {
             job.allowed += 1; // it never began, and elsewhere it may
         }
         let policy = self.policy(id);
-        let why = told(&end);
+        let why = self.told_of(id, &end);
         if self.is_success(id, &end) {
             self.put(Key::JobRun(id), Row::JobRun(job));
-            return self.finish(id, Verdict::Succeeded, None);
+            let warning = matches!(why, Reason::ExitMeans { .. }).then_some(why);
+            return self.finish(id, Verdict::Succeeded, warning);
         }
         if matches!(job.phase, Phase::Stopping(_)) {
             let reason = std::mem::take(&mut job.reason);
@@ -161,6 +163,20 @@ impl World {
         let forced = self.job(id).is_some_and(|job| job.forced != Forced::Not);
         if !forced && live.shape.is_doomed(at, live.edges[at]) {
             self.finish(id, Verdict::Failed, Some(why));
+        }
+    }
+
+    /// In the words of its kind, where that has some for the code.
+    fn told_of(&self, id: JobRunId, end: &End) -> Reason {
+        let End::Exit(Exit::Code(code)) = *end else { return told(end) };
+        let spec = self.lives.get(&id.run).and_then(|live| {
+            let at = live.shape.at.get(&id.job)?;
+            Some(&live.shape.job(*at).spec)
+        });
+        let means = spec.and_then(|spec| kind::find(&spec.kind)?.exit_means(&spec.fields, code));
+        match means {
+            Some(why) => Reason::ExitMeans { code, why: why.into() },
+            None => told(end),
         }
     }
 

@@ -55,6 +55,7 @@ pub fn work(catalog: &Catalog, run: &Run, attempt: AttemptId) -> Result<Work, Fi
     let context = context(catalog, interface, job, run, attempt);
     let mut work = kind::work(&job.spec.kind, &job.spec.fields, &context)?;
     work.limits = job.spec.limits.told();
+    work.environment = Some(job.spec.environment.clone()).filter(|name| !name.is_empty());
     let project = catalog.projects.get(&interface.project);
     work.user = project.map(|it| it.run_as.clone()).filter(|user| !user.is_empty());
     Ok(work)

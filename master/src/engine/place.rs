@@ -97,9 +97,18 @@ impl World {
         if speaking.is_empty() {
             return Err(Reason::NoneAnswers { n: hosts.len() });
         }
-        let free = speaking.iter().copied().filter(|host| !lacks(host));
+        let answering = speaking.len();
+        let having: Vec<HostId> = match key.environment.as_str() {
+            "" => speaking,
+            name => speaking.into_iter().filter(|host| self.fleet.offers(*host, name)).collect(),
+        };
+        if having.is_empty() {
+            let environment = key.environment.clone();
+            return Err(Reason::NoEnvironment { environment, n: answering });
+        }
+        let free = having.iter().copied().filter(|host| !lacks(host));
         let best = free.max_by(|a, b| self.compare(*a, *b));
-        let n = speaking.len();
+        let n = having.len();
         let best = best.ok_or(match key.slots {
             0 | 1 => Reason::NoFreeSlot { n },
             slots => Reason::NoFreeSlots { slots, n },

@@ -21,6 +21,8 @@ pub(crate) struct ClassKey {
     pub(crate) labels: Vec<String>,
     pub(crate) slots: u32,
     pub(crate) pools: Vec<PoolId>,
+    /// A named environment, or none.
+    pub(crate) environment: String,
     pub(crate) leased: bool,
 }
 
@@ -206,6 +208,7 @@ impl World {
             labels: place.labels.clone(),
             slots: place.slots,
             pools: place.pools.clone(),
+            environment: job.spec.environment.clone(),
             leased: job.spec.policy.on_lost == OnLost::Retry,
         };
         self.queue.insert(id, key, priority, node);

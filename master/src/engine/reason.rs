@@ -39,6 +39,7 @@ reasons! {
     // ---- why a job has no place ----
     NoHostFits {} "no host has all that it asks for: see its hosts and labels"
     PoolFull { pool: PoolId } "pool {pool} is full"
+    NoEnvironment { environment: String, n: usize } "none of {n} host(s) that answer has environment {environment}"
     NoneAnswers { n: usize } "none of {n} host(s) answers"
     NoFreeSlot { n: usize } "no free slot on {n} host(s)"
     NoFreeSlots { slots: u32, n: usize } "no {slots} free slots on any of {n} host(s)"
@@ -48,6 +49,7 @@ reasons! {
 
     // ---- how an attempt ended ----
     ExitCode { code: i32 } "exit code {code}"
+    ExitMeans { code: i32, why: String } "exit code {code}: {why}"
     Signal { signal: i32 } "ended by signal {signal}"
     Killed {} "killed"
     Fenced {} "its host had lost the leader and gave it up"

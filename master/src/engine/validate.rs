@@ -258,6 +258,16 @@ pub fn job_fields(catalog: &Catalog, draft: &JobDraft) -> Vec<FieldError> {
     check_place(&mut errors, catalog, interface.project, &spec.place);
     check_policy(&mut errors, &spec.policy);
     check_limits(&mut errors, &spec.limits);
+    if !spec.environment.is_empty() && !kind::check::is_environment(&spec.environment) {
+        let message = "the name of an environment is letters, digits, _ - and ., at most 40";
+        errors.add("environment", message);
+    }
+    let needs = kind::find(&spec.kind).is_some_and(kind::Kind::needs_environment);
+    if needs && spec.environment.is_empty() {
+        let message =
+            "jobs of this kind run in a named environment: its host's page says which it has";
+        errors.add("environment", message);
+    }
     errors.0.extend(kind::check(&spec.kind, &spec.fields));
     let project = catalog.projects.get(&interface.project);
     let below = |name: &str| {

@@ -6,6 +6,7 @@
 
 use super::answer::{Answered, Desk};
 use super::away::Look;
+use super::counts::Counter;
 use super::dial::{self, Caller, Fault};
 use super::hosts::Hosts;
 use super::lines::{Ask, FromLine, Lines, Told};
@@ -16,6 +17,7 @@ use super::work::compose;
 use crate::bus::{Ear, Topic};
 use crate::engine::catalog::Catalog;
 use crate::lease::Lease;
+use crate::logs::Logs;
 use crate::store;
 use shared::clock::Clock;
 use shared::crash;
@@ -46,6 +48,8 @@ pub struct Ports {
     pub lease: Lease,
     pub clock: Clock,
     pub caller: Caller,
+    /// Row counts are read from there.
+    pub logs: Logs,
     pub pace: Pace,
     pub status: watch::Sender<LeaderStatus>,
 }
@@ -87,11 +91,13 @@ pub(super) struct Shell {
     trouble: Option<String>,
     leads_since: Option<Millis>,
     away: Look,
+    counter: Counter,
 }
 
 impl Shell {
     pub(super) fn new(life: i64, ports: Ports) -> Shell {
-        let Ports { desk, lease, clock, caller, pace, status } = ports;
+        let Ports { desk, lease, clock, caller, logs, pace, status } = ports;
+        let counter = Counter::start(desk.db.clone(), logs);
         let (lines, told) = Lines::new(caller);
         let (send_back, back) = mpsc::channel(INBOX_MAX);
         Shell {
@@ -116,6 +122,7 @@ impl Shell {
             trouble: None,
             leads_since: None,
             away: Look::default(),
+            counter,
         }
     }
 
@@ -260,6 +267,9 @@ impl Shell {
         if let Some(input) = input {
             let reports =
                 matches!(&input, Input::Watched(_, _, Ok(answer)) if !answer.listed.is_empty());
+            if let (Input::Watched(_, _, Ok(answer)), Some(reign)) = (&input, self.master.reign()) {
+                self.counter.heard(reign.world(), &answer.listed);
+            }
             let outputs = self.master.step(self.clock.mono_ms(), self.clock.wall_ms(), input);
             if reports {
                 crash::point("after-report-before-commit");

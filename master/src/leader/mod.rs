@@ -14,6 +14,7 @@ pub mod run;
 pub mod answer;
 pub mod away;
 pub mod certs;
+pub(crate) mod counts;
 pub mod dial;
 pub mod drive;
 pub mod hosts;

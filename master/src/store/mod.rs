@@ -13,6 +13,7 @@ pub mod version;
 
 pub mod calendar;
 pub mod catalog;
+pub mod counts;
 pub mod dispatch;
 pub mod host;
 pub mod interface;

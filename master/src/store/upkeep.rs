@@ -97,8 +97,10 @@ pub async fn forget_details(db: &Db, runs: &[RunId], before: Millis) -> db::Resu
     );
     let params: Vec<Value> = ids.into_iter().chain([Value::Int(before)]).collect();
     let attempts = format!("DELETE FROM attempt WHERE mark <> 'abandoned' AND {old}");
+    let counts = format!("DELETE FROM step_count WHERE {old}");
     let jobs = format!("DELETE FROM job_run WHERE {old}");
-    db.commit([sql(attempts, params.clone()), sql(jobs, params)]).await
+    let all = [attempts, counts, jobs].map(|text| sql(text, params.clone()));
+    db.commit(all).await
 }
 
 /// Deletes executions that ended, firings that were decided and alerts that were sent before this

@@ -10,7 +10,7 @@ pub mod whole;
 
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
-use super::{Page, Routes};
+use super::{Page, Routes, steps};
 use crate::app::App;
 use crate::engine::params;
 use crate::store;
@@ -223,6 +223,10 @@ async fn job_api(
     shown["interface"] = json!({ "id": of.interface, "name": whole.interface_name(of.interface) });
     shown["period"] = json!(of.period);
     shown["attempts"] = attempts.iter().rev().map(|one| whole.attempt_json(one)).collect();
+    if let Some(newest) = attempts.last() {
+        let kind = whole.job_kind(of, job);
+        shown["steps"] = steps::json(&steps::of(&app, newest, &kind).await?);
+    }
     let may = viewer.may(Right::Execute, of.project);
     shown["verbs"] = json!(job_verbs(&row.state, may));
     shown["parts"] = json!(may && !of.state.is_live());

@@ -94,7 +94,9 @@ impl Catalogue {
     /// Keys of the engine's reasons with their Chinese, in the order in which they are tried.
     pub fn reasons(&self) -> Vec<(&str, &str)> {
         let plain = Reason::PATTERNS.iter().filter(|key| !key.contains('{'));
-        let plain = plain.map(|&key| (key, self.key(Lang::Zh, key)));
+        // What stands in one of them: the words of a kind for its exit codes.
+        let inside = shared::etl::outcome::words();
+        let plain = plain.copied().chain(inside).map(|key| (key, self.key(Lang::Zh, key)));
         let patterns = self.reasons.iter();
         plain.chain(patterns.map(|one| (one.key.as_str(), one.chinese.as_str()))).collect()
     }

@@ -87,6 +87,9 @@ fn command(job: &Job) -> String {
             .unwrap_or_default()
             .to_owned();
     }
+    if !text("file").is_empty() || !text("object").is_empty() {
+        return format!("{}{}", text("file"), text("object"));
+    }
     let args = fields.get("args").and_then(|value| value.as_array());
     let args = args.into_iter().flatten().filter_map(|arg| arg.as_str());
     std::iter::once(text("program")).chain(args).collect::<Vec<_>>().join(" ")

@@ -9,7 +9,7 @@ mod seek;
 
 use super::auth::{Right, Viewer};
 use super::error::{Error, Result};
-use super::{Page, Routes};
+use super::{Page, Routes, steps};
 use crate::app::App;
 use crate::logs::{self, PART_MAX};
 use crate::store;
@@ -25,7 +25,7 @@ use minijinja::value::Serde;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::ids::*;
-use shared::kind::FieldError;
+use shared::kind::{self, FieldError};
 use shared::wire::{LogPart, Stream};
 use std::time::Duration;
 
@@ -268,7 +268,12 @@ async fn show(
     Path(attempt): Path<String>,
 ) -> Result<Json<Value>> {
     let (attempt, run) = find(&app, &viewer, &attempt).await?;
-    Ok(Json(json!({
+    let catalog = app.catalog().await?;
+    let interface = catalog.interfaces.get(&run.interface);
+    let job = interface.and_then(|it| it.jobs.iter().find(|job| job.id == attempt.id.job));
+    let kind = job.map_or("", |job| job.spec.kind.as_str());
+    let steps = steps::json(&steps::of(&app, &attempt, kind).await?);
+    Ok(Json(json!({ "steps": steps,
         "id": attempt.id.to_string(), "run": run.id, "job": attempt.id.job,
         "number": attempt.id.number, "host": attempt.host, "end": attempt.end_kind,
         "code": attempt.end_code, "text": attempt.end_text, "assigned_ms": attempt.assigned,
@@ -405,6 +410,12 @@ async fn page(page: Page, Path(attempt): Path<String>) -> Result {
         )
         .collect();
     let host = catalog.hosts.get(&attempt.host).map(|host| host.name.clone());
+    let kind = job.map_or("", |job| job.spec.kind.as_str());
+    let steps = steps::json(&steps::of(app, &attempt, kind).await?);
+    let means = job.zip(attempt.end_code).and_then(|(job, code)| {
+        let kind = kind::find(&job.spec.kind)?;
+        kind.exit_means(&job.spec.fields, i32::try_from(code).ok()?)
+    });
     page.render(
         "execution/log.html",
         context! {
@@ -424,6 +435,8 @@ async fn page(page: Page, Path(attempt): Path<String>) -> Result {
             end => attempt.end_kind,
             code => attempt.end_code,
             text => attempt.end_text,
+            steps => Serde(&steps),
+            means,
         },
     )
 }

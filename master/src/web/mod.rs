@@ -38,6 +38,7 @@ pub mod graph;
 pub mod log;
 pub mod project;
 pub mod stale;
+mod steps;
 pub mod why;
 
 pub mod away;

@@ -17,12 +17,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Its jobs end with it, when it goes out of scope.
-struct Executor {
+pub(crate) struct Executor {
     processes: Vec<Child>,
-    address: String,
+    pub(crate) address: String,
     dir: tempfile::TempDir,
 }
 
@@ -35,15 +35,24 @@ fn program() -> Command {
 }
 
 impl Executor {
-    fn start(authority: &Authority, now: Millis) -> Executor {
+    /// By this name, with these lines of `executor.toml`.
+    pub(crate) fn start(
+        authority: &Authority,
+        now: Millis,
+        (name, config): (&str, &str),
+    ) -> Executor {
         let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("executor.toml");
+        std::fs::write(&file, config).unwrap();
         let pki = dir.path().join("pki");
-        authority.issue(Role::Host, "real", now).unwrap().write(&pki).unwrap();
+        authority.issue(Role::Host, name, now).unwrap().write(&pki).unwrap();
         let address = format!("127.0.0.1:{}", port::free_port());
         // Both by hand: whoever is killed with them would leave the other behind.
         let start = |part: &str| {
             program()
                 .args([part, "--listen", &address])
+                .arg("--config")
+                .arg(&file)
                 .arg("--data")
                 .arg(dir.path().join("data"))
                 .arg("--pki")
@@ -109,7 +118,7 @@ async fn a_real_executor_runs_jobs_shows_their_output_and_ends_them() {
     let rig = Rig::new().await;
     let now = rig.clock.wall_ms();
     let (authority, _) = Authority::make(CLUSTER, now).unwrap();
-    let executor = Executor::start(&authority, now);
+    let executor = Executor::start(&authority, now, ("real", ""));
     let own = authority.issue(Role::Master, "m1", now).unwrap().credentials().unwrap();
     let caller = Caller::over_tls(&own).unwrap();
     rig.host(1, &executor.address, 4).await;

@@ -11,6 +11,7 @@ use master::leader::run;
 use master::leader::status::LeaderStatus;
 use master::lease::Lease;
 use master::lease::local::{DirLock, Local};
+use master::logs::{Logs, on_host::OnHost};
 use master::store::edit::Edit;
 use master::store::{command, host, interface, job};
 use shared::address::Target;
@@ -85,6 +86,7 @@ impl Rig {
             desk,
             lease: self.lease.clone(),
             clock: self.clock.clone(),
+            logs: Logs::OnHost(OnHost::new(self.db.clone(), caller.clone(), self.clock.clone())),
             caller,
             pace: Pace::default(),
             status,

@@ -1,12 +1,13 @@
 //! Executions: list, detail, mesh, logs, verbs, the live stream; and who may.
 
 use crate::app::{Client, TestApp};
-use crate::executions::{Hosts, Scene, day, waiting};
+use crate::executions::{Hosts, Scene, day, documents, waiting};
 use axum::http::Method;
 use futures::StreamExt;
 use master::engine::rows::*;
 use master::store;
 use serde_json::{Value, json};
+use shared::etl::counts::{Counts, Step};
 use shared::ids::*;
 use std::sync::Arc;
 
@@ -185,6 +186,38 @@ async fn a_log_is_read_in_parts_searched_and_downloaded() {
     file.is(200).has("cannot open");
     app.get(&admin, &format!("/execute/job/log/{attempt}/")).await.is(200).has("normalize");
     app.get(&admin, "/execute/job/log/nothing/").await.is(404);
+}
+
+#[tokio::test]
+async fn rows_of_steps_are_shown_where_a_kind_counts_them() {
+    let (app, admin, scene, _) = scene().await;
+    let (run, job) = (scene.run_id("clean", day("2026-11-19")), scene.job_id("clean", "normalize"));
+    let attempt = AttemptId { run, job, number: 2, reign: 9 };
+    let step =
+        Step { part: "p".into(), name: "gen <b>".into(), lines: 2, written: 7, ..Step::default() };
+    let counts = Counts { steps: vec![step], more: 0 };
+    app.app.db.commit([store::counts::put(attempt, &counts)]).await.unwrap();
+    let page = format!("/execute/job/log/{attempt}/");
+    app.get(&admin, &page).await.is(200).has_not("Rows of its steps");
+    let mut documents = documents();
+    let changed = &mut documents[2]["jobs"][1];
+    changed["kind"] = json!("kettle");
+    changed["fields"] = json!({"runs": "job", "file": "/srv/x.kjb"});
+    let apply = async |documents: &Value| {
+        let body = json!({ "dry_run": false, "documents": documents });
+        app.api(&admin, Method::POST, "/api/v1/apply", body).await
+    };
+    apply(&documents).await.is(422).has("jobs of this kind run in a named environment");
+    documents[2]["jobs"][1]["environment"] = json!("pdi-8.3");
+    apply(&documents).await.is(200);
+    let shown = app.get(&admin, &page).await;
+    shown.is(200).has("Rows of its steps").has("gen &lt;b&gt;").has("×2");
+    let told = app.get(&admin, &format!("/api/v1/attempts/{attempt}")).await.is(200).json();
+    assert_eq!(told["steps"][0]["written"], 7, "{told}");
+    // Of another attempt nothing is kept, and its output tells of none.
+    let other = AttemptId { number: 1, ..attempt };
+    let told = app.get(&admin, &format!("/api/v1/attempts/{other}")).await.is(200).json();
+    assert_eq!(told["steps"], json!([]), "{told}");
 }
 
 /// A leader that answers every command with the same plan.

@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::ids::{HostId, Incarnation};
 use shared::join::{Answer, Ask};
 use shared::pki::Request;
-use shared::wire::HostFacts;
+use shared::wire::{HostFacts, Named};
 
 const HOST: HostId = HostId(1);
 
@@ -23,6 +23,11 @@ async fn heard(app: &TestApp, at: i64, cpu_percent: f32) {
         load_1: 1.5,
         memory_total: 8 << 30,
         memory_used: 2 << 30,
+        named: [
+            ("pdi-8.3".to_owned(), Named { whole: true, words: "PDI_HOME=/opt/pdi".into() }),
+            ("hop-9".to_owned(), Named { whole: false, words: "/opt is no directory here".into() }),
+        ]
+        .into(),
         ..HostFacts::default()
     };
     let status = HostStatus {
@@ -67,8 +72,11 @@ async fn how_busy_a_host_was_is_drawn_and_said() {
             page.has(said).has("Load: now 1.5; from 0.5 to 1.5 in the last");
         } else {
             page.has("In the last 30 minutes").has("<dt>lowest</dt><dd>5 %</dd>");
+            page.has("<b>pdi-8.3</b>").has("PDI_HOME").has("is no directory here");
         }
     }
+    let form = app.get(&admin, "/job/add/").await;
+    form.is(200).has("<option value=\"pdi-8.3\">").has_not("<option value=\"hop-9\">");
     let page = app.get(&admin.in_chinese(), "/base/exec/host/").await;
     page.has("CPU：当前 42 %；最近 30 分钟内从 5 % 到 42 %");
 }

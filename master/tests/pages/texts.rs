@@ -70,6 +70,23 @@ fn every_reason_of_the_engine_has_its_chinese_and_is_found_by_its_pattern() {
 }
 
 #[test]
+fn what_kinds_say_has_its_chinese() {
+    let texts = catalogue();
+    let fields = shared::kind::ALL.iter().flat_map(|kind| kind.fields());
+    let said = fields.flat_map(|field| [field.label, field.help]);
+    let said = said.chain(shared::etl::outcome::words());
+    let missing: Vec<&str> = said.filter(|key| !texts.contains_key(*key)).collect();
+    assert!(missing.is_empty(), "missing in templates/i18n/zh.json: {missing:#?}");
+    // Inside of the reason, as a script finds it too.
+    let found = Catalogue::parse(&serde_json::to_string(&texts).unwrap()).unwrap();
+    let reason = Reason::ExitMeans { code: 9, why: "it was told nothing to run".into() };
+    let chinese = found.reason(Lang::Zh, &reason.to_string());
+    assert_eq!(chinese, "返回码 9：没有给出要执行的内容");
+    let pairs = found.reasons();
+    assert!(pairs.iter().any(|(key, _)| *key == "it was told nothing to run"));
+}
+
+#[test]
 fn every_sentence_of_an_explanation_has_its_chinese() {
     let texts = catalogue();
     let missing: Vec<&&str> =

@@ -170,6 +170,7 @@ fn jobs(interface: &Interface, catalog: &Catalog, rng: &mut Rng) -> Vec<Job> {
             join: rng.pick(&[Join::All, Join::All, Join::Any]),
             needs,
             place: place(catalog, rng),
+            environment: String::new(),
             policy: policy(rng),
             limits: LimitSpec::default(),
             priority: i32::try_from(rng.below(3)).expect("small"),

@@ -1,7 +1,7 @@
 //! The general checks of a kind's fields: unknown, required, types, limits. What only the kind can
 //! know it says itself, afterwards.
 
-use super::{Field, FieldError, Fields, Input, find, render, unknown_kind};
+use super::{Field, FieldError, Fields, Input, Names, find, render, unknown_kind};
 use serde_json::Value;
 
 /// Characters of one item of a list, or of one value of a map.
@@ -105,8 +105,8 @@ fn check_value(field: &Field, value: &Value, errors: &mut Vec<FieldError>) {
         (Input::List { items_max }, Value::Array(items)) => {
             check_list(field, items, items_max, errors);
         }
-        (Input::Map { items_max }, Value::Object(items)) => {
-            check_map(field, items, items_max, errors);
+        (Input::Map { items_max, names }, Value::Object(items)) => {
+            check_map(field, items, (items_max, names), errors);
         }
         (input, _) => wrong(format!("{} is expected", wanted(input))),
     }
@@ -151,7 +151,7 @@ fn check_list(field: &Field, items: &[Value], items_max: usize, errors: &mut Vec
 fn check_map(
     field: &Field,
     items: &serde_json::Map<String, Value>,
-    items_max: usize,
+    (items_max, names): (usize, Names),
     errors: &mut Vec<FieldError>,
 ) {
     if items.len() > items_max {
@@ -162,7 +162,10 @@ fn check_map(
     for (name, item) in items {
         let shown: String = name.chars().take(40).collect();
         let problem = match scalar(item) {
-            _ if !is_variable(name) => {
+            _ if names == Names::Any && !is_plain(name) => {
+                Some("a name is one line without =, at most 100 characters".to_owned())
+            }
+            _ if names == Names::Variables && !is_variable(name) => {
                 Some("a name is letters, digits and _, and begins with no digit".to_owned())
             }
             None => Some("a text or a number is expected".to_owned()),
@@ -180,6 +183,18 @@ pub fn is_variable(name: &str) -> bool {
     name.len() <= 64
         && chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// A name that stands before a `=` in a text.
+fn is_plain(name: &str) -> bool {
+    let forbidden = |c: char| c == '=' || c.is_control();
+    !name.trim().is_empty() && name.chars().count() <= 100 && !name.contains(forbidden)
+}
+
+/// Names of environments: letters, digits, `_`, `-` and `.`, at most 40.
+pub fn is_environment(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    (1..=40).contains(&name.len()) && name.chars().all(plain)
 }
 
 /// A text, a number or a switch as text: YAML turns `-n 5` into a number, and a person means "5".

@@ -5,6 +5,9 @@
 //! saved, [`work`] when an attempt is ordered; both are pure.
 
 pub mod check;
+mod etl;
+mod hop;
+mod kettle;
 pub mod render;
 mod shell;
 
@@ -18,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Every kind there is, in the order in which forms offer them.
-pub const ALL: &[&dyn Kind] = &[&shell::Shell];
+pub const ALL: &[&dyn Kind] = &[&shell::Shell, &kettle::Kettle, &hop::Hop];
 
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
     ALL.iter().copied().find(|kind| kind.name() == name)
@@ -55,6 +58,20 @@ pub trait Kind: Sync {
     /// Exit codes that mean success, as [`Work::success_codes`] will have them: the engine judges.
     fn success_codes(&self, _fields: &Fields) -> Vec<i32> {
         vec![0]
+    }
+    /// What an exit code of it means, for people and as a key of the catalogue of languages. A code that
+    /// counts as success and means something is a warning.
+    fn exit_means(&self, _fields: &Fields, _code: i32) -> Option<&'static str> {
+        None
+    }
+    /// It runs in a named environment of its host only. (So a host whose executor is older than the kind
+    /// is never given it: it tells of none.)
+    fn needs_environment(&self) -> bool {
+        false
+    }
+    /// Its output ends with the rows that its steps have moved ([`crate::etl::counts`]).
+    fn counts_rows(&self) -> bool {
+        false
     }
     /// Of a `Process` kind: the exact command of one attempt.
     ///
@@ -101,7 +118,17 @@ pub enum Input {
     /// `NAME=value` a line: an environment.
     Map {
         items_max: usize,
+        names: Names,
     },
+}
+
+/// What the names of a map are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Of an environment.
+    Variables,
+    /// Of something that has rules of its own: one line without `=`.
+    Any,
 }
 
 /// What is wrong, where, and how to mend it.

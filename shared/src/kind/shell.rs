@@ -7,8 +7,8 @@
 
 use super::check::scalar;
 use super::render::render;
-use super::{Context, Field, FieldError, Fields, Input, Kind, Locus};
-use crate::wire::{Limits, Work};
+use super::{Context, Field, FieldError, Fields, Input, Kind, Locus, Names};
+use crate::wire::Work;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ const FIELDS: &[Field] = &[
         name: "env",
         label: "Environment",
         help: "NAME=value a line; ${date}, ${period} and parameters are filled in.",
-        input: Input::Map { items_max: 200 },
+        input: Input::Map { items_max: 200, names: Names::Variables },
         required: false,
     },
     Field {
@@ -158,9 +158,8 @@ impl Kind for Shell {
             env,
             dir,
             success_codes: success_codes(fields)?,
-            user: None,
             output_max: output_max.map(|mib| mib.saturating_mul(1 << 20)),
-            limits: Limits::default(),
+            ..Work::default()
         })
     }
 }

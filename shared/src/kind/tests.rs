@@ -175,3 +175,90 @@ fn a_command_that_cannot_be_made_says_why() {
     let error = work("shell", &long, &context).unwrap_err();
     assert!(error.message.contains("bytes long"), "{error}");
 }
+
+#[test]
+fn a_run_of_kettle_is_its_command_and_what_its_host_must_know() {
+    let spec = fields(json!({
+        "runs": "transformation", "file": "${where}/load.ktr", "level": "Detailed",
+        "params": {"DAY": "${date:%F}", "from.to": "a=b"}, "java_options": "-Xmx4g",
+        "kettle_home": "per_run", "env": {"TZ": "Asia/Shanghai"},
+    }));
+    assert_eq!(check("kettle", &spec), []);
+    let made = work("kettle", &spec, &plain()).unwrap();
+    let expect = ["pan.sh", "-norep", "-file=/data/load.ktr", "-level=Detailed"];
+    assert_eq!(made.argv[..4], expect);
+    assert_eq!(made.argv[4..], ["-param:DAY=2026-03-01", "-param:from.to=a=b"]);
+    assert_eq!(made.env["PENTAHO_DI_JAVA_OPTIONS"], "-Xmx4g");
+    assert_eq!(made.env["TZ"], "Asia/Shanghai");
+    assert_eq!(made.success_codes, [0, 200]);
+    let about = made.etl.unwrap();
+    assert_eq!(about.file.as_deref(), Some("/data/load.ktr"));
+    assert_eq!(about.params, ["DAY", "from.to"]);
+    assert!(about.own_home && about.speaks && about.start_within_s == 600);
+    let strict =
+        fields(json!({"runs": "job", "file": "/x.kjb", "errors": "failure", "level": "Error"}));
+    let made = work("kettle", &strict, &plain()).unwrap();
+    assert_eq!(made.success_codes, [0]);
+    assert!(!made.etl.unwrap().speaks);
+    let kettle = find("kettle").unwrap();
+    assert!(kettle.exit_means(&strict, 200).is_some() && kettle.exit_means(&strict, 0).is_none());
+    assert_ne!(kettle.exit_means(&strict, 1), kettle.exit_means(&spec, 1));
+}
+
+#[test]
+fn slips_of_kettle_and_hop_are_named() {
+    for (kind, spec, path) in [
+        ("kettle", json!({"runs": "job"}), "fields.file"),
+        ("kettle", json!({"runs": "job", "file": "x.kjb"}), "fields.file"),
+        ("kettle", json!({"runs": "job", "file": "/x.ktr"}), "fields.runs"),
+        ("kettle", json!({"runs": "transformation", "file": "/x.kjb"}), "fields.runs"),
+        ("kettle", json!({"runs": "loop", "file": "/x.kjb"}), "fields.runs"),
+        (
+            "kettle",
+            json!({"runs": "job", "file": "/x.kjb", "repository": "r"}),
+            "fields.repository",
+        ),
+        ("kettle", json!({"runs": "job", "file": "/x.kjb", "user": "u"}), "fields.user"),
+        ("kettle", json!({"runs": "job", "repository": "r"}), "fields.object"),
+        (
+            "kettle",
+            json!({"runs": "job", "repository": "r", "object": "o", "directory": "d"}),
+            "fields.directory",
+        ),
+        ("kettle", json!({"runs": "job", "file": "/x.kjb", "level": "BASIC"}), "fields.level"),
+        (
+            "kettle",
+            json!({"runs": "job", "file": "/x.kjb", "params": {"a=b": "1"}}),
+            "fields.params.a=b",
+        ),
+        (
+            "kettle",
+            json!({"runs": "job", "file": "/x.kjb", "env": {"KETTLE_PASSWORD": "x"}}),
+            "fields.env.KETTLE_PASSWORD",
+        ),
+        (
+            "kettle",
+            json!({"runs": "job", "file": "/x.kjb", "env": {"PENTAHO_DI_JAVA_OPTIONS": "x"}}),
+            "fields.env.PENTAHO_DI_JAVA_OPTIONS",
+        ),
+        (
+            "kettle",
+            json!({"runs": "job", "file": "/x.kjb", "start_within_s": 1}),
+            "fields.start_within_s",
+        ),
+        ("hop", json!({"file": "/x.ktr"}), "fields.file"),
+        ("hop", json!({"file": "x.hpl"}), "fields.file"),
+        ("hop", json!({"file": "/x.hpl", "env": {"HOP_OPTIONS": "x"}}), "fields.env.HOP_OPTIONS"),
+    ] {
+        let errors = check(kind, &fields(spec.clone()));
+        assert_eq!(errors.len(), 1, "{spec}: {errors:?}");
+        assert_eq!(errors[0].path, path, "{spec}: {errors:?}");
+    }
+    for spec in [
+        json!({"file": "a/x.hpl", "project": "demo"}),
+        json!({"file": "a/x.hwf", "lifecycle": "dev"}),
+        json!({"file": "s3://b/x.hwf"}),
+    ] {
+        assert_eq!(check("hop", &fields(spec)), []);
+    }
+}

@@ -4,6 +4,7 @@ mod age;
 mod calendar;
 mod dag;
 mod definition;
+mod environment;
 mod explain;
 mod explain_then;
 mod hosts;

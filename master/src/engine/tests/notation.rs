@@ -107,6 +107,13 @@ impl Parsed {
             [name, "slots", n] => self.job(name).spec.place.slots = n.parse().unwrap(),
             [name, "pool", n] => self.job(name).spec.place.pools.push(PoolId(n.parse().unwrap())),
             [name, "on", n] => self.job(name).spec.place.hosts.push(HostId(n.parse().unwrap())),
+            [name, "is", "kettle"] => {
+                let spec = &mut self.job(name).spec;
+                spec.kind = "kettle".into();
+                let fields = serde_json::json!({"runs": "job", "file": "/x.kjb"});
+                spec.fields = serde_json::from_value(fields).unwrap();
+            }
+            [name, "in", name_of] => self.job(name).spec.environment = name_of.into(),
             [name, "label", l] => self.job(name).spec.place.labels.push(l.into()),
             [name, "frozen"] => self.job(name).spec.frozen = true,
             [name, "retry"] => self.job(name).spec.policy.on_lost = OnLost::Retry,

@@ -19,6 +19,7 @@ use serde_json::Value as Json;
 use shared::ids::*;
 use shared::kind;
 use shared::spec::*;
+use std::collections::BTreeSet;
 
 fn write(name: &str, interface: InterfaceId, spec: &JobSpec, version: Option<i64>) -> Form {
     let mut form = Form::default();
@@ -45,6 +46,7 @@ fn write(name: &str, interface: InterfaceId, spec: &JobSpec, version: Option<i64
     form.set("place.labels", spec.place.labels.join("\n"));
     form.set("place.slots", spec.place.slots);
     form.set_all("place.pools", spec.place.pools.iter().map(ToString::to_string));
+    form.set("environment", &spec.environment);
     let policy = &spec.policy;
     form.set("policy.attempts_max", policy.attempts_max);
     form.set("policy.backoff.delay_s", write_seconds(policy.backoff.delay_s));
@@ -127,6 +129,7 @@ pub(super) fn read(form: &mut Form) -> Draft<JobSpec> {
         join: form.word("join"),
         needs: Vec::new(),
         place,
+        environment: form.text("environment").to_owned(),
         policy,
         limits,
         priority: form.parse("priority", 0, "a whole number"),
@@ -195,7 +198,7 @@ fn choice_lists(
         kind::ALL.iter().map(|kind| (kind.name(), page.t(kind.title()))).collect();
     let distinct = |text: fn(&JobSpec) -> &str| {
         let all = seen().flat_map(|interface| &interface.jobs).map(|job| text(&job.spec));
-        all.filter(|text| !text.is_empty()).collect::<std::collections::BTreeSet<_>>()
+        all.filter(|text| !text.is_empty()).collect::<BTreeSet<_>>()
     };
     let owner: fn(&JobSpec) -> &str = |spec| &spec.owner;
     let group: fn(&JobSpec) -> &str = |spec| &spec.catalog;
@@ -206,9 +209,20 @@ fn choice_lists(
     })
 }
 
+/// Those that hosts which the viewer sees have told of.
+async fn environments(page: &Page, catalog: &Catalog) -> Result<BTreeSet<String>, Error> {
+    let viewer = page.viewer()?;
+    let statuses = store::host::statuses(&page.app.db).await?;
+    let seen = |id: &i64| catalog.hosts.get(&HostId(*id)).is_some_and(|it| viewer.sees(it.project));
+    let facts = statuses.into_iter().filter(|(id, _)| seen(id)).filter_map(|(_, it)| it.facts);
+    let named = facts.flat_map(|facts| facts.named).filter(|(_, named)| named.whole);
+    Ok(named.map(|(name, _)| name).collect())
+}
+
 async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Result {
     let status = uses::status(form, &beside.stale);
     let catalog = page.app.catalog().await?;
+    let environments = environments(page, &catalog).await?;
     let mut jobs = catalog.interfaces.values().flat_map(|interface| &interface.jobs);
     let name = id.and_then(|id| jobs.find(|job| job.id.0 == id)).map(|job| job.name.as_str());
     let html = page.render(
@@ -216,7 +230,7 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Re
         context! {
             id, name,
             form => form.value(&["after", "needs"]), stale => Serde(beside.stale),
-            review => Serde(beside.review),
+            review => Serde(beside.review), environments => Serde(environments),
             ..choice_lists(page, &catalog, id, form)?
         },
     )?;
@@ -340,7 +354,7 @@ mod tests {
             "place": {"hosts": [1, 2], "labels": ["gpu"], "slots": 2, "pools": [9]},
             "policy": {"attempts_max": 3, "backoff": {"delay_s": 5, "factor": 1, "delay_max_s": 60},
                 "timeout_s": 3600, "kill_grace_s": 5, "on_lost": "retry", "on_unknown": "fail"},
-            "limits": {"memory_mib": 512, "processes": 9},
+            "limits": {"memory_mib": 512, "processes": 9}, "environment": "java-17",
             "priority": 4, "frozen": true, "params": {"a": "b"},
         });
         let spec: JobSpec = serde_json::from_value(json).unwrap();

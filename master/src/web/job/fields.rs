@@ -29,7 +29,7 @@ pub(super) fn fields(kind: &dyn kind::Kind) -> Vec<FieldView> {
             Input::Switch => ("switch", 0, &[]),
             Input::Choice(choices) => ("choice", 0, choices),
             Input::List { items_max } => ("list", items_max.saturating_mul(4_000), &[]),
-            Input::Map { items_max } => ("map", items_max.saturating_mul(4_000), &[]),
+            Input::Map { items_max, .. } => ("map", items_max.saturating_mul(4_000), &[]),
         };
         let name = format!("fields.{}", field.name);
         let (label, help, required) = (field.label, field.help, field.required);

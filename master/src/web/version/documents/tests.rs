@@ -82,7 +82,7 @@ fn full() -> [(&'static str, Value); 5] {
                 "policy": {"attempts_max": 3, "timeout_s": 3600, "kill_grace_s": 5,
                     "backoff": {"delay_s": 5, "factor": 1, "delay_max_s": 60},
                     "on_lost": "retry", "on_unknown": "fail"},
-                "limits": {"memory_mib": 512, "open_files": 64, "processes": 9},
+                "environment": "java-17", "limits": {"memory_mib": 512, "open_files": 64, "processes": 9},
                 "priority": 4, "frozen": true, "params": params,
             }),
         ),

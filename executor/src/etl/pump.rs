@@ -1,0 +1,104 @@
+//! Passing output on while it is read: bytes stay as they are, but for what is a secret.
+
+use shared::etl::log::Reading;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::process::ExitStatus;
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, PoisonError};
+
+/// A longer line is read in pieces of this size.
+const LINE_MAX: usize = 64 * 1024;
+const HIDDEN: &str = "••••••";
+/// How a JVM tells of options that it was given by its environment.
+const PICKED_UP: &[u8] = b"Picked up JAVA_TOOL_OPTIONS";
+
+/// What happens to a program that is followed.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It has said that it begins.
+    Began,
+    /// One of its two streams has ended.
+    Closed,
+    /// It has ended.
+    Over(std::io::Result<ExitStatus>),
+}
+
+/// Until the stream ends. Who cannot write any more goes on reading: the program must not stand still.
+pub(super) fn pass(
+    from: impl Read,
+    to: impl Write,
+    reading: &Mutex<Reading>,
+    secrets: &[String],
+    told: &Sender<News>,
+) {
+    let mut from = BufReader::with_capacity(LINE_MAX, from);
+    let mut to = BufWriter::new(to);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match from.by_ref().take(LINE_MAX as u64).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        {
+            let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = reading.began;
+            reading.line(text.trim_end_matches(['\n', '\r']));
+            if reading.began && !before {
+                let _ = told.send(News::Began);
+            }
+        }
+        let _ = match secrets {
+            [] => to.write_all(&line),
+            _ if line.starts_with(PICKED_UP) => Ok(()),
+            _ => to.write_all(hidden(&text, secrets).as_bytes()),
+        };
+        // Whoever looks on sees each line when it is there.
+        if from.buffer().is_empty() {
+            let _ = to.flush();
+        }
+    }
+    let _ = to.flush();
+    let _ = told.send(News::Closed);
+}
+
+fn hidden(text: &str, secrets: &[String]) -> String {
+    let hide = |text: String, secret: &String| text.replace(secret.as_str(), HIDDEN);
+    secrets.iter().fold(text.to_owned(), hide)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::etl::Engine;
+    use std::sync::mpsc::channel;
+
+    fn through(text: &[u8], secrets: &[&str]) -> (Vec<u8>, Vec<String>) {
+        let (told, news) = channel();
+        let reading = Mutex::new(Reading::new(Engine::Kitchen));
+        let secrets: Vec<String> = secrets.iter().map(|text| (*text).to_owned()).collect();
+        let mut out = Vec::new();
+        pass(text, &mut out, &reading, &secrets, &told);
+        drop(told);
+        (out, news.iter().map(|one| format!("{one:?}")).collect())
+    }
+
+    #[test]
+    fn bytes_pass_as_they_are_and_the_start_is_heard() {
+        let text = b"box\n2026/11/20 10:19:19 - Kitchen - Start of run.\n\xff\xfe no text\n\nlast";
+        let (out, news) = through(text, &[]);
+        assert_eq!(out, text);
+        assert_eq!(news, ["Began", "Closed"]);
+        let long = vec![b'x'; 3 * LINE_MAX + 7];
+        assert_eq!(through(&long, &[]).0, long);
+    }
+
+    #[test]
+    fn a_secret_is_not_in_a_log() {
+        let text =
+            "Picked up JAVA_TOOL_OPTIONS: -DKETTLE_PASSWORD=pässword\nuser x pässword, pässword\n";
+        let (out, _) = through(text.as_bytes(), &["pässword"]);
+        assert_eq!(String::from_utf8(out).unwrap(), "user x ••••••, ••••••\n");
+    }
+}

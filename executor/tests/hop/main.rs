@@ -1,0 +1,192 @@
+//! Hop as it is started on a host: a real one, for it can be had. Only `make test-engines E=hop` runs this.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[expect(dead_code, reason = "the other tests need more of it")]
+#[path = "../host/rig.rs"]
+mod rig;
+
+use executor::process::table;
+use rig::{Rig, alive};
+use serde_json::{Value, json};
+use shared::etl::counts::Counts;
+use shared::ids::*;
+use shared::kind::{self, Context, Fields};
+use shared::wire::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+struct Hop {
+    rig: Rig,
+    /// Project, configuration and what is written.
+    home: tempfile::TempDir,
+}
+
+impl Hop {
+    /// The install that HCNDC_TEST_HOP names, with a project of its own.
+    fn new() -> Hop {
+        let install = shared::config::env("HCNDC_TEST_HOP").map(PathBuf::from);
+        let install = install.expect("HCNDC_TEST_HOP names no Hop: make test-engines E=hop");
+        let home = tempfile::tempdir().unwrap();
+        let project = home.path().join("project");
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hop/project"), &project);
+        let config = home.path().join("config");
+        std::fs::create_dir_all(&config).unwrap();
+        let registered = json!({"projectsConfig": {
+            "enabled": true, "projectMandatory": false,
+            "projectConfigurations": [{
+                "projectName": "demo", "projectHome": project, "configFilename": "project-config.json",
+            }],
+            "lifecycleEnvironments": [{
+                "name": "dev", "purpose": "Testing", "projectName": "demo",
+                "configurationFiles": [project.join("env-dev.json")],
+            }],
+        }});
+        std::fs::write(config.join("hop-config.json"), registered.to_string()).unwrap();
+        let rig = Rig::with(&format!(
+            "[environments.hop]\nvars = {{ HOP_HOME = \"{}\", HOP_CONFIG_FOLDER = \"{}\", \
+             HOP_OPTIONS = \"-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC\" }}\n",
+            install.display(),
+            config.display(),
+        ));
+        Hop { rig, home }
+    }
+
+    fn begin(&mut self, fields: Value) -> AttemptId {
+        let mut start = self.rig.plan(&["-"]);
+        let fields: Fields = serde_json::from_value(fields).unwrap();
+        assert_eq!(kind::check("hop", &fields), []);
+        let context = Context {
+            project: "default".into(),
+            interface: "flights".into(),
+            job: "load".into(),
+            period: "2026-11-20".parse().unwrap(),
+            execution: ExecutionId(1),
+            attempt: start.attempt,
+            params: BTreeMap::from([("home".to_owned(), self.home.path().display().to_string())]),
+        };
+        start.work = kind::work("hop", &fields, &context).unwrap();
+        start.work.environment = Some("hop".into());
+        self.rig.begin(start)
+    }
+
+    fn run(&mut self, fields: Value) -> (State, String, String) {
+        let attempt = self.begin(fields);
+        let state = self.rig.end(attempt);
+        (state, self.rig.out(attempt), self.rig.out_of(attempt, Stream::Err))
+    }
+
+    fn fails(&mut self, fields: Value, code: i32, words: &str) {
+        let (state, out, err) = self.run(fields);
+        assert_eq!(state, State::Ended(Exit::Code(code)), "{out}\n{err}");
+        let last = err.lines().last().unwrap_or_default();
+        assert!(
+            last.starts_with("hcndc: ") && last.contains(words),
+            "{words}: {last}\n{out}\n{err}"
+        );
+    }
+
+    /// What lives below the supervisor, once the pipeline has begun.
+    fn tree(&self, attempt: AttemptId) -> Vec<i32> {
+        self.rig.until("the start of a pipeline", |rig| {
+            let query = LogQuery { attempt, stream: Stream::Out, from: 0, max: 64 * 1024 };
+            let read = executor::spool::output::read(&rig.layout, &query, false);
+            let part = read.ok().flatten().unwrap_or_default();
+            String::from_utf8_lossy(&part.bytes).contains("Execution started for pipeline")
+        });
+        let (all, own) = (table::all(), self.rig.pid());
+        let below = table::descendants(&all, |process| process.pid == own);
+        below.into_iter().map(|process| process.pid).filter(|pid| *pid != own).collect()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        match path.is_dir() {
+            true => copy(&path, &to),
+            false => _ = std::fs::copy(&path, &to).unwrap(),
+        }
+    }
+}
+
+fn read_by(counts: &Counts, name: &str) -> u64 {
+    counts.steps.iter().filter(|step| step.name == name).map(|step| step.input).sum()
+}
+
+#[test]
+fn a_pipeline_and_a_workflow_run_with_their_parameters_and_tell_their_rows() {
+    let mut hop = Hop::new();
+    // Values with blanks, commas and = arrive as they are.
+    let out = "${home}/a, b=c";
+    let (state, log, err) = hop.run(json!({
+        "file": "sales.hpl", "project": "demo", "lifecycle": "dev", "run_configuration": "local",
+        "params": {"OUT": out, "MIN": "20"},
+    }));
+    assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
+    let counts = Counts::find(&err).expect("row counts");
+    assert_eq!(read_by(&counts, "read"), 7, "six rows and the head: {counts:?}");
+    assert!(counts.steps.iter().all(|step| step.part == "sales"), "{counts:?}");
+    let written = std::fs::read_to_string(hop.home.path().join("a, b=c.csv")).unwrap();
+    assert!(written.contains("south") && !written.contains(";10;"), "{written}");
+    let (state, log, err) = hop.run(json!({
+        "file": "${home}/project/daily.hwf", "project": "demo", "run_configuration": "local",
+        "params": {"OUT": "${home}/daily"},
+    }));
+    assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
+    assert_eq!(read_by(&Counts::find(&err).expect("row counts"), "read"), 7);
+    assert!(hop.home.path().join("daily.csv").exists());
+}
+
+#[test]
+fn the_truth_of_an_end_is_told() {
+    let mut hop = Hop::new();
+    let of = |file: &str| json!({"file": file, "project": "demo", "run_configuration": "local"});
+    hop.fails(of("fail.hpl"), 1, "errors in the run");
+    hop.fails(of("unknown.hpl"), 1, "errors in the run");
+    hop.fails(of("nofile.hpl"), 1, "errors in the run");
+    hop.fails(of("gone.hpl"), 203, "gone.hpl: No such file");
+    let slip = json!({"file": "rows.hpl", "project": "demo", "params": {"ROW": "3"}});
+    hop.fails(slip, 202, "declares no parameter \"ROW\"; it has: ROWS");
+    let nowhere = json!({"file": "rows.hpl", "project": "demo", "run_configuration": "nope"});
+    hop.fails(nowhere, 1, "errors in the run");
+}
+
+#[test]
+fn a_million_rows_are_counted() {
+    let mut hop = Hop::new();
+    let (state, log, err) = hop.run(json!({
+        "file": "rows.hpl", "project": "demo", "run_configuration": "local", "params": {"ROWS": "1000000"},
+    }));
+    assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
+    let counts = Counts::find(&err).expect("row counts");
+    let told: Vec<_> = counts.steps.iter().map(|it| (&*it.name, it.read, it.written)).collect();
+    assert!(
+        told.contains(&("gen", 0, 1_000_000)) && told.contains(&("out", 1_000_000, 1_000_000)),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_stop_ends_the_jvm_and_its_shell_and_a_killed_jvm_is_told() {
+    let mut hop = Hop::new();
+    let forever =
+        || json!({"file": "forever.hpl", "project": "demo", "run_configuration": "local"});
+    let attempt = hop.begin(forever());
+    let tree = hop.tree(attempt);
+    assert!(tree.len() >= 3, "{tree:?}");
+    hop.rig.stop(attempt, 10_000);
+    assert_eq!(hop.rig.end(attempt), State::Ended(Exit::Killed));
+    assert!(!tree.into_iter().any(alive), "all of it has ended");
+    let attempt = hop.begin(forever());
+    let is_jvm = |pid: &i32| {
+        let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).contains("org.apache.hop.run.HopRun")
+    };
+    let jvm = hop.tree(attempt).into_iter().find(is_jvm).expect("a JVM");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(jvm), nix::sys::signal::SIGKILL).unwrap();
+    let state = hop.rig.end(attempt);
+    let expected = [Exit::Signal(9), Exit::HostOutOfMemory].map(State::Ended);
+    assert!(expected.contains(&state), "{state:?}");
+}

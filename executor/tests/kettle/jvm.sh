@@ -1,0 +1,135 @@
+#!/bin/bash
+# The stand-in's JVM with Kitchen and Pan in it: options, log lines and exit codes as recorded of 7.1 and 8.3. It runs
+# what the samples are made of and nothing else. STANDIN=mute: never begins. STANDIN=heap: has no heap left.
+declare -A property given default value
+main='' file='' rep='' dir=/ object='' level=Basic norep=N list=N initial=''
+take_property() { local pair=${1#-D}; property[${pair%%=*}]=${pair#*=}; }
+if [ -n "${JAVA_TOOL_OPTIONS:-}" ]; then
+  echo "Picked up JAVA_TOOL_OPTIONS: $JAVA_TOOL_OPTIONS" >&2
+  eval "tool=($JAVA_TOOL_OPTIONS)"
+  for one in "${tool[@]}"; do case $one in -D*) tool_property=1; take_property "$one" ;; esac; done
+fi
+while [ $# -gt 0 ]; do
+  case $1 in
+    -XX:MaxPermSize=*)
+      echo "Unrecognized VM option '${1#-XX:}'"
+      echo 'Error: Could not create the Java Virtual Machine.'
+      exit 1 ;;
+    -DKETTLE_PASSWORD=) [ -n "${tool_property:-}" ] || take_property "$1" ;;
+    -D*) take_property "$1" ;;
+    -X*) ;;
+    *) break ;;
+  esac
+  shift
+done
+main=$1
+shift
+[ "${STANDIN:-}" != mute ] || { sleep 1000; exit 1; }
+# -name=value, -name:value, /name:value, -name value; what is not known is an argument of the job.
+option() {
+  case $1 in
+    file) file=$2 ;; rep) rep=$2 ;; dir) dir=$2 ;; job | trans) object=$2 ;; level) level=$2 ;;
+    initialDir) initial=$2 ;; norep) norep=${2:-Y} ;; listparam) list=Y ;;
+    param) [ -n "${given[${2%%=*}]+x}" ] || given[${2%%=*}]=${2#*=} ;;
+  esac
+}
+while [ $# -gt 0 ]; do
+  text=${1#[-/]}
+  shift
+  case $text in
+    norep | listparam) option "$text" '' ;;
+    param:*) option param "${text#param:}" ;;
+    [A-Za-z]*=*) option "${text%%=*}" "${text#*=}" ;;
+    [A-Za-z]*:*) option "${text%%:*}" "${text#*:}" ;;
+    user | pass | file | rep | dir | job | trans | level | initialDir)
+      option "$text" "${1:-}"
+      [ $# -eq 0 ] || shift ;;
+  esac
+done
+case $level in Nothing | Error | Minimal | Basic | Detailed | Debug | Rowlevel) ;; *) level=Basic ;; esac
+now() { date '+%Y/%m/%d %H:%M:%S'; }
+line() { case $level in Nothing | Error | Minimal) ;; *) echo "$(now) - $1 - $2" ;; esac; }
+own() { case $level in Nothing | Error) ;; *) echo "$(now) - $who - $1" ;; esac; }
+error() { [ "$level" = Nothing ] || echo "$(now) - $1 - ERROR (version 8.3.0.0-371, build 8.3.0.0-371 from 2019-06-11 11.09.08 by buildguy) : $2"; }
+who=Kitchen
+[ "$main" = org.pentaho.di.kitchen.Kitchen ] || who=Pan
+own "Logging is at level : $level"
+own 'Start of run.'
+# KETTLE_REPOSITORY beats the command line, unless -norep says not to.
+[ -z "${property[KETTLE_REPOSITORY]:-}" ] || [ "$norep" = Y ] || { rep=${property[KETTLE_REPOSITORY]}; file=; }
+if [ -n "$rep" ]; then
+  xml=${property[KETTLE_HOME]:-$HOME}/.kettle/repositories.xml
+  base=$(sed -n "s|.*<name>$rep</name>.*<base_directory>\(.*\)</base_directory>.*|\1|p" "$xml" 2>/dev/null)
+  if [ -z "$base" ]; then
+    echo "ERROR: $who can't continue because the repository [$rep] could not be found." >&2
+    [ "$who" = Kitchen ] && exit 2
+    exit 1
+  fi
+  extension=kjb
+  [ "$who" = Kitchen ] || extension=ktr
+  file=$base/${dir#/}/$object.$extension
+fi
+case $file in /*) ;; *) file=$initial$file ;; esac
+if ! grep -qs '<transformation>\|<job>' "$file"; then
+  echo "ERROR: $who can't continue because the ${object:-job} couldn't be loaded." >&2
+  [ "$who" = Pan ] && [ -z "$rep" ] && exit 1
+  exit 7
+fi
+# What stands before the steps or entries.
+declared() { sed '/<order>\|<entries>/q' "$1" | grep -o '<parameter><name>[^<]*</name><default_value>[^<]*' | sed 's|<parameter><name>||; s|</name><default_value>|=|'; }
+while IFS='=' read -r name text; do [ -z "$name" ] || default[$name]=$text; done < <(declared "$file")
+if [ "$list" = Y ]; then
+  for name in "${!default[@]}"; do echo "Parameter: $name=, default=${default[$name]} : "; done
+  exit 7
+fi
+for name in "${!default[@]}"; do value[$name]=${given[$name]-${default[$name]}}; done
+[ "${STANDIN:-}" != heap ] || { echo 'java.lang.OutOfMemoryError: Java heap space' >&2; exit 1; }
+filled() {
+  local text=$1 name
+  for name in "${!value[@]}"; do text=${text//"\${$name}"/${value[$name]}}; done
+  for name in "${!property[@]}"; do text=${text//"\${$name}"/${property[$name]}}; done
+  echo "$text"
+}
+transformation() {
+  local of name rows message
+  of=$(cat "$1")
+  name=$(grep -o '<info><name>[^<]*' <<<"$of" | sed 's/.*>//')
+  while IFS='=' read -r one text; do [ -z "$one" ] || [ -n "${value[$one]+x}" ] || value[$one]=$text; done < <(declared "$1")
+  line "$name" "Dispatching started for transformation [$name]"
+  if grep -q NoSuchStep <<<"$of"; then
+    error log.0 'Error initializing step [log]'
+    return 3
+  fi
+  rows=$(filled "$(grep -o '<limit>[^<]*' <<<"$of" | sed 's/.*>//')")
+  message=$(filled "$(grep -o '<nullif>[^<]*' <<<"$of" | sed 's/.*>//')")
+  if grep -q '<never_ending>Y' <<<"$of"; then
+    while :; do line log.0 "msg = $message"; sleep .2; done
+  fi
+  if grep -q '<type>Abort</type>' <<<"$of"; then
+    error abort.0 'deliberate abort'
+    line gen.0 'Finished processing (I=0, O=0, R=0, W=1, U=0, E=0)'
+    line abort.0 'Finished processing (I=0, O=0, R=1, W=0, U=0, E=1)'
+    line "$name" 'Transformation detected one or more steps with errors.'
+    return 1
+  fi
+  for ((n = 0; n < rows; n++)); do line log.0 "msg = $message"; done
+  line gen.0 "Finished processing (I=0, O=0, R=0, W=$rows, U=0, E=0)"
+  line log.0 "Finished processing (I=0, O=0, R=$rows, W=$rows, U=0, E=0)"
+}
+rc=0
+if [ $who = Pan ]; then
+  transformation "$file" || rc=$?
+else
+  name=$(grep -o '<job><name>[^<]*' "$file" | sed 's/.*>//')
+  line "$name" 'Start of job execution'
+  line "$name" 'Starting entry [trans]'
+  if transformation "$(dirname "$file")/${value[KTR]}"; then good=true; else good=false; fi
+  line "$name" "Finished job entry [trans] (result=[$good])"
+  line "$name" 'Job execution finished'
+  # A hop that asks for nothing goes on to the entry of success.
+  [ $good = true ] || [ "$(grep -o '<unconditional>Y' "$file" | wc -l)" -gt 1 ] || rc=1
+  [ $rc = 0 ] || error Kitchen 'Finished with errors'
+fi
+own 'Finished!'
+own "Processing ended after 0 seconds."
+exit $rc

@@ -1,0 +1,136 @@
+//! Rows that steps have moved, as the log has said: made on the host, told in the last lines of the
+//! attempt's output, kept by the leader.
+
+use serde::{Deserialize, Serialize};
+
+/// Steps of one attempt; more are only counted. All of them fit what is read of the end of an output.
+pub const STEPS_MAX: usize = 200;
+/// Characters of a name.
+pub const NAME_CHARS_MAX: usize = 64;
+/// What the line with the counts begins with.
+pub const MARK: &str = "hcndc: counts ";
+
+/// One step, its copies added up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The transformation or pipeline that had begun last.
+    #[serde(rename = "p")]
+    pub part: String,
+    #[serde(rename = "n")]
+    pub name: String,
+    /// Lines that told of it: copies, and rounds of a loop.
+    #[serde(rename = "l")]
+    pub lines: u32,
+    #[serde(rename = "i")]
+    pub input: u64,
+    #[serde(rename = "o")]
+    pub output: u64,
+    #[serde(rename = "r")]
+    pub read: u64,
+    #[serde(rename = "w")]
+    pub written: u64,
+    #[serde(rename = "u")]
+    pub updated: u64,
+    /// Errors and rejected rows.
+    #[serde(rename = "e")]
+    pub errors: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub steps: Vec<Step>,
+    /// Steps that are not listed.
+    #[serde(default)]
+    pub more: u32,
+}
+
+impl Counts {
+    pub fn add(&mut self, step: Step) {
+        let same = |known: &&mut Step| known.part == step.part && known.name == step.name;
+        let Some(known) = self.steps.iter_mut().find(same) else {
+            match self.steps.len() < STEPS_MAX {
+                true => self.steps.push(step),
+                false => self.more = self.more.saturating_add(1),
+            }
+            return;
+        };
+        known.lines = known.lines.saturating_add(step.lines);
+        for (sum, value) in [
+            (&mut known.input, step.input),
+            (&mut known.output, step.output),
+            (&mut known.read, step.read),
+            (&mut known.written, step.written),
+            (&mut known.updated, step.updated),
+            (&mut known.errors, step.errors),
+        ] {
+            *sum = sum.saturating_add(value);
+        }
+    }
+
+    pub fn errors(&self) -> u64 {
+        self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.errors))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The line that carries them.
+    pub fn line(&self) -> String {
+        format!("{MARK}{}", serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// The last that an output holds. Of what a job has written itself nothing more is taken than an
+    /// honest line can hold.
+    pub fn find(text: &str) -> Option<Counts> {
+        let line = text.lines().rev().find_map(|line| line.strip_prefix(MARK))?;
+        let mut counts: Counts = serde_json::from_str(line).ok()?;
+        counts.steps.truncate(STEPS_MAX);
+        for step in &mut counts.steps {
+            (step.part, step.name) = (short(&step.part), short(&step.name));
+        }
+        Some(counts)
+    }
+}
+
+pub(super) fn short(name: &str) -> String {
+    name.chars().take(NAME_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(name: &str, input: u64) -> Step {
+        Step { part: "p".into(), name: name.into(), lines: 1, input, ..Step::default() }
+    }
+
+    #[test]
+    fn copies_are_one_step_and_the_line_is_read_back() {
+        let mut counts = Counts::default();
+        for (name, input) in [("a", 1), ("b", 2), ("a", u64::MAX)] {
+            counts.add(step(name, input));
+        }
+        assert_eq!(counts.steps.len(), 2);
+        assert_eq!((counts.steps[0].input, counts.steps[0].lines), (u64::MAX, 2));
+        let text = format!("x\n{}\n{}\nend", Counts::default().line(), counts.line());
+        assert_eq!(Counts::find(&text), Some(counts));
+        assert_eq!(Counts::find("hcndc: counts {"), None);
+        assert_eq!(Counts::find("nothing"), None);
+    }
+
+    #[test]
+    fn there_is_a_limit_to_it() {
+        let mut counts = Counts::default();
+        (0..STEPS_MAX + 7).for_each(|n| counts.add(step(&n.to_string(), 1)));
+        assert_eq!((counts.steps.len(), counts.more), (STEPS_MAX, 7));
+        let long = step(&"字".repeat(NAME_CHARS_MAX), u64::MAX);
+        let long = Step { part: long.name.clone(), ..long };
+        let whole = Counts { steps: vec![long; STEPS_MAX], more: u32::MAX };
+        assert!(whole.line().len() < 120 * 1024, "{}", whole.line().len());
+        let forged = Counts { steps: vec![step(&"x".repeat(9_000), 1); 600], more: 0 };
+        let found = Counts::find(&forged.line()).unwrap();
+        assert_eq!(found.steps.len(), STEPS_MAX);
+        assert_eq!(found.steps[0].name.len(), NAME_CHARS_MAX);
+    }
+}

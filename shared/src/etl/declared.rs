@@ -1,0 +1,237 @@
+//! Which named parameters a file of Kettle or Hop declares, and which an engine says of itself.
+//!
+//! What is given and not declared is silently ignored by all of them: a slip of the pen would run with
+//! the default. So it is looked for before the run. Read with a small reader of XML of our own: only
+//! elements count, nothing is resolved that is not in the text.
+
+use std::collections::BTreeSet;
+
+/// Elements within one another; a file of theirs needs a tenth of it.
+const DEPTH_MAX: usize = 100;
+
+/// Names, or why the text is none of theirs.
+///
+/// # Errors
+/// It is no XML, or its first element is none of a job, transformation, workflow or pipeline.
+pub fn in_file(text: &str) -> Result<BTreeSet<String>, String> {
+    let mut path: Vec<&str> = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut seen_root = false;
+    let mut rest = text;
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at);
+        if is_name(&path) && !before.trim().is_empty() {
+            names.insert(unescaped(before.trim()));
+        }
+        rest = match tag {
+            _ if tag.starts_with("<!--") => after(tag, "-->")?,
+            _ if tag.starts_with("<![CDATA[") => {
+                let end = after(tag, "]]>")?;
+                let inner = tag["<![CDATA[".len()..].split("]]>").next().unwrap_or_default();
+                if is_name(&path) && !inner.trim().is_empty() {
+                    names.insert(inner.trim().to_owned());
+                }
+                end
+            }
+            _ if tag.starts_with("<?") => after(tag, "?>")?,
+            _ if tag.starts_with("<!") => after(tag, ">")?,
+            _ => {
+                let end = after(tag, ">")?;
+                let inner = &tag[1..tag.len() - end.len() - 1];
+                step(inner, &mut path)?;
+                if path.len() == 1 && !seen_root {
+                    seen_root = true;
+                    root(path[0])?;
+                }
+                end
+            }
+        };
+        if seen_root && path.is_empty() {
+            return Ok(names);
+        }
+    }
+    Err("it ends in the middle of an element, or is no XML at all".into())
+}
+
+fn root(name: &str) -> Result<(), String> {
+    match name {
+        "job" | "transformation" | "workflow" | "pipeline" => Ok(()),
+        _ => {
+            let shown: String = name.chars().take(40).collect();
+            Err(format!(
+                "it begins with <{shown}>, which is no job, transformation, workflow or pipeline"
+            ))
+        }
+    }
+}
+
+/// Into an element, or out of it.
+fn step<'a>(inner: &'a str, path: &mut Vec<&'a str>) -> Result<(), String> {
+    if let Some(name) = inner.strip_prefix('/') {
+        return match path.pop() == Some(name.trim()) {
+            true => Ok(()),
+            false => {
+                Err(format!("</{}> closes nothing", name.chars().take(40).collect::<String>()))
+            }
+        };
+    }
+    if inner.ends_with('/') {
+        return Ok(());
+    }
+    let name = inner.split_whitespace().next().ok_or("an element has no name")?;
+    path.push(name);
+    match path.len() > DEPTH_MAX {
+        true => Err(format!("more than {DEPTH_MAX} elements within one another")),
+        false => Ok(()),
+    }
+}
+
+/// Jobs and workflows have them at the top, transformations and pipelines in their `info`. Steps and
+/// entries have elements of the same names, deeper.
+fn is_name(path: &[&str]) -> bool {
+    matches!(
+        path,
+        [_, "parameters", "parameter", "name"] | [_, "info", "parameters", "parameter", "name"]
+    )
+}
+
+fn after<'a>(text: &'a str, end: &str) -> Result<&'a str, String> {
+    let found = text.split_once(end).map(|(_, rest)| rest);
+    found.ok_or_else(|| format!("{end:?} is missing at its end"))
+}
+
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        let entity = rest[at + 1..].split_once(';');
+        let found = entity.and_then(|(name, after)| Some((character(name)?, after)));
+        match found {
+            Some((found, after)) => {
+                out.push(found);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn character(name: &str) -> Option<char> {
+    match name {
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "amp" => Some('&'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let number = name.strip_prefix('#')?;
+            let code = match number.strip_prefix('x') {
+                Some(hex) => u32::from_str_radix(hex, 16),
+                None => number.parse(),
+            };
+            char::from_u32(code.ok()?)
+        }
+    }
+}
+
+/// Of what `-listparam` prints: `Parameter: N=, default=3 : rows`. None: nothing of the kind.
+pub fn listed(output: &str) -> BTreeSet<String> {
+    let names = output.lines().filter_map(|line| {
+        let (name, _) = line.trim_start().strip_prefix("Parameter: ")?.split_once('=')?;
+        Some(name.trim().to_owned())
+    });
+    names.collect()
+}
+
+/// What is given and not declared, with what is: an error for people.
+///
+/// # Errors
+/// The first that is not declared.
+pub fn check(given: &[String], declared: &BTreeSet<String>, of: &str) -> Result<(), String> {
+    let Some(missing) = given.iter().find(|name| !declared.contains(*name)) else { return Ok(()) };
+    let known: Vec<&str> = declared.iter().map(String::as_str).take(20).collect();
+    Err(match known.is_empty() {
+        true => format!("{of} declares no parameters, and {missing:?} is given"),
+        false => format!("{of} declares no parameter {missing:?}; it has: {}", known.join(", ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn names(text: &str) -> String {
+        match in_file(text) {
+            Ok(names) => names.into_iter().collect::<Vec<_>>().join(","),
+            Err(why) => format!("error: {why}"),
+        }
+    }
+
+    #[test]
+    fn parameters_stand_at_the_top_of_a_file() {
+        let one = |name: &str| {
+            format!("<parameter><name>{name}</name><default_value>3</default_value></parameter>")
+        };
+        let ktr = format!(
+            "<?xml version=\"1.0\"?>\n<!-- <a> -->\n<transformation><info><name>x</name><parameters>{}{}\
+             </parameters></info><step><name>s</name><parameters>{}</parameters></step></transformation>",
+            one("N"),
+            one("a &amp; b&#x4e2d;"),
+            one("INNER"),
+        );
+        assert_eq!(names(&ktr), "N,a & b中");
+        let kjb = format!(
+            "<job><name>j</name><parameters>\n {}\n</parameters><entries><entry><name>t</name>\
+             <parameters><pass_all_parameters>Y</pass_all_parameters>{}</parameters></entry></entries></job>",
+            one("WHO"),
+            one("INNER"),
+        );
+        assert_eq!(names(&kjb), "WHO");
+        assert_eq!(names("<pipeline><info><parameters/></info></pipeline>"), "");
+        assert_eq!(
+            names(
+                "<workflow><parameters><parameter><name><![CDATA[A]]></name></parameter></parameters></workflow>"
+            ),
+            "A"
+        );
+    }
+
+    #[test]
+    fn what_is_none_of_theirs_is_said() {
+        for (text, why) in [
+            ("", "no XML"),
+            ("garbage", "no XML"),
+            ("<html></html>", "begins with <html>"),
+            ("<job><a></b></job>", "closes nothing"),
+            ("<job><parameters>", "ends in the middle"),
+            ("<job><!-- ", "is missing"),
+            ("<job", "is missing"),
+            (&"<job>".repeat(101), "within one another"),
+        ] {
+            let told = names(text);
+            assert!(told.starts_with("error: ") && told.contains(why), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn an_engine_says_what_it_declares() {
+        let output = "2026/11/20 10:19:19 - Kitchen - Start of run.\nParameter: KTR=, default=hello.ktr : file\n\
+                      Parameter: WHO=, default=world : who\n";
+        let declared = listed(output);
+        assert_eq!(declared.iter().collect::<Vec<_>>(), ["KTR", "WHO"]);
+        let given =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(check(&given(&["WHO"]), &declared, "x.kjb"), Ok(()));
+        let error = check(&given(&["WHO", "WHOM"]), &declared, "x.kjb").unwrap_err();
+        assert_eq!(error, "x.kjb declares no parameter \"WHOM\"; it has: KTR, WHO");
+        let error = check(&given(&["A"]), &BTreeSet::new(), "x.kjb").unwrap_err();
+        assert_eq!(error, "x.kjb declares no parameters, and \"A\" is given");
+    }
+}

@@ -1,0 +1,226 @@
+//! Reading what Kettle and Hop print, line by line as it goes by, in whatever language.
+//!
+//! `yyyy/MM/dd HH:mm:ss - SUBJECT - text`: only what no translation touches is looked at: the date, the
+//! subject, `ERROR (version`, the brackets with a name, and `(I=…, O=…, R=…, W=…, U=…, E=…)`.
+
+use super::Engine;
+use super::counts::{Counts, Step, short};
+
+/// Characters of an error that is kept.
+const ERROR_CHARS_MAX: usize = 300;
+
+/// What was read so far.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    engine: Engine,
+    /// The run has begun.
+    pub began: bool,
+    /// Lines that tell of an error.
+    pub errors: u64,
+    pub first_error: Option<String>,
+    /// The JVM had no heap left.
+    pub out_of_heap: bool,
+    pub counts: Counts,
+    /// The transformation that began last.
+    part: String,
+    /// Lines of the program itself.
+    own: u32,
+}
+
+impl Reading {
+    pub fn new(engine: Engine) -> Reading {
+        Reading {
+            engine,
+            began: false,
+            errors: 0,
+            first_error: None,
+            out_of_heap: false,
+            counts: Counts::default(),
+            part: String::new(),
+            own: 0,
+        }
+    }
+
+    pub fn line(&mut self, line: &str) {
+        self.out_of_heap |= line.contains("java.lang.OutOfMemoryError");
+        let Some(rest) = dated(line) else { return self.bare(line) };
+        if is_error(self.engine, rest) {
+            return self.error(rest);
+        }
+        if let Some(mut step) = step(rest) {
+            step.part.clone_from(&self.part);
+            return self.counts.add(step);
+        }
+        let Some((subject, text)) = rest.split_once(" - ") else { return };
+        let named = text.trim_end().strip_suffix(']').and_then(|text| text.rsplit_once('['));
+        if named.is_some_and(|(_, name)| name == subject) {
+            self.part = short(subject);
+        }
+        match self.engine {
+            Engine::Kitchen | Engine::Pan => {
+                if matches!(subject, "Kitchen" | "Pan") {
+                    // The first may be the line of the level; what comes next is the start, in any language.
+                    self.own += 1;
+                    self.began |= text.starts_with("Start of run") || self.own > 1;
+                }
+            }
+            Engine::Hop => self.began = true,
+        }
+    }
+
+    /// What is printed before there is a log, or instead of one.
+    fn bare(&mut self, line: &str) {
+        let fatal =
+            ["ERROR: ", "Unrecognized VM option", "Error: Could not create the Java Virtual"];
+        let hop = ["Error found during execution!", "General error found"];
+        let found = fatal.iter().any(|text| line.starts_with(text))
+            || self.engine == Engine::Hop && hop.iter().any(|text| line.starts_with(text));
+        if found {
+            self.error(line);
+        }
+    }
+
+    fn error(&mut self, text: &str) {
+        self.errors = self.errors.saturating_add(1);
+        let first = || text.trim().chars().take(ERROR_CHARS_MAX).collect();
+        self.first_error.get_or_insert_with(first);
+    }
+}
+
+/// What comes after `2026/11/20 10:19:21 - `.
+fn dated(line: &str) -> Option<&str> {
+    const SHAPE: &[u8] = b"0000/00/00 00:00:00 - ";
+    let head = line.as_bytes().get(..SHAPE.len())?;
+    let fits = |(byte, shape): (&u8, &u8)| match shape {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte == shape,
+    };
+    head.iter().zip(SHAPE).all(fits).then(|| line.get(SHAPE.len()..)).flatten()
+}
+
+fn is_error(engine: Engine, rest: &str) -> bool {
+    match engine {
+        Engine::Kitchen | Engine::Pan => rest.contains(" - ERROR (version "),
+        Engine::Hop => rest.contains(" - ERROR: ") || rest.contains(" - ERROR ("),
+    }
+}
+
+/// `gen.0 - Finished processing (I=0, O=0, R=0, W=3, U=0, E=0)`, whatever the words.
+fn step(rest: &str) -> Option<Step> {
+    let (head, numbers) = rest.trim_end().strip_suffix(')')?.rsplit_once("(I=")?;
+    let (subject, _) = head.rsplit_once(" - ")?;
+    let (name, copy) = subject.rsplit_once('.')?;
+    let mut values = [0; 6];
+    let mut parts = numbers.split(", ");
+    for (value, key) in values.iter_mut().zip(["", "O=", "R=", "W=", "U=", "E="]) {
+        *value = parts.next()?.strip_prefix(key)?.parse().ok()?;
+    }
+    let whole = parts.next().is_none() && !name.is_empty() && !copy.is_empty();
+    let [input, output, read, written, updated, errors] = values;
+    whole.then(|| Step {
+        part: String::new(),
+        name: short(name),
+        lines: 1,
+        input,
+        output,
+        read,
+        written,
+        updated,
+        errors,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(engine: Engine, text: &str) -> Reading {
+        let mut reading = Reading::new(engine);
+        text.lines().for_each(|line| reading.line(line));
+        reading
+    }
+
+    fn steps(reading: &Reading) -> Vec<String> {
+        let told = |step: &Step| {
+            let Step { part, name, lines, input, output, read, written, updated, errors } = step;
+            format!("{part}/{name} {lines}: {input} {output} {read} {written} {updated} {errors}")
+        };
+        reading.counts.steps.iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_job_of_kettle_is_read_as_it_was_recorded() {
+        let reading = read(Engine::Kitchen, include_str!("fixtures/kitchen-7.1-ok.txt"));
+        assert!(reading.began && !reading.out_of_heap);
+        assert_eq!((reading.errors, &reading.first_error), (0, &None));
+        assert_eq!(steps(&reading), ["hello/gen 1: 0 0 0 3 0 0", "hello/log 1: 0 0 3 3 0 0"]);
+        let failed = read(Engine::Kitchen, include_str!("fixtures/kitchen-7.1-failed.txt"));
+        assert_eq!(failed.errors, 2);
+        assert!(failed.first_error.unwrap().ends_with("deliberate abort"));
+    }
+
+    #[test]
+    fn another_language_changes_nothing() {
+        let reading = read(Engine::Pan, include_str!("fixtures/pan-zh.txt"));
+        assert!(reading.began);
+        assert_eq!(reading.errors, 1);
+        assert_eq!(
+            steps(&reading),
+            ["载入/读取 - 订单 2: 2001 0 0 2000 0 0", "载入/写入 1: 0 1999 2000 1999 5 1"]
+        );
+    }
+
+    #[test]
+    fn a_workflow_of_hop_is_read_as_it_was_recorded() {
+        let reading = read(Engine::Hop, include_str!("fixtures/hop-2.15-daily.txt"));
+        assert!(reading.began);
+        assert_eq!(reading.errors, 0);
+        assert_eq!(steps(&reading)[0], "sales/read 1: 7 0 0 6 0 0");
+        let failed = read(Engine::Hop, include_str!("fixtures/hop-2.15-missing.txt"));
+        assert!(failed.errors > 0, "{failed:?}");
+        let failed = read(Engine::Hop, include_str!("fixtures/hop-2.15-failed.txt"));
+        assert!(failed.first_error.unwrap().contains("bad row seen"));
+    }
+
+    #[test]
+    fn only_lines_of_that_very_shape_count() {
+        for line in [
+            "gen.0 - Finished processing (I=0, O=0, R=0, W=3, U=0, E=0)",
+            "2026/11/20 10:19:21 - gen.0 - done (I=0, O=0, R=0, W=3, U=0)",
+            "2026/11/20 10:19:21 - gen.0 - done (I=0, O=0, R=0, W=3, U=0, E=x)",
+            "2026/11/20 10:19:21 - gen - done (I=0, O=0, R=0, W=3, U=0, E=0)",
+            "2026/11/20 10:19:21 - gen.0 - done (I=0, O=0, R=0, W=3, U=0, E=0, X=1)",
+            "2026/1/20 10:19:21 - gen.0 - done (I=0, O=0, R=0, W=3, U=0, E=0)",
+            "2026/11/20 10:19:21 - ",
+            "日期",
+            "",
+        ] {
+            let reading = read(Engine::Pan, line);
+            assert!(reading.counts.is_empty() && reading.errors == 0, "{line}");
+        }
+        let odd = "2026/11/20 10:19:21 - [map].a.b.p1 - x (I=1, O=2, R=3, W=4, U=5, E=6)  ";
+        assert_eq!(steps(&read(Engine::Pan, odd)), ["/[map].a.b 1: 1 2 3 4 5 6"]);
+    }
+
+    #[test]
+    fn the_line_of_the_level_alone_is_no_start() {
+        let level = "2026/11/20 10:19:21 - Kitchen - Logging is at level : Basic";
+        assert!(!read(Engine::Kitchen, level).began);
+        let start = "2026/11/20 10:19:21 - Kitchen - Start of run.";
+        assert!(read(Engine::Kitchen, start).began);
+        let usage = "Options:\n  -rep = Repository name";
+        assert!(!read(Engine::Kitchen, usage).began);
+    }
+
+    #[test]
+    fn what_the_jvm_says_is_heard() {
+        let heap = "Exception in thread \"x\" java.lang.OutOfMemoryError: Java heap space";
+        assert!(read(Engine::Pan, heap).out_of_heap);
+        let option = "Unrecognized VM option 'MaxPermSize=256m'\nError: Could not create the Java Virtual Machine.";
+        let reading = read(Engine::Pan, option);
+        assert_eq!(
+            reading.first_error.as_deref(),
+            Some("Unrecognized VM option 'MaxPermSize=256m'")
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! Kettle and Hop: what the executor is told about a run of theirs, and what it reads and concludes.
+//!
+//! A host never starts them bare: `hcndc-executor etl` stands before them. It checks what can be known
+//! before a JVM is started ([`declared`]), reads their output as it goes by ([`log`]), and says how the
+//! run ended ([`outcome`]), for their own exit code is not the whole truth. All here is pure; the kinds
+//! ([`crate::kind`]) make an [`Etl`], `executor/src/etl/` uses it, pages read [`counts`].
+
+pub mod counts;
+pub mod declared;
+pub mod log;
+pub mod outcome;
+
+use serde::{Deserialize, Serialize};
+
+/// Which program runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Kettle's jobs.
+    Kitchen,
+    /// Kettle's transformations.
+    Pan,
+    /// Hop's pipelines and workflows.
+    Hop,
+}
+
+impl Engine {
+    /// As it is called on a host's `PATH`.
+    pub fn program(self) -> &'static str {
+        match self {
+            Engine::Kitchen => "kitchen.sh",
+            Engine::Pan => "pan.sh",
+            Engine::Hop => "hop-run.sh",
+        }
+    }
+}
+
+/// One run, beside its command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Etl {
+    pub engine: Engine,
+    /// A path or a URL; none: it is in a repository.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// Of Hop: whose home `file` may begin with.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// Parameters that it is given: what it runs must declare each of them.
+    #[serde(default)]
+    pub params: Vec<String>,
+    /// Its log level is one at which it says that it begins.
+    pub speaks: bool,
+    /// Without a word of its own for so long it waits for something that never comes.
+    pub start_within_s: u32,
+    /// A `KETTLE_HOME` of the attempt's own, copied from the shared one.
+    #[serde(default)]
+    pub own_home: bool,
+}
