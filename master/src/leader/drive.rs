@@ -35,7 +35,7 @@ const LEASE_TTL: Duration = Duration::from_secs(3);
 /// Answers of ports that wait for the loop.
 const INBOX_MAX: usize = 64;
 /// Who does not lead asks so often: a lease that was given back is taken at once.
-const FREE_EVERY_MS: Millis = 200;
+const FREE_EVERY_MS: Millis = 100;
 /// At an orderly stop: what is in the air may land for so long.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// However long the core would sleep.
