@@ -20,6 +20,9 @@ pub fn start(filter: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // A log that cannot be written, on a full disk, must not end the program: its complaint would be
+        // written to the same place, and panic.
+        .log_internal_errors(false)
         // Colours are for people, not for files.
         .with_ansi(std::io::stderr().is_terminal())
         .try_init();

@@ -94,11 +94,14 @@ pub struct Marker {
     #[serde(skip)]
     file: Option<File>,
     last: (u64, u64),
+    /// That it cannot be written was told already.
+    #[serde(skip)]
+    pub told: bool,
 }
 
 impl Marker {
     pub fn new(base: PathBuf) -> Marker {
-        Marker { base, file: None, last: (0, 0) }
+        Marker { base, file: None, last: (0, 0), told: false }
     }
 
     pub fn base(&self) -> &Path {
@@ -128,7 +131,12 @@ impl Marker {
             bytes[..8].copy_from_slice(&at_ms.to_le_bytes());
             bytes[8..16].copy_from_slice(&lengths.0.to_le_bytes());
             bytes[16..].copy_from_slice(&lengths.1.to_le_bytes());
-            file.write_all(&bytes)?;
+            if let Err(error) = file.write_all(&bytes) {
+                // A disk that fills up may have taken a part of it: all later ones would be askew.
+                let length = file.metadata()?.len();
+                file.set_len(length - length % MARK_BYTES as u64)?;
+                return Err(error);
+            }
         }
         Ok(true)
     }

@@ -29,9 +29,15 @@ pub fn look(children: &mut Children, wall_ms: Millis, mut grew: impl FnMut(Attem
 pub fn note(child: &mut Child, wall_ms: Millis) -> bool {
     let lengths = child.lengths();
     let grown = match child.marker.note(wall_ms, lengths) {
-        Ok(grown) => grown,
+        Ok(grown) => {
+            child.marker.told &= !grown;
+            grown
+        }
         Err(error) => {
-            tracing::warn!("{}: times of its output are not kept: {error}", child.attempt);
+            // Once: a full disk is looked at ten times a second.
+            if !std::mem::replace(&mut child.marker.told, true) {
+                tracing::warn!("{}: times of its output are not kept: {error}", child.attempt);
+            }
             false
         }
     };

@@ -44,11 +44,24 @@ impl Stored {
 
     /// With so many lines on each stream, 20 in a second at most.
     pub fn start_with(&mut self, agent: &[(&str, String)], lines: u32) {
+        self.go();
+        self.start_held(agent, lines);
+    }
+
+    /// What was started held writes its lines.
+    pub fn go(&self) {
+        std::fs::write(self.real.path("go"), "").unwrap();
+    }
+
+    /// The job writes nothing before [`Stored::go`].
+    pub fn start_held(&mut self, agent: &[(&str, String)], lines: u32) {
         self.real.start_executor(agent);
         self.real.start_master(&[]);
         self.real.master_is_ready();
+        let go = self.real.path("go");
+        let go = go.display();
         let script = format!(
-            "i=0\n        while [ $i -lt {lines} ]; do\n          printf '\\377\\000out %d\\n' $i\n          \
+            "until [ -e {go} ]; do sleep 0.05; done\n        i=0\n        while [ $i -lt {lines} ]; do\n          printf '\\377\\000out %d\\n' $i\n          \
              printf 'err %d\\n' $i >&2\n          i=$((i+1)); sleep 0.05\n        done\n        printf 'no newline'\n"
         );
         self.real.apply(&format!(
