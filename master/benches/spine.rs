@@ -2,7 +2,7 @@
 //!
 //! `make bench` builds everything with optimisation and runs this; what it prints goes, dated, to
 //! `docs/results/`. Times of attempts are the host's wall clock, to the millisecond. With words after
-//! `--`, only those parts: `processes`, `lateness`.
+//! `--`, only those parts: `processes`, `lateness`, `backfill`.
 
 #[path = "../tests/cluster/real.rs"]
 #[expect(
@@ -13,11 +13,15 @@
 )]
 mod real;
 
+use master::engine::backfill::{BackfillSpec, outline};
+use master::engine::catalog::{Catalog, Interface, Job};
 use real::Real;
 use shared::clock::Clock;
-use shared::ids::Millis;
+use shared::ids::*;
+use shared::spec::{InterfaceSpec, JobSpec, Parent, PeriodMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// No-op jobs of the throughput, and of the chain.
@@ -48,6 +52,50 @@ fn main() {
             lateness(&clock, dispatches);
         }
     }
+    if wanted("backfill") {
+        backfill(&clock, 1, 100);
+        backfill(&clock, 100, 1);
+    }
+}
+
+/// What ten years of daily interfaces, each after the one before, cost to be planned.
+fn backfill(clock: &Clock, interfaces: i64, jobs: i64) {
+    const TIMES: Millis = 20;
+    let mut catalog = Catalog::default();
+    for id in 1..=interfaces {
+        let job =
+            |job: i64| Job { id: JobId(id * 1_000 + job), name: format!("j{job}"), spec: shell() };
+        let parents =
+            (id > 1).then_some(Parent { interface: InterfaceId(id - 1), map: PeriodMap::Same });
+        let interface = Interface {
+            id: InterfaceId(id),
+            project: ProjectId(1),
+            name: format!("i{id}"),
+            version: 1,
+            spec: InterfaceSpec {
+                parents: parents.into_iter().collect(),
+                ..InterfaceSpec::default()
+            },
+            jobs: (1..=jobs).map(job).collect(),
+        };
+        catalog.interfaces.insert(interface.id, Arc::new(interface));
+    }
+    let spec =
+        serde_json::json!({ "interface": 1, "spans": ["2016-01-01..2025-12-31"], "cascade": true });
+    let spec: BackfillSpec = serde_json::from_value(spec).expect("a spec");
+    let begin = clock.mono_ms();
+    let mut planned = 0;
+    for _ in 0..TIMES {
+        planned = outline(&catalog, &spec).expect("a plan").jobs;
+    }
+    let each = (clock.mono_ms() - begin) / TIMES;
+    println!(
+        "| plan of a backfill: ten years, {interfaces} interfaces x {jobs} jobs = {planned} job runs | {each} ms | | |"
+    );
+}
+
+fn shell() -> JobSpec {
+    serde_json::from_value(serde_json::json!({ "kind": "shell" })).expect("a job")
 }
 
 /// Programs per second that this machine starts and reaps, with as many threads as cores; with

@@ -154,6 +154,12 @@ impl ExecutionId {
         ExecutionId(derived(&[b"firing", &dispatch.0.to_be_bytes(), &instant.to_be_bytes()]))
     }
 
+    /// Of one period of a backfill.
+    pub fn of_backfill(backfill: CommandId, period: Period) -> ExecutionId {
+        let period = period.to_string();
+        ExecutionId(derived(&[b"backfill", &backfill.0.to_be_bytes(), period.as_bytes()]))
+    }
+
     /// Of a person's or a program's command.
     pub fn of_command(command: CommandId) -> ExecutionId {
         ExecutionId(derived(&[b"command", &command.0.to_be_bytes()]))

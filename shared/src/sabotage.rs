@@ -71,6 +71,9 @@ sabotages! {
     FactsBeforeWaits "mesh" "facts about targets outside are looked at before the wait is registered",
     EvictWaitedFor "mesh" "a slice that somebody waits for, or that lives, is dropped",
     PoolsByHost "mesh" "a concurrency pool is counted per host",
+    FillPastSlots "backfill" "a backfill does not count what lives of it",
+    FillUnpinned "backfill" "a backfill goes by the definitions of the moment",
+    FillForgets "backfill" "the cursor of a backfill is a step ahead of what it has made",
     NoOutbox "alerts" "an execution that ends is not told of in the batch that ends it",
 }
 

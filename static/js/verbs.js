@@ -16,6 +16,7 @@ export function sentences(plan, past) {
     add(plan.runs_paused, t('1 run is paused'), t('{n} runs are paused'));
     add(plan.runs_started, t('1 run goes on'), t('{n} runs go on'));
   } else {
+    add(plan.executions, t('1 execution of it is still to be made'), t('{n} executions of it are still to be made'));
     add(plan.runs_made, t('makes 1 new run'), t('makes {n} new runs'));
     add(plan.runs_joined, t('joins 1 run that is under way'), t('joins {n} runs that are under way'));
     add(plan.runs_satisfied, t('1 run has succeeded already and counts'), t('{n} runs have succeeded already and count'));
@@ -54,6 +55,9 @@ export const VERBS = {
   pause_dispatch: { title: t('Pause this dispatch'), sure: t('Pause') },
   resume_dispatch: { title: t('Resume this dispatch'), sure: t('Resume') },
   run_dispatch: { title: t('Run this dispatch now'), sure: t('Run now') },
+  pause_backfill: { title: t('Pause this backfill: it makes no more executions; what lives goes on'), sure: t('Pause') },
+  resume_backfill: { title: t('Let this backfill go on'), sure: t('Go on') },
+  cancel_backfill: { title: t('Cancel this backfill: it makes no more executions, ever'), sure: t('Cancel it'), danger: true },
   retire: { title: t('Retire this host: it is dead and will not come back'), sure: t('Retire it'), danger: true },
 };
 

@@ -382,6 +382,7 @@ fn say(json: bool, answer: &Value) {
     let plan = &answer["plan"];
     let mut words = Vec::new();
     for (name, said) in [
+        ("executions", "executions still to be made"),
         ("runs_made", "runs made"),
         ("runs_joined", "runs joined"),
         ("runs_satisfied", "runs satisfied"),

@@ -5,6 +5,7 @@
 
 mod api;
 mod apply;
+mod backfill;
 mod calendar;
 mod execution;
 mod files;
@@ -140,6 +141,9 @@ enum Command {
     Why(why::Options),
     /// What was fed by a generation that has been made anew since.
     Stale(stale::Options),
+    /// Many periods of an interface, one after the other or some at once.
+    #[command(subcommand)]
+    Backfill(backfill::Verb),
     /// The log of a job: of an execution's job, or of one attempt.
     Log(log::Options),
     /// Dispatches: when they fire.
@@ -192,6 +196,7 @@ pub async fn main(cli: Cli) -> Done {
         Command::Execution(verb) => execution::obey(&api, json, verb).await,
         Command::Why(options) => why::why(&api, json, options).await,
         Command::Stale(options) => stale::stale(&api, json, options).await,
+        Command::Backfill(verb) => backfill::obey(&api, json, verb).await,
         Command::Log(options) => log::log(&api, json, options).await,
         Command::Dispatch(calendar::DispatchVerb::Calendar(options)) => {
             calendar::calendar(&api, json, options).await

@@ -53,6 +53,11 @@ pub fn steps() -> Vec<Step> {
         },
         Step { version: 11, name: "011_part", text: include_str!("../../../ddl/011_part.sql") },
         Step {
+            version: 12,
+            name: "012_backfill",
+            text: include_str!("../../../ddl/012_backfill.sql"),
+        },
+        Step {
             version: 13,
             name: "013_step_count",
             text: include_str!("../../../ddl/013_step_count.sql"),

@@ -135,6 +135,16 @@ impl<'a> Windows<'a> {
         self.find(at).map(|(text, _)| *text)
     }
 
+    /// When the next of them begins, of an instant that is in none: by the minute, and a week at most,
+    /// after which it is to be asked again.
+    pub fn opens_after(&self, at: Millis) -> Millis {
+        const MINUTE: Millis = 60_000;
+        const LOOK_AT: Millis = 7 * 24 * 60;
+        let first = at.div_euclid(MINUTE) + 1;
+        let opens = (first..first + LOOK_AT).find(|minute| self.find(minute * MINUTE).is_some());
+        opens.unwrap_or(first + LOOK_AT) * MINUTE
+    }
+
     fn find(&self, at: Millis) -> Option<&(&'a str, Blackout)> {
         self.all.iter().find(|(_, window)| window.holds(self.zone, at))
     }

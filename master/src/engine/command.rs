@@ -1,5 +1,6 @@
 //! What people and programs ask of the World, and what it answers.
 
+use super::backfill::BackfillSpec;
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
 use shared::period::Period;
@@ -120,6 +121,24 @@ pub enum Verb {
         period: Period,
         cascade: bool,
     },
+    /// 补数: its periods are made one after the other, as slots open. Its id is that of the command.
+    Backfill {
+        spec: Box<BackfillSpec>,
+    },
+    /// It makes nothing new; what lives goes on.
+    PauseBackfill {
+        backfill: CommandId,
+    },
+    ResumeBackfill {
+        backfill: CommandId,
+    },
+    /// It makes nothing more, ever.
+    CancelBackfill {
+        backfill: CommandId,
+        /// What lives of it is stopped too.
+        #[serde(default)]
+        stop: bool,
+    },
     /// This machine is dead and will not come back under its name.
     Retire {
         host: HostId,
@@ -156,6 +175,11 @@ pub struct CommandResult {
     pub at: Millis,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 /// What a verb would do, or has done: the dry run of the very call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -164,6 +188,9 @@ pub struct Plan {
     pub refused: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub execution: Option<ExecutionId>,
+    /// Of a backfill: executions that it is to make.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub executions: u32,
     pub runs_made: u32,
     pub runs_joined: u32,
     pub runs_satisfied: u32,

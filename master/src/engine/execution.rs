@@ -15,6 +15,8 @@ pub(crate) struct Folds {
     counts: BTreeMap<ExecutionId, Counts>,
     /// By dispatch, those that it has fired, in order.
     fired: BTreeSet<(DispatchId, Millis, ExecutionId)>,
+    /// By backfill.
+    filling: BTreeSet<(CommandId, ExecutionId)>,
     /// Those that ended, and in which step; they may have been resumed since.
     pub(crate) ended: VecDeque<(u64, ExecutionId)>,
 }
@@ -33,6 +35,23 @@ impl Folds {
         let until = (id, Millis::MAX, ExecutionId(i64::MAX));
         self.fired.range(from..=until).map(|(.., execution)| *execution)
     }
+}
+
+impl Folds {
+    /// Executions of this backfill that have not ended.
+    pub(crate) fn filling(&self, id: CommandId) -> impl Iterator<Item = ExecutionId> {
+        let from = (id, ExecutionId(i64::MIN));
+        self.filling.range(from..=(id, ExecutionId(i64::MAX))).map(|(_, execution)| *execution)
+    }
+
+    pub(crate) fn is_filling(&self, id: CommandId, execution: ExecutionId) -> bool {
+        self.filling.contains(&(id, execution))
+    }
+}
+
+/// The backfill that made it.
+pub(crate) fn fill_of(execution: &Execution) -> Option<CommandId> {
+    execution.command.filter(|_| execution.origin == Origin::Backfill)
 }
 
 /// The instant that made it, of what was fired.
@@ -70,6 +89,10 @@ impl World {
             if let Some(firing) = firing_of(id, old) {
                 self.folds.fired.remove(&firing);
             }
+            if let Some(fill) = fill_of(old) {
+                self.folds.filling.remove(&(fill, id));
+                self.fills.open(fill);
+            }
             for run in &old.runs {
                 if let Some(set) = self.folds.of_run.get_mut(run) {
                     set.remove(&id);
@@ -91,6 +114,7 @@ impl World {
             }
             self.folds.counts.insert(id, counts);
             self.folds.fired.extend(firing_of(id, new));
+            self.folds.filling.extend(fill_of(new).map(|fill| (fill, id)));
         }
         if new.is_some_and(|new| !new.state.is_live()) {
             self.folds.ended.push_back((self.step, id));
@@ -145,6 +169,9 @@ impl World {
             () => (RunState::Succeeded, AlertEvent::ExecutionSucceeded),
         };
         let row = Execution { state, ended: Some(self.date()), ..row.clone() };
+        if let Some(fill) = fill_of(&row) {
+            self.filled(fill, state);
+        }
         let name = self.name_of(row.interface);
         let body = format!("{name} {}: {}", row.period, word(state));
         let alert = Alert {

@@ -12,6 +12,7 @@ use shared::ids::*;
 use shared::period::Period;
 use shared::spec::{PeriodMap, SelfDependence};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Runs that one start may make.
 pub(crate) const RUNS_MAX: usize = 100_000;
@@ -35,6 +36,16 @@ pub(crate) struct Start {
     pub(crate) paused: bool,
     /// What a new run of an interface waits for besides.
     pub(crate) after: After,
+    /// One of the periods of a backfill.
+    pub(crate) fill: Option<Fill>,
+}
+
+/// What is peculiar to the executions of a backfill.
+#[derive(Clone, Debug)]
+pub(crate) struct Fill {
+    pub(crate) of: CommandId,
+    /// Versions that count instead of those of now.
+    pub(crate) pins: Arc<BTreeMap<InterfaceId, i64>>,
 }
 
 /// Which runs that have succeeded get a new generation.
@@ -65,6 +76,47 @@ pub(crate) type After = BTreeMap<InterfaceId, BTreeSet<Target>>;
 /// Which runs, parents first.
 pub(crate) type Members = Vec<(InterfaceId, Period)>;
 
+/// # Errors
+/// The interface has no such period.
+pub(super) fn accept(shape: &Shape, period: Period) -> Result<(), Reason> {
+    let interface = || shape.interface.name.clone();
+    if !shape.cut.has(period) {
+        return Err(Reason::RestDay { interface: interface(), period });
+    }
+    if !shape.cut.accepts(period) {
+        let cut = format!("{:?}", shape.granularity()).to_lowercase();
+        return Err(Reason::NoSuchPeriod { interface: interface(), cut, period });
+    }
+    Ok(())
+}
+
+/// Which of the family, the first of which has this period, and for which of their periods; in order.
+///
+/// # Errors
+/// One has no such period; these are too many.
+pub(super) fn members_of(
+    family: &[Arc<Shape>],
+    period: Period,
+    mut found: impl FnMut(usize, Period),
+) -> Result<(), Reason> {
+    let Some((root, others)) = family.split_first() else { return Ok(()) };
+    found(0, period);
+    let mut count = 1;
+    for (at, member) in others.iter().enumerate() {
+        let periods = period.map(PeriodMap::Same, root.cut.zone, &member.cut);
+        let periods = periods.map_err(|why| {
+            let (interface, why) = (member.interface.name.clone(), why.to_string());
+            Reason::NoPeriods { interface, period, why }
+        })?;
+        count += periods.len();
+        if count > RUNS_MAX {
+            return Err(Reason::TooManyRuns { n: RUNS_MAX });
+        }
+        periods.into_iter().for_each(|period| found(at + 1, period));
+    }
+    Ok(())
+}
+
 impl World {
     /// The interface and, if asked for, all that descends from it, each for the period that is the
     /// same at its granularity: the one around it, or all within.
@@ -74,34 +126,16 @@ impl World {
         period: Period,
         cascade: bool,
     ) -> Result<Members, Reason> {
-        let shape = self.mesh.current(&self.catalog, root);
-        let shape = shape.ok_or(Reason::NoInterface { id: root })?;
-        if !shape.cut.has(period) {
-            let interface = shape.interface.name.clone();
-            return Err(Reason::RestDay { interface, period });
-        }
-        if !shape.cut.accepts(period) {
-            let cut = format!("{:?}", shape.granularity()).to_lowercase();
-            let interface = shape.interface.name.clone();
-            return Err(Reason::NoSuchPeriod { interface, cut, period });
-        }
-        if !cascade {
-            return Ok(vec![(root, period)]);
-        }
+        let ids = match cascade {
+            true => self.mesh.family(&self.catalog, root).to_vec(),
+            false => vec![root],
+        };
+        let shapes = ids.into_iter().filter_map(|id| self.mesh.current(&self.catalog, id));
+        let family: Vec<Arc<Shape>> = shapes.collect();
+        let first = family.first().filter(|shape| shape.interface.id == root);
+        accept(first.ok_or(Reason::NoInterface { id: root })?, period)?;
         let mut members = Members::new();
-        for &id in self.mesh.family(&self.catalog, root).iter() {
-            let Some(member) = self.mesh.current(&self.catalog, id) else { continue };
-            let periods = period.map(PeriodMap::Same, shape.cut.zone, &member.cut);
-            let interface = || member.interface.name.clone();
-            let periods = periods.map_err(|why| {
-                let (interface, why) = (interface(), why.to_string());
-                Reason::NoPeriods { interface, period, why }
-            })?;
-            members.extend(periods.into_iter().map(|period| (id, period)));
-            if members.len() > RUNS_MAX {
-                return Err(Reason::TooManyRuns { n: RUNS_MAX });
-            }
-        }
+        members_of(&family, period, |at, of| members.push((family[at].interface.id, of)))?;
         Ok(members)
     }
 
@@ -187,8 +221,12 @@ impl World {
         siblings: &BTreeMap<(InterfaceId, Period), RunId>,
     ) -> u32 {
         let Some(now) = self.now else { return 0 };
-        let Some(shape) = self.mesh.current(&self.catalog, interface) else { return 0 };
+        let Some(shape) = self.shape_for(start, interface) else { return 0 };
         let mut waits = self.run_waits(&shape, period, siblings);
+        if let Some(fill) = &start.fill {
+            let unfinished = self.unfinished_of(fill.of, &waits, period, &shape);
+            waits.extend(unfinished);
+        }
         let earlier = |target: &&Target| slice_of(**target).is_some_and(|(_, of)| of < period);
         waits.extend(start.after.get(&interface).into_iter().flatten().filter(earlier));
         let waits = self.unmet(waits);
@@ -250,6 +288,16 @@ impl World {
         }
         self.leave_out(id, chosen);
         u32::try_from(jobs).unwrap_or(u32::MAX)
+    }
+
+    /// By which definition it is made.
+    fn shape_for(&mut self, start: &Start, interface: InterfaceId) -> Option<Arc<Shape>> {
+        let pin = start.fill.as_ref().and_then(|fill| fill.pins.get(&interface).copied());
+        let current = self.catalog.interfaces.get(&interface);
+        let version = pin.filter(|version| self.catalog.at(interface, *version).is_some());
+        let version = version.or(current.map(|interface| interface.version))?;
+        let project = self.catalog.at(interface, version)?.project;
+        Some(self.mesh.shape(&self.catalog, interface, version, project))
     }
 
     fn run_waits(

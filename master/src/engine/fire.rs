@@ -337,6 +337,7 @@ impl World {
                 self.refresh_run(run);
             }
         }
+        self.open_fills();
         if old.hosts != self.catalog.hosts || old.pools != self.catalog.pools {
             self.queue.hosts_edited();
         }
@@ -384,6 +385,7 @@ impl World {
             }
             None => _ = self.mesh.gone.insert((id, version)),
         }
+        self.open_fills();
     }
 
     /// Instants that were due when the dispatch was edited, and were not decided yet, are decided
@@ -439,5 +441,6 @@ fn start_of(dispatch: &Dispatch, (instant, period): (Millis, Period), after: Aft
         part: None,
         paused: false,
         after,
+        fill: None,
     }
 }

@@ -73,6 +73,7 @@ impl World {
             (Key::Dispatch(id), _) => self.reschedule(id),
             (Key::Doubt(_), _) => self.queue.look_at_all(),
             (Key::Firing(id, instant), _) => self.heap.fired(id, instant),
+            (Key::Backfill(id), _) => self.index_backfill(id),
             (Key::Command(_) | Key::Outbox(_), _) => {}
         }
     }

@@ -3,6 +3,7 @@
 //! Floor 0: it imports `shared` and nothing else of this crate. Reading order: definitions and rows;
 //! the World and what it keeps; what happens to runs and jobs; time, hosts, people; and why all of it.
 
+pub mod backfill;
 pub mod blackout;
 pub mod calendar;
 pub mod catalog;

@@ -2,6 +2,7 @@
 //! where one of them has never succeeded, the run is *partial*: its success is none of its period.
 
 use super::dag::Shape;
+use super::execution::fill_of;
 use super::expand::{After, Again, Start};
 use super::reason::Reason;
 use super::rows::*;
@@ -92,6 +93,7 @@ impl World {
         let siblings = row.runs.iter().filter_map(|id| Some((*id, self.run(*id)?)));
         let siblings = siblings.filter(|(_, run)| !run.partial);
         let siblings = siblings.map(|(id, run)| ((run.interface, run.period), id)).collect();
+        let fill = fill_of(&row).and_then(|of| self.fill_by(of));
         let start = Start {
             id: first,
             origin: row.origin,
@@ -106,6 +108,7 @@ impl World {
             part: None,
             paused: false,
             after: After::new(),
+            fill,
         };
         self.expand(id, (interface, period, generation), &start, &siblings);
         for execution in joined {

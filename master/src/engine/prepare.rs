@@ -53,7 +53,13 @@ impl World {
                     missing.count() == 0
                 }
             }
-            Verb::PauseDispatch { .. } | Verb::ResumeDispatch { .. } | Verb::Retire { .. } => true,
+            Verb::PauseDispatch { .. }
+            | Verb::ResumeDispatch { .. }
+            | Verb::Backfill { .. }
+            | Verb::PauseBackfill { .. }
+            | Verb::ResumeBackfill { .. }
+            | Verb::CancelBackfill { .. }
+            | Verb::Retire { .. } => true,
         }
     }
 

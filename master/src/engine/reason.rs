@@ -102,7 +102,17 @@ reasons! {
     LateNotLast { seconds: i64 } "{seconds} s late, and not the last"
     TooLate { seconds: i64, limit: u32 } "{seconds} s late, which is more than {limit} s"
 
+    // ---- why a backfill makes nothing just now ----
+    OutsideWindow {} "outside of its windows"
+    FailedSoOften { n: u32 } "{n} of its executions have ended without success"
+
     // ---- why a verb is refused ----
+    NoBackfill { id: CommandId } "backfill {id} has ended, or there is none"
+    BadBackfill { field: String, why: String } "field {field} of the backfill: {why}"
+    TooManyBackfills { n: usize } "{n} backfills have not ended: cancel one, or wait for it"
+    TooManyPeriods { n: usize } "these are more than {n} periods: ask for them in parts"
+    TooManyRunsFilled { n: u64 } "these are more than {n} runs: ask for fewer periods at once"
+    NoPeriodLeft {} "no period is left of it: all are skipped, or are days off"
     NoInterface { id: InterfaceId } "there is no interface {id}"
     NoDispatch { id: DispatchId } "there is no dispatch {id}"
     NoExecution { id: ExecutionId } "there is no execution {id}"

@@ -1,6 +1,7 @@
 //! What is stored of the run state, one type per table. A `World` is these rows and indexes made
 //! from them; `store/` writes them as they are here. Only the leader writes them.
 
+pub use super::backfill::BackfillSpec;
 pub use super::command::{Command, CommandResult, Part, Plan, Verb};
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
@@ -8,6 +9,7 @@ use shared::period::Period;
 use shared::spec::PeriodMap;
 use shared::wire::{Exit, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
@@ -19,6 +21,8 @@ pub enum Key {
     Attempt(AttemptId),
     Doubt(HostId),
     Command(CommandId),
+    /// It has the id of the command that asked for it.
+    Backfill(CommandId),
     /// An alert: derived from what it tells of, so that telling again writes the same row.
     Outbox(i64),
 }
@@ -33,6 +37,7 @@ pub enum Row {
     Attempt(Attempt),
     Doubt,
     Command(CommandResult),
+    Backfill(Arc<Backfill>),
     Outbox(Alert),
 }
 
@@ -107,6 +112,46 @@ pub struct Execution {
     pub runs: Vec<RunId>,
     pub created: Millis,
     pub ended: Option<Millis>,
+}
+
+/// Table `backfill` (补数).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backfill {
+    pub project: ProjectId,
+    pub interface: InterfaceId,
+    pub by: UserId,
+    pub spec: BackfillSpec,
+    /// Versions by which its runs are made, parents first; empty: those of the moment.
+    pub pins: Vec<(InterfaceId, i64)>,
+    /// Periods, as they were counted when it was planned.
+    pub planned: u32,
+    /// Executions made.
+    pub made: u32,
+    /// Those that have ended without success since it was last told to go on.
+    pub failed: u32,
+    /// The last period that an execution was made for; it goes on in the order of the plan only.
+    pub cursor: Option<Period>,
+    pub state: BackfillState,
+    /// Why it is paused, or makes nothing just now.
+    pub why: String,
+    pub created: Millis,
+    pub ended: Option<Millis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackfillState {
+    Running,
+    Paused,
+    Cancelled,
+    /// All its executions are made and have ended.
+    Ended,
+}
+
+impl BackfillState {
+    pub fn is_live(self) -> bool {
+        matches!(self, BackfillState::Running | BackfillState::Paused)
+    }
 }
 
 /// `Waiting`, `Ready`, `Running` are live; the rest has ended.
@@ -348,4 +393,6 @@ pub enum AlertEvent {
     RunLate,
     /// It was stopped for that.
     RunTimedOut,
+    /// So many of its executions have failed that it makes no more.
+    BackfillPaused,
 }

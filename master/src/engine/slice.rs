@@ -152,6 +152,7 @@ impl World {
             for slice in found {
                 self.slices.know(slice, self.step);
                 self.heap.unhold(slice);
+                self.fills.unhold(slice);
                 self.tell_slice(slice);
                 let stale = self.slices.stale.remove(&slice).unwrap_or_default();
                 self.agenda.extend(stale.into_iter().map(Step::Stale));
@@ -230,6 +231,7 @@ impl World {
             }
         }
         self.forget_commands(until);
+        self.forget_backfills(until);
     }
 
     fn drop_slice(&mut self, id: SliceId) {

@@ -3,6 +3,7 @@
 use super::rows::*;
 use shared::ids::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 #[derive(Debug, Default)]
 pub struct Table {
@@ -13,6 +14,7 @@ pub struct Table {
     pub attempts: BTreeMap<AttemptId, Attempt>,
     pub doubts: BTreeSet<HostId>,
     pub commands: BTreeMap<CommandId, CommandResult>,
+    pub backfills: BTreeMap<CommandId, Arc<Backfill>>,
     /// Firings and alerts are written and never read again: here until the end of the step.
     pub written: BTreeMap<Key, Row>,
 }
@@ -56,6 +58,9 @@ impl Table {
             Key::Command(id) => {
                 swap(&mut self.commands, id, as_row!(row, Command)).map(Row::Command)
             }
+            Key::Backfill(id) => {
+                swap(&mut self.backfills, id, as_row!(row, Backfill)).map(Row::Backfill)
+            }
             Key::Doubt(host) => {
                 let was = match row {
                     Some(_) => !self.doubts.insert(host),
@@ -75,6 +80,7 @@ impl Table {
             Key::JobRun(id) => self.jobs.get(&id).cloned().map(Row::JobRun),
             Key::Attempt(id) => self.attempts.get(&id).cloned().map(Row::Attempt),
             Key::Command(id) => self.commands.get(&id).cloned().map(Row::Command),
+            Key::Backfill(id) => self.backfills.get(&id).cloned().map(Row::Backfill),
             Key::Doubt(host) => self.doubts.contains(&host).then_some(Row::Doubt),
             Key::Firing(..) | Key::Outbox(_) => self.written.get(&key).cloned(),
         }

@@ -244,8 +244,10 @@ impl World {
         let firing = if agree { firing } else { firing.map(|_| now.tick + RECHECK_MS) };
         let undated = !self.times.undated.is_empty() || !self.times.ageless.is_empty();
         let undated = undated.then_some(now.tick + RECHECK_MS);
+        let fill = self.fills.next(now.date).map(tick);
+        let fill = if agree { fill } else { fill.map(|_| now.tick + RECHECK_MS) };
         let silence = self.next_silence().filter(|at| *at > now.tick);
         let sulk = self.queue.next_sulk();
-        [retry, deadline, age, firing, undated, silence, sulk].into_iter().flatten().min()
+        [retry, deadline, age, firing, fill, undated, silence, sulk].into_iter().flatten().min()
     }
 }

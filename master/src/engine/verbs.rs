@@ -85,6 +85,10 @@ impl World {
             Verb::Force { run, job: None } => self.force_run(*run),
             Verb::PauseDispatch { dispatch } => self.pause_dispatch(now, *dispatch, true),
             Verb::ResumeDispatch { dispatch } => self.pause_dispatch(now, *dispatch, false),
+            Verb::Backfill { spec } => self.begin_backfill(now, id, command, spec),
+            Verb::PauseBackfill { backfill } => self.hold_backfill(*backfill, true),
+            Verb::ResumeBackfill { backfill } => self.hold_backfill(*backfill, false),
+            Verb::CancelBackfill { backfill, stop } => self.cancel_backfill(now, *backfill, *stop),
             Verb::Retire { host } => self.retire(*host),
         }
     }

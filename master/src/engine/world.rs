@@ -8,6 +8,7 @@
 //! Rule: every index is a function of the rows, kept by [`World::put`] alone; that is why a dry run
 //! is the very call, rolled back by putting the old rows back.
 
+use super::backfill::Fills;
 use super::catalog::{Catalog, Interface};
 use super::execution::Folds;
 use super::fire::Heap;
@@ -16,6 +17,7 @@ use super::index::Live;
 use super::mesh::Mesh;
 use super::orders::Places;
 use super::queue::Queue;
+use super::reason::Reason;
 use super::rows::*;
 use super::slice::Slices;
 use super::table::Table;
@@ -79,6 +81,8 @@ pub enum Event {
     CannotStart(AttemptId, String),
     /// The rows of this firing cannot be stored (rule L4).
     Unfirable(DispatchId, Millis),
+    /// The rows of an execution of this backfill cannot be stored (rule L4).
+    Unfillable(CommandId),
     /// What [`Due::load`] asked for, in any order.
     Slices(Vec<SliceRows>),
     /// All changes made up to this [`World::step`] are stored: what is idle may be dropped.
@@ -206,13 +210,14 @@ pub struct World {
     pub(crate) abandoned: BTreeSet<AttemptId>,
     // ---- what is asked for and not decided yet ----
     pub(crate) heap: Heap,
+    pub(crate) fills: Fills,
     pub(crate) inbox: BTreeMap<CommandId, Command>,
 }
 
 impl World {
     /// `rows`: executions that are not ended and all runs they name; live runs with all their job
     /// runs and attempts; attempts that are marked, and of orphans their runs with the job runs;
-    /// dispatch states; doubts. What has ended otherwise is asked for when it is needed.
+    /// dispatch states; doubts; backfills that have not ended. What has ended otherwise is asked for when it is needed.
     pub fn load(setup: Setup, rows: impl IntoIterator<Item = (Key, Row)>) -> World {
         let Setup { catalog, reign, timing, sabotage, fleet } = setup;
         let mut world = World {
@@ -242,6 +247,7 @@ impl World {
             orphans: BTreeSet::new(),
             abandoned: BTreeSet::new(),
             heap: Heap::default(),
+            fills: Fills::default(),
             inbox: BTreeMap::new(),
         };
         // Runs before their jobs; everything else in any order.
@@ -284,6 +290,10 @@ impl World {
                 self.heap.unfirable.insert((dispatch, instant));
                 return self.changes();
             }
+            Event::Unfillable(backfill) => {
+                self.pause_fill(backfill, &Reason::Unstorable {});
+                return self.changes(); // as above
+            }
             Event::Slices(slices) => self.loaded(slices),
             Event::Stored(step) => {
                 self.stored = self.stored.max(step);
@@ -295,6 +305,7 @@ impl World {
         self.work();
         self.fire(now);
         self.take_commands();
+        self.fill(now);
         while !self.agenda.is_empty() || !self.queue.dirty.is_empty() {
             self.work();
             self.place_ready(now);

@@ -32,6 +32,7 @@ pub enum Next {
 pub enum Bad {
     Firing(DispatchId, Millis),
     Command(CommandId),
+    Backfill(CommandId),
 }
 
 #[derive(Debug)]
@@ -133,6 +134,11 @@ impl Reign {
     fn set_aside(&mut self, now: Now, bad: Bad) {
         self.bad.insert(bad);
         match bad {
+            Bad::Backfill(id) => {
+                // It is paused, in its row: if a person lets it go on, it may.
+                self.bad.remove(&bad);
+                self.apply(now, Event::Unfillable(id));
+            }
             Bad::Firing(dispatch, instant) => self.apply(now, Event::Unfirable(dispatch, instant)),
             Bad::Command(id) => {
                 let why = "what it would make cannot be stored; the log of the leader says why";

@@ -31,8 +31,8 @@ impl Table {
 
 pub(super) use runs::{ATTEMPT, EXECUTION, JOB_RUN, RUN};
 pub(super) use runs::{attempt, execution, job_run, run};
-pub(super) use small::{DISPATCH, DOUBT, FIRING, OUTBOX};
-pub(super) use small::{dispatch, doubt, firing, outbox};
+pub(super) use small::{BACKFILL, DISPATCH, DOUBT, FIRING, OUTBOX};
+pub(super) use small::{backfill, dispatch, doubt, firing, outbox};
 
 /// Texts for people (`why`, `reason`) have so many characters in the database.
 pub(super) const TEXT_MAX: usize = 255;
@@ -52,6 +52,7 @@ pub(super) fn table(key: &Key) -> Option<&'static Table> {
         Key::Attempt(_) => Some(&ATTEMPT),
         Key::Doubt(_) => Some(&DOUBT),
         Key::Outbox(_) => Some(&OUTBOX),
+        Key::Backfill(_) => Some(&BACKFILL),
         Key::Command(_) => None,
     }
 }
@@ -69,6 +70,7 @@ pub(super) fn key_values(key: &Key) -> Vec<Value> {
         Key::Doubt(host) => params![host],
         Key::Command(id) => params![id],
         Key::Outbox(id) => params![id],
+        Key::Backfill(id) => params![id],
     }
 }
 
@@ -83,6 +85,7 @@ pub(super) fn values(key: &Key, row: &Row, batch: i64) -> Vec<Value> {
         Row::JobRun(row) => runs::put_job_run(&mut values, row, batch),
         Row::Attempt(row) => runs::put_attempt(&mut values, row),
         Row::Outbox(row) => small::put_outbox(&mut values, row),
+        Row::Backfill(row) => small::put_backfill(&mut values, row),
         Row::Doubt | Row::Command(_) => {}
     }
     values

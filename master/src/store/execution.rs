@@ -4,6 +4,10 @@
 //! Reads only: the leader alone writes these rows (`store/run.rs`). What is asked for many ids goes
 //! in chunks, so that no statement has more than [`IDS_MAX`] of them.
 
+mod attempt;
+
+pub use attempt::{Attempt, attempts, attempts_of, find_attempt, hosts};
+
 use crate::db::{Db, Result, Row, Value};
 use crate::engine::rows::{self, Origin, RunState, Target};
 use shared::ids::*;
@@ -27,6 +31,8 @@ pub struct Execution {
     pub dispatch: Option<DispatchId>,
     /// The scheduled one, of a firing.
     pub instant: Option<Millis>,
+    /// That asked for it; of a period of a backfill, the backfill.
+    pub command: Option<CommandId>,
     pub by: Option<UserId>,
     pub by_name: Option<String>,
     pub cascade: bool,
@@ -71,26 +77,6 @@ pub struct JobRun {
     pub ended: Option<Millis>,
 }
 
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    pub id: AttemptId,
-    pub host: HostId,
-    pub mark: String,
-    /// Why it had no place until it was assigned.
-    pub queued: String,
-    /// A word: code, signal, killed, …; none while it lives.
-    pub end_kind: Option<String>,
-    pub end_code: Option<i64>,
-    pub end_text: Option<String>,
-    pub assigned: Millis,
-    pub started: Option<Millis>,
-    pub ended: Option<Millis>,
-    pub out_bytes: i64,
-    pub err_bytes: i64,
-    pub rss_max_kib: Option<i64>,
-    pub cpu_ms: Option<i64>,
-}
-
 /// What a list is narrowed to. `None` and empty mean all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -133,16 +119,13 @@ impl std::str::FromStr for Cursor {
 }
 
 const EXECUTION: &str = "SELECT e.id, e.project_id, e.interface_id, e.period, e.origin, e.dispatch_id, \
-    e.instant_ms, e.by_user, u.name AS by_name, e.is_cascade, e.params, e.state, e.runs, e.created_ms, \
+    e.instant_ms, e.command_id, e.by_user, u.name AS by_name, e.is_cascade, e.params, e.state, e.runs, e.created_ms, \
     e.ended_ms, e.batch FROM execution e LEFT JOIN user_account u ON u.id = e.by_user";
 const RUN: &str = "id, project_id, interface_id, period, period_ms, generation, version, execution_id, \
     priority, params, state, paused, stale, is_partial, waits, wait_until_ms, created_ms, started_ms, \
     age_from_ms, ended_ms";
 const JOB_RUN: &str = "run_id, job_id, state, reason, number, reign, allowed, not_before_ms, waits, \
     host_id, ready_ms, started_ms, ended_ms";
-const ATTEMPT: &str = "run_id, job_id, number, reign, host_id, mark, queued_why, end_kind, end_code, end_text, \
-    assigned_ms, started_ms, ended_ms, out_bytes, err_bytes, rss_max_kib, cpu_ms";
-
 /// The word of a state or origin in the database: as in JSON.
 pub fn word<T: serde::Serialize>(value: T) -> String {
     match serde_json::to_value(value) {
@@ -227,6 +210,7 @@ fn execution(row: &Row) -> Result<Execution> {
         origin: of_word(row, "origin")?,
         dispatch: row.opt_int("dispatch_id")?.map(DispatchId),
         instant: row.opt_int("instant_ms")?,
+        command: row.opt_int("command_id")?.map(CommandId),
         by: row.opt_int("by_user")?.map(UserId),
         by_name: row.opt_text("by_name")?.map(str::to_owned),
         cascade: row.flag("is_cascade")?,
@@ -279,31 +263,6 @@ fn job_run(row: &Row) -> Result<JobRun> {
         ready: row.opt_int("ready_ms")?,
         started: row.opt_int("started_ms")?,
         ended: row.opt_int("ended_ms")?,
-    })
-}
-
-fn attempt(row: &Row) -> Result<Attempt> {
-    let text = |column| row.opt_text(column).map(|text| text.map(str::to_owned));
-    Ok(Attempt {
-        id: AttemptId {
-            run: RunId(row.int("run_id")?),
-            job: JobId(row.int("job_id")?),
-            number: row.small("number")?,
-            reign: row.int("reign")?,
-        },
-        host: HostId(row.int("host_id")?),
-        mark: row.text("mark")?.to_owned(),
-        queued: row.text("queued_why")?.to_owned(),
-        end_kind: text("end_kind")?,
-        end_code: row.opt_int("end_code")?,
-        end_text: text("end_text")?,
-        assigned: row.int("assigned_ms")?,
-        started: row.opt_int("started_ms")?,
-        ended: row.opt_int("ended_ms")?,
-        out_bytes: row.int("out_bytes")?,
-        err_bytes: row.int("err_bytes")?,
-        rss_max_kib: row.opt_int("rss_max_kib")?,
-        cpu_ms: row.opt_int("cpu_ms")?,
     })
 }
 
@@ -385,67 +344,6 @@ pub async fn counts(db: &Db, runs: &[RunId]) -> Result<BTreeMap<RunId, BTreeMap<
         counts.entry(run).or_default().insert(state, n);
     }
     Ok(counts)
-}
-
-/// All tries of one job run, oldest first.
-pub async fn attempts(db: &Db, run: RunId, job: JobId) -> Result<Vec<Attempt>> {
-    let sql = format!(
-        "SELECT {ATTEMPT} FROM attempt WHERE run_id = ? AND job_id = ? \
-         ORDER BY number, assigned_ms LIMIT 1000"
-    );
-    db.query(sql, crate::params![run, job]).await?.iter().map(attempt).collect()
-}
-
-/// All tries of these runs, at most `limit`, by run and job.
-pub async fn attempts_of(db: &Db, runs: &[RunId], limit: usize) -> Result<Vec<Attempt>> {
-    let mut found = Vec::new();
-    for chunk in runs.chunks(IDS_MAX) {
-        let left = limit - found.len();
-        if left == 0 {
-            break;
-        }
-        let sql = format!(
-            "SELECT {ATTEMPT} FROM attempt WHERE run_id IN ({}) \
-             ORDER BY run_id, job_id, number, assigned_ms LIMIT {left}",
-            marks(chunk.len())
-        );
-        let ids = chunk.iter().map(|&id| id.into()).collect();
-        for row in &db.query(sql, ids).await? {
-            found.push(attempt(row)?);
-        }
-    }
-    Ok(found)
-}
-
-/// Where the newest tries of these job runs were: a job run forgets its host when it ends.
-pub async fn hosts(db: &Db, jobs: &[JobRun]) -> Result<BTreeMap<(RunId, JobId), HostId>> {
-    let mut by_run: BTreeMap<RunId, Vec<Value>> = BTreeMap::new();
-    for job in jobs.iter().filter(|job| job.number > 0) {
-        by_run.entry(job.run).or_default().push(job.job.into());
-    }
-    let mut found = BTreeMap::new();
-    for (run, jobs) in by_run {
-        for chunk in jobs.chunks(IDS_MAX) {
-            let sql = format!(
-                "SELECT job_id, host_id FROM attempt WHERE run_id = ? AND job_id IN ({}) \
-                 ORDER BY number",
-                marks(chunk.len())
-            );
-            let values = [&[run.into()], chunk].concat();
-            for row in db.query(sql, values).await? {
-                found.insert((run, JobId(row.int("job_id")?)), HostId(row.int("host_id")?));
-            }
-        }
-    }
-    Ok(found)
-}
-
-pub async fn find_attempt(db: &Db, id: AttemptId) -> Result<Option<Attempt>> {
-    let sql = format!(
-        "SELECT {ATTEMPT} FROM attempt WHERE run_id = ? AND job_id = ? AND number = ? AND reign = ?"
-    );
-    let row = db.first(sql, crate::params![id.run, id.job, id.number, id.reign]).await?;
-    row.as_ref().map(attempt).transpose()
 }
 
 /// The leader's last batch: nothing has changed while it stands.

@@ -30,6 +30,7 @@ pub mod slice;
 pub mod stale;
 
 pub mod audit;
+pub mod backfill;
 pub mod certificate;
 pub mod filter;
 pub mod token;

@@ -172,15 +172,22 @@ pub async fn refused_firings(db: &Db, changes: &[Change]) -> db::Result<Vec<Key>
 
 /// What a new leader begins with: executions that have not ended and all runs they name; live runs
 /// with all their job runs and attempts; attempts that are marked, and of orphans their runs with the
-/// job runs; dispatch states; doubts.
+/// job runs; dispatch states; doubts; backfills that have not ended.
 ///
 /// # Errors
 /// The database's.
 pub async fn load_live(db: &Db) -> db::Result<Vec<(Key, Row)>> {
     // Two rounds of questions side by side: what the second asks for is what the first has found.
-    let (mut all, doubts, executions, runs, marked) = tokio::try_join!(
+    let (mut all, doubts, backfills, executions, runs, marked) = tokio::try_join!(
         dispatch_states(db),
         db.query("SELECT host_id FROM host_doubt", params![]),
+        pages(
+            db,
+            &codec::BACKFILL,
+            "state IN ('running','paused') AND id > ?",
+            "id",
+            codec::backfill
+        ),
         live(db, &EXECUTION, codec::execution),
         live(db, &RUN, codec::run),
         marked_attempts(db),
@@ -188,6 +195,7 @@ pub async fn load_live(db: &Db) -> db::Result<Vec<(Key, Row)>> {
     for row in &doubts {
         all.push(codec::doubt(row)?);
     }
+    all.extend(backfills);
     let mut named = BTreeSet::new();
     for (_, row) in &executions {
         if let Row::Execution(execution) = row {
@@ -298,7 +306,7 @@ pub async fn find(db: &Db, keys: &[Key]) -> db::Result<Vec<(Key, Row)>> {
         }
     }
     type Read = fn(&db::Row) -> db::Result<(Key, Row)>;
-    let tables: [(&codec::Table, Read); 8] = [
+    let tables: [(&codec::Table, Read); 9] = [
         (&DISPATCH, codec::dispatch),
         (&FIRING, codec::firing),
         (&EXECUTION, codec::execution),
@@ -307,6 +315,7 @@ pub async fn find(db: &Db, keys: &[Key]) -> db::Result<Vec<(Key, Row)>> {
         (&ATTEMPT, codec::attempt),
         (&DOUBT, codec::doubt),
         (&codec::OUTBOX, codec::outbox),
+        (&codec::BACKFILL, codec::backfill),
     ];
     let mut all = Vec::new();
     for (table, read) in tables {

@@ -10,8 +10,9 @@ use super::auth::{Means, Right, Viewer};
 use super::error::{Error, Result};
 use crate::app::App;
 use crate::bus::Topic;
+use crate::engine::backfill::{self, BackfillSpec};
 use crate::engine::params;
-use crate::engine::rows::{Command, Part, Verb};
+use crate::engine::rows::{Command, CommandResult, Part, Verb};
 use crate::engine::validate::PRIORITY_MAX;
 use crate::store;
 use axum::Json;
@@ -42,13 +43,9 @@ pub(super) fn routes() -> Routes {
 
 async fn give(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -> Result {
     let (verb, dry_run) = read(body, &viewer)?;
-    let project = project_of(&app, &viewer, &verb).await?;
-    viewer.must(right_of(&verb), project)?;
-    let command = Command { project, by: viewer.id, verb, dry_run };
-    let id = store::command::insert(&app.db, &command, app.clock.wall_ms()).await?;
-    app.bus.nudge(Topic::Command);
-    let answer = store::command::wait(&app.db, id, ANSWER_WITHIN).await?;
-    let verb = store::command::name(&command.verb);
+    let name = store::command::name(&verb);
+    let (id, answer) = ask(&app, &viewer, verb, dry_run).await?;
+    let verb = name;
     Ok(match answer {
         Some(answer) => {
             // A dry run is never done; it may be refused.
@@ -60,6 +57,31 @@ async fn give(State(app): State<App>, viewer: Viewer, Json(body): Json<Value>) -
         }
         None => pending(id, &verb, dry_run),
     })
+}
+
+/// Writes the command down, and waits a little for the leader's answer.
+///
+/// # Errors
+/// The viewer may not; what it is about is not there; the database's.
+pub(super) async fn ask(
+    app: &App,
+    viewer: &Viewer,
+    verb: Verb,
+    dry_run: bool,
+) -> Result<(CommandId, Option<CommandResult>), Error> {
+    let project = project_of(app, viewer, &verb).await?;
+    viewer.must(right_of(&verb), project)?;
+    if let Verb::Backfill { spec } = &verb {
+        let mut errors = backfill::check(&*app.catalog().await?, spec);
+        errors.iter_mut().for_each(|error| error.path = format!("spec.{}", error.path));
+        if !errors.is_empty() {
+            return Err(Error::invalid(errors));
+        }
+    }
+    let command = Command { project, by: viewer.id, verb, dry_run };
+    let id = store::command::insert(&app.db, &command, app.clock.wall_ms()).await?;
+    app.bus.nudge(Topic::Command);
+    Ok((id, store::command::wait(&app.db, id, ANSWER_WITHIN).await?))
 }
 
 /// Nobody leads just now, or the leader is busy: the command stands, and will be obeyed.
@@ -133,7 +155,7 @@ fn wrong_fields(body: &Value) -> Vec<FieldError> {
         serde_json::from_value::<T>(value.clone()).err().map(|error| error.to_string())
     }
     type Check = fn(&Value) -> Option<String>;
-    const FIELDS: [(&str, Check); 13] = [
+    const FIELDS: [(&str, Check); 16] = [
         ("execution", of::<ExecutionId>),
         ("run", of::<RunId>),
         ("interface", of::<InterfaceId>),
@@ -147,6 +169,9 @@ fn wrong_fields(body: &Value) -> Vec<FieldError> {
         ("missing_only", of::<bool>),
         ("priority", of::<i32>),
         ("params", of::<BTreeMap<String, String>>),
+        ("backfill", of::<CommandId>),
+        ("spec", of::<BackfillSpec>),
+        ("stop", of::<bool>),
     ];
     let found = FIELDS.iter().filter_map(|(name, check)| {
         let message = check(body.get(name)?)?;
@@ -222,6 +247,17 @@ async fn whose(app: &App, verb: &Verb) -> Result<(&'static str, String, Option<P
             let catalog = app.catalog().await?;
             let project = catalog.dispatches.get(dispatch).map(|found| found.project);
             ("dispatch", dispatch.to_string(), project)
+        }
+        Verb::Backfill { spec } => {
+            let catalog = app.catalog().await?;
+            let project = catalog.interfaces.get(&spec.interface).map(|found| found.project);
+            ("interface", spec.interface.to_string(), project)
+        }
+        Verb::PauseBackfill { backfill }
+        | Verb::ResumeBackfill { backfill }
+        | Verb::CancelBackfill { backfill, .. } => {
+            let found = store::backfill::find(&app.db, *backfill).await?;
+            ("backfill", backfill.to_string(), found.map(|found| found.project))
         }
         Verb::Retire { host } => {
             let catalog = app.catalog().await?;

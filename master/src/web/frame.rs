@@ -39,6 +39,7 @@ pub struct Nav {
 pub const NAV: &[Nav] = &[
     nav("Overview", "Home", "/", "layui-icon-home", "h"),
     nav("Monitor", "Executions", "/execute/flow/", "layui-icon-chart-screen", "x"),
+    nav("Monitor", "Backfills", "/backfill/", "layui-icon-prev", "b"),
     nav("Monitor", "Stale", "/execute/stale/", "layui-icon-refresh", "t"),
     nav("Monitor", "Why?", "/why/", "layui-icon-help", "y"),
     nav("Define", "Interfaces", "/interface/", "layui-icon-template-1", "i"),
@@ -340,7 +341,8 @@ pub fn shape(state: &str) -> &'static str {
         "left_out" => "⊖",
         "paused" => "‖",
         "stopped" => "■",
-        "up" | "active" => "✓",
+        "up" | "active" | "ended" => "✓",
+        "cancelled" => "⊘",
         "silent" | "refused" => "✕",
         "never" => "○",
         "draining" | "frozen" | "blackout" | "holiday" => "‖",

@@ -30,6 +30,7 @@ pub mod job;
 pub mod login;
 pub mod version;
 
+pub mod backfill;
 pub mod command;
 pub mod events;
 pub mod execution;
@@ -78,6 +79,7 @@ pub fn routes() -> Routes {
         .merge(events::routes())
         .merge(why::routes())
         .merge(stale::routes())
+        .merge(backfill::routes())
         .merge(api::apply::routes())
         .merge(api::definitions::routes())
         .merge(api::export::routes())

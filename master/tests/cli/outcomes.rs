@@ -144,3 +144,63 @@ fn who_cannot_be_reached_is_named() {
     std::fs::remove_file(cluster.path("client.toml")).unwrap();
     assert!(cluster.hcndc(&["execution", "list"]).is(2).err.contains("client.toml"));
 }
+
+#[test]
+fn a_backfill_is_planned_begun_held_and_ended() {
+    let cluster = Cluster::start();
+    let flag = cluster.file("flag", "");
+    std::fs::remove_file(&flag).unwrap();
+    cluster
+        .hcndc(&[
+            "apply",
+            "-f",
+            &mesh(&cluster, &format!("until test -e {flag}; do sleep 0.1; done")),
+        ])
+        .is(0);
+    let november = ["one", "2026-11-01..2026-11-05", "--skip", "2026-11-02", "--parallel", "2"];
+    let plan = cluster.hcndc(&[&["backfill", "plan"], &november[..]].concat()).is(0);
+    assert!(plan.out.contains("4 executions from 2026-11-01 to 2026-11-05"), "{plan:?}");
+    let begun = cluster.hcndc(&[&["backfill", "start", "-o", "json"], &november[..]].concat());
+    let id = begun.is(0).json()["id"].to_string();
+    let show = || cluster.hcndc(&["backfill", "show", &id, "-o", "json"]).is(0).json();
+    let live = |shown: &serde_json::Value| shown["executions"]["live"].as_i64().unwrap();
+    cluster.until("two live", || live(&show()) == 2);
+    assert_eq!(show()["made"], 2, "and no more than that");
+    let twice = cluster.hcndc(&["backfill", "resume", &id]).is(1);
+    assert!(twice.err.contains("not paused"), "{twice:?}");
+    cluster.hcndc(&["backfill", "pause", &id]).is(0);
+    std::fs::write(&flag, "").unwrap();
+    cluster.until("those have ended", || live(&show()) == 0);
+    let shown = show();
+    assert_eq!((&shown["made"], &shown["state"]), (&2.into(), &"paused".into()));
+    cluster.hcndc(&["backfill", "resume", &id]).is(0);
+    cluster.until("all of it", || show()["state"] == "ended");
+    let shown = show();
+    let mut periods: Vec<&str> = shown["made_executions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["period"].as_str().unwrap())
+        .collect();
+    periods.sort_unstable();
+    assert_eq!(periods, ["2026-11-01", "2026-11-03", "2026-11-04", "2026-11-05"]);
+    // What it has made is known for the next estimate.
+    let plan =
+        cluster.hcndc(&[&["backfill", "plan", "-o", "json"], &november[..]].concat()).is(0).json();
+    assert_eq!(plan["estimate"]["unknown"], 0, "{plan}");
+
+    std::fs::remove_file(&flag).unwrap();
+    let again = ["backfill", "start", "one", "2026-11-01..2026-11-05", "-o", "json"];
+    let id = cluster.hcndc(&again).is(0).json()["id"].to_string();
+    let show = || cluster.hcndc(&["backfill", "show", &id, "-o", "json"]).is(0).json();
+    cluster.until("one lives", || live(&show()) == 1);
+    let would = cluster.hcndc(&["backfill", "cancel", &id, "--stop", "--dry-run"]).is(0);
+    assert!(would.out.contains("4 executions still to be made"), "{would:?}");
+    cluster.hcndc(&["backfill", "cancel", &id, "--stop"]).is(0);
+    cluster.until("it is stopped", || show()["executions"]["stopped"] == 1);
+    assert_eq!((&show()["made"], &show()["state"]), (&1.into(), &"cancelled".into()));
+    let list = cluster.hcndc(&["backfill", "list", "--live", "-o", "json"]).is(0).json();
+    assert_eq!(list["items"], serde_json::json!([]));
+    let wrong = cluster.hcndc(&["backfill", "plan", "one", "yesterday"]).is(2);
+    assert!(wrong.err.contains("yesterday"), "{wrong:?}");
+}

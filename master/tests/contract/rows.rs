@@ -1,6 +1,7 @@
 //! Rows of the run state are the same after they were stored.
 
 use crate::every_database;
+use master::engine::backfill::Span;
 use master::engine::rows::*;
 use master::store::run;
 use proptest::collection::{btree_map, btree_set, vec};
@@ -12,6 +13,7 @@ use shared::ids::*;
 use shared::period::{Granularity, Period};
 use shared::wire::{Exit, Refusal};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn id() -> impl Strategy<Value = i64> {
     prop_oneof![0..4_i64, 0..i64::MAX]
@@ -252,9 +254,70 @@ fn alert() -> impl Strategy<Value = (Key, Row)> {
     )
 }
 
+fn span() -> impl Strategy<Value = Span> {
+    period().prop_map(Span::one)
+}
+
+fn backfill_spec() -> impl Strategy<Value = BackfillSpec> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (id(), vec(span(), 0..3), vec(span(), 0..3), flags, vec(text(), 0..2), params()).prop_map(
+        |(interface, spans, skips, flags, windows, params)| BackfillSpec {
+            interface: InterfaceId(interface),
+            spans,
+            skips,
+            descending: flags.0,
+            parallel: 3,
+            cascade: flags.1,
+            missing_only: flags.2,
+            windows,
+            zone: "Asia/Shanghai".into(),
+            pinned: flags.3,
+            failures_max: 2,
+            params,
+        },
+    )
+}
+
+fn backfill() -> impl Strategy<Value = (Key, Row)> {
+    use BackfillState::*;
+    let state = prop::sample::select(vec![Running, Paused, Cancelled, Ended]);
+    let counts = (any::<u32>(), any::<u32>(), any::<u32>());
+    let pins = vec((id().prop_map(InterfaceId), id()), 0..3);
+    let times = (id(), option::of(id()));
+    (id(), backfill_spec(), pins, counts, option::of(period()), state, "[ -~]{0,40}", times)
+        .prop_map(|(id, spec, pins, counts, cursor, state, why, times)| {
+            let backfill = Backfill {
+                project: ProjectId(1),
+                interface: spec.interface,
+                by: UserId(1),
+                spec,
+                pins,
+                planned: counts.0,
+                made: counts.1,
+                failed: counts.2,
+                cursor,
+                state,
+                why,
+                created: times.0,
+                ended: times.1,
+            };
+            (Key::Backfill(CommandId(id)), Row::Backfill(Arc::new(backfill)))
+        })
+}
+
 fn any_row() -> impl Strategy<Value = (Key, Row)> {
     let doubt = id().prop_map(|host| (Key::Doubt(HostId(host)), Row::Doubt));
-    prop_oneof![dispatch(), firing(), execution(), run_row(), job_run(), attempt(), alert(), doubt]
+    prop_oneof![
+        dispatch(),
+        firing(),
+        execution(),
+        run_row(),
+        job_run(),
+        attempt(),
+        alert(),
+        doubt,
+        backfill()
+    ]
 }
 
 /// Writes rows, reads them; overwrites some, deletes some, reads again.

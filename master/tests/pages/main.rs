@@ -8,6 +8,7 @@ mod apply;
 
 mod access;
 mod api;
+mod backfill;
 mod calendar;
 mod days;
 mod definitions;

@@ -138,7 +138,7 @@ impl Cluster {
             sabotage,
             nodes: Vec::new(),
             hosts,
-            oracle: Oracle::new(TIMING.memory_ms, db.versions.clone(), db.catalog.pools.clone()),
+            oracle: Oracle::new(TIMING.memory_ms, db.versions.clone(), &db.catalog),
             db,
             lease: Lease::default(),
             wire: BTreeMap::new(),

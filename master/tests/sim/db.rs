@@ -208,6 +208,7 @@ impl Db {
         for (key, row) in &self.rows {
             let keep = match (key, row) {
                 (Key::Dispatch(_) | Key::Doubt(_), _) => true,
+                (_, Row::Backfill(row)) => row.state.is_live(),
                 (Key::Execution(_), Row::Execution(execution)) if execution.state.is_live() => {
                     named.extend(execution.runs.iter().copied());
                     true

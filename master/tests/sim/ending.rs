@@ -84,6 +84,7 @@ impl Cluster {
                 (Key::Run(id), Row::Run(run)) => !run.state.is_live() || self.is_held(*id),
                 (Key::JobRun(_), Row::JobRun(job)) => job.phase.place().is_none(),
                 (Key::Doubt(_), _) => false,
+                (_, Row::Backfill(row)) => row.state != BackfillState::Running,
                 (Key::Dispatch(id), _) => {
                     self.next_instant(*id, self.state(*id).cursor) > self.now - 5_000
                 }
@@ -96,6 +97,7 @@ impl Cluster {
             (Key::Run(id), Row::Run(run)) => run.state.is_live() && !self.is_held(*id),
             (_, Row::JobRun(job)) => job.phase.place().is_some(),
             (_, Row::Doubt) => true,
+            (_, Row::Backfill(row)) => row.state == BackfillState::Running,
             (Key::Dispatch(id), _) => {
                 self.next_instant(*id, self.state(*id).cursor) <= self.now - 5_000
             }
@@ -220,5 +222,7 @@ fn keys(table: &Table) -> impl Iterator<Item = Key> {
     let jobs = table.jobs.keys().map(|id| Key::JobRun(*id));
     let attempts = table.attempts.keys().map(|id| Key::Attempt(*id));
     let doubts = table.doubts.iter().map(|id| Key::Doubt(*id));
-    dispatches.chain(executions).chain(runs).chain(jobs).chain(attempts).chain(doubts)
+    let backfills = table.backfills.keys().map(|id| Key::Backfill(*id));
+    let rows = dispatches.chain(executions).chain(runs).chain(jobs).chain(attempts);
+    rows.chain(doubts).chain(backfills)
 }

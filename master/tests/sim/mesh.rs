@@ -3,6 +3,7 @@
 
 use crate::rng::Rng;
 use master::engine::catalog::*;
+use shared::calendar::{CalendarSpec, DayOfWeek, DaysSpec, On};
 use shared::ids::*;
 use shared::period::Granularity;
 use shared::spec::*;
@@ -23,6 +24,10 @@ pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
     for id in 1..=2 + rng.below(2) {
         catalog.hosts.insert(HostId(id), Arc::new(host(id, rng)));
     }
+    if !rng.one_in(3) {
+        let calendar = calendar(rng);
+        catalog.calendars.insert(calendar.id, Arc::new(calendar));
+    }
     for id in 1..=1 + rng.below(4) {
         let interface = interface(id, &catalog, rng);
         catalog.interfaces.insert(interface.id, Arc::new(interface));
@@ -38,9 +43,20 @@ pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
             cascade: rng.one_in(2),
             misfire: rng.pick(&[Misfire::All, Misfire::Last, Misfire::None, Misfire::Within(20)]),
             late_s: LATE_S,
-            overlap: Overlap::Allow,
+            overlap: rng.pick(&[
+                Overlap::Allow,
+                Overlap::Allow,
+                Overlap::Allow,
+                Overlap::Skip,
+                Overlap::Parallel(2),
+                Overlap::Queue,
+                Overlap::Cancel,
+            ]),
             blackouts: Vec::new(),
-            days: None,
+            days: catalog.calendars.keys().next().filter(|_| rng.one_in(5)).map(|calendar| {
+                let on = rng.pick(&[On::Working, On::Working, On::Resting]);
+                DaysSpec { calendar: *calendar, on }
+            }),
             from_ms: None,
             until_ms: None,
             params: BTreeMap::new(),
@@ -50,6 +66,15 @@ pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
         catalog.dispatches.insert(dispatch.id, Arc::new(dispatch));
     }
     catalog
+}
+
+/// Some days of the week work, at least one; the few minutes of a world see one or two of them.
+fn calendar(rng: &mut Rng) -> Calendar {
+    let works = rng.pick(&DayOfWeek::ALL);
+    let rest = DayOfWeek::ALL.into_iter().filter(|day| *day != works && rng.one_in(3));
+    let spec = Arc::new(CalendarSpec { rest: rest.collect(), ..CalendarSpec::default() });
+    let (id, name) = (CalendarId(1), "working days".to_owned());
+    Calendar { id, project: ProjectId(1), name, version: 1, spec }
 }
 
 fn host(id: i64, rng: &mut Rng) -> Host {
@@ -100,6 +125,8 @@ fn is_small(waiter: Granularity, target: Granularity, map: PeriodMap) -> bool {
 
 fn interface(id: i64, catalog: &Catalog, rng: &mut Rng) -> Interface {
     let granularity = granularity(rng);
+    // Daily ones: their periods are the working days.
+    let logical = granularity == Granularity::Day && rng.one_in(2);
     let mut parents = Vec::new();
     for parent in catalog.interfaces.values() {
         let map = map(granularity, parent.spec.granularity, rng);
@@ -120,7 +147,7 @@ fn interface(id: i64, catalog: &Catalog, rng: &mut Rng) -> Interface {
             owner: String::new(),
             granularity,
             zone: rng.pick(&["Europe/Berlin", "Europe/Berlin", "Asia/Shanghai"]).into(),
-            calendar: None,
+            calendar: catalog.calendars.keys().next().copied().filter(|_| logical),
             parents,
             on_failure: rng.pick(&[OnFailure::Continue, OnFailure::Continue, OnFailure::Stop]),
             self_dependence: rng.pick(&[

@@ -2,14 +2,16 @@
 
 mod began;
 mod by_hand;
+mod fills;
 
 use crate::db::Db;
 use crate::mesh::Versions;
 use by_hand::ByHand;
-use master::engine::catalog::Interface;
+use master::engine::catalog::{Calendar, Catalog, Interface};
 use master::engine::rows::*;
+use shared::calendar::On;
 use shared::ids::*;
-use shared::period::Period;
+use shared::period::{Granularity, Period};
 use shared::spec::*;
 use shared::wire::Exit;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +51,8 @@ const PATIENCE: Millis = 20_000;
 pub(crate) struct Oracle {
     pub(crate) memory: Millis,
     pub(crate) versions: Versions,
+    /// Nobody edits them.
+    calendars: BTreeMap<CalendarId, Arc<Calendar>>,
     pub(crate) processes: BTreeMap<AttemptId, Process>,
     of_job: BTreeMap<JobRunId, Vec<AttemptId>>,
     /// A process of it ended well, or a person said so.
@@ -61,6 +65,8 @@ pub(crate) struct Oracle {
     /// Attempts of which a failover lost the row, or the end.
     unstored: BTreeSet<AttemptId>,
     runs: BTreeMap<RunId, Told>,
+    /// What runs were made of, as far as a failover has lost that: an order of then may still begin.
+    lost: BTreeMap<RunId, Vec<Arc<Interface>>>,
     of_execution: BTreeMap<ExecutionId, BTreeSet<RunId>>,
     /// A person has said that what failed in it, or is unknown, shall run again.
     resumed: BTreeSet<JobRunId>,
@@ -77,16 +83,39 @@ pub(crate) struct Oracle {
     pub(crate) alerts: u64,
     /// The runs that each execution names.
     members: BTreeMap<ExecutionId, Vec<RunId>>,
+    /// Executions that were stored to have ended, ever.
+    finished: BTreeSet<ExecutionId>,
     /// How often each alert was stored.
     told: BTreeMap<Key, u32>,
     pub(crate) verdict: Option<String>,
 }
 
+/// Whether this instant is on a day on which its dispatch fires, for a period that there is. Neither
+/// calendars nor what names them are ever edited in a world.
+fn is_day(db: &Db, spec: &DispatchSpec, instant: Millis, period: Period) -> bool {
+    let of = &db.catalog.interfaces[&spec.interface].spec;
+    let zone = shared::period::zone(&spec.zone).expect("a zone");
+    let Period::Day(date) = Period::containing(Granularity::Day, instant, zone) else {
+        return false;
+    };
+    let fires = spec.days.is_none_or(|days| {
+        db.catalog.calendars[&days.calendar].spec.works(date) == (days.on == On::Working)
+    });
+    // One that is for its own day has no period on a day off; a step back goes over those.
+    let own = shared::period::zone(&of.zone).expect("a zone");
+    let today = Period::containing(Granularity::Day, instant, own);
+    let cut = db.catalog.cut(of).expect("a zone");
+    let asked =
+        if spec.period_offset == 0 && of.granularity == Granularity::Day { today } else { period };
+    fires && cut.has(asked)
+}
+
 impl Oracle {
-    pub(crate) fn new(memory: Millis, versions: Versions, pools: BTreeMap<PoolId, u32>) -> Oracle {
+    pub(crate) fn new(memory: Millis, versions: Versions, catalog: &Catalog) -> Oracle {
         Oracle {
             memory,
             versions,
+            calendars: catalog.calendars.clone(),
             processes: BTreeMap::new(),
             of_job: BTreeMap::new(),
             succeeded: BTreeSet::new(),
@@ -95,6 +124,7 @@ impl Oracle {
             leased: BTreeMap::new(),
             unstored: BTreeSet::new(),
             runs: BTreeMap::new(),
+            lost: BTreeMap::new(),
             of_execution: BTreeMap::new(),
             resumed: BTreeSet::new(),
             by_hand: ByHand::default(),
@@ -102,11 +132,12 @@ impl Oracle {
             live: BTreeMap::new(),
             placed: BTreeSet::new(),
             adopted: BTreeSet::new(),
-            pools,
+            pools: catalog.pools.clone(),
             decided: BTreeMap::new(),
             exempt: BTreeMap::new(),
             alerts: 0,
             members: BTreeMap::new(),
+            finished: BTreeSet::new(),
             told: BTreeMap::new(),
             verdict: None,
         }
@@ -183,6 +214,7 @@ impl Oracle {
                 (Key::Run(id), Some(Row::Run(run))) => {
                     if let Some(told) = self.runs.get_mut(id).filter(|_| gone) {
                         told.lost = true;
+                        self.lost.entry(*id).or_default().push(told.interface.clone());
                     }
                     let now = db.rows.get(key);
                     let live = matches!(now, Some(Row::Run(run)) if run.state.is_live());
@@ -232,11 +264,15 @@ impl Oracle {
                 (Key::Attempt(id), Row::Attempt(attempt)) => self.check_attempt(id, attempt),
                 (Key::Execution(id), Row::Execution(execution)) => {
                     self.members.insert(id, execution.runs.clone());
+                    if !execution.state.is_live() {
+                        self.finished.insert(id);
+                    }
                 }
                 (Key::Outbox(_), _) => *self.told.entry(*key).or_default() += 1,
                 _ => {}
             }
         }
+        self.check_fills(db, changes);
         if changes.iter().any(|(_, row)| matches!(row, Some(Row::JobRun(job)) if matches!(job.phase, Phase::Assigned(_)))) {
             self.check_pools();
         }
@@ -260,9 +296,15 @@ impl Oracle {
         *count += 1;
         let once = *count == 1;
         self.check(once, || format!("instant {instant} of {dispatch} decided twice"));
+        let of = &db.catalog.dispatches[&dispatch].spec;
+        let is_day = is_day(db, of, instant, firing.period);
+        if firing.decision == Decision::Holiday {
+            self.check(!is_day, || format!("{dispatch} did not fire at {instant}, a day of it"));
+        }
         if firing.decision != Decision::Fired {
             return;
         }
+        self.check(is_day, || format!("{dispatch} fired at {instant}, no day of its calendar"));
         let early = instant - now;
         self.check(early < 3_000, || format!("{dispatch} fired {early} ms early"));
         let version = db.catalog.dispatches[&dispatch].version;
@@ -318,6 +360,15 @@ impl Oracle {
     /// Nobody gives up waiting for what has been there for a while.
     fn check_given_up(&mut self, (now, db): (Millis, &Db), id: RunId, run: &Run) {
         if run.state != RunState::Failed {
+            return;
+        }
+        // That a parent of the same execution has failed needs no waiting for the others.
+        let hopeless = |target: &Target| match target {
+            Target::Run(parent) => matches!(db.rows.get(&Key::Run(*parent)),
+                Some(Row::Run(row)) if !row.state.is_live() && !row.is_success()),
+            _ => false,
+        };
+        if run.waits.iter().any(hopeless) {
             return;
         }
         let run_ended = run.ended;
@@ -457,7 +508,8 @@ impl Oracle {
                 | AlertEvent::FiringFailed
                 | AlertEvent::FiringSkipped
                 | AlertEvent::RunLate
-                | AlertEvent::RunTimedOut => continue,
+                | AlertEvent::RunTimedOut
+                | AlertEvent::BackfillPaused => continue,
             };
             self.alerts += 1;
             let known = ended.get(&id).or(again.get(&id)).copied();

@@ -2,6 +2,7 @@
 
 use crate::cluster::{Cluster, Packet};
 use crate::mesh;
+use master::engine::backfill::Span;
 use master::engine::rows::*;
 use shared::ids::*;
 use shared::period::{Cut, Period, zone};
@@ -27,6 +28,7 @@ impl Cluster {
             1 => self.verb_on_run(),
             2 => self.verb_on_job(),
             3 => self.rarer_verb(),
+            _ if self.rng.one_in(3) => Some(self.backfill_verb()),
             _ => None,
         };
         let verb = verb.unwrap_or_else(|| self.run_now());
@@ -143,6 +145,50 @@ impl Cluster {
         })
     }
 
+    /// A few periods before now, or something about one that there is.
+    fn backfill_verb(&mut self) -> Verb {
+        let rows = self.db.rows.iter().filter_map(|(key, row)| match (key, row) {
+            (Key::Backfill(id), Row::Backfill(row)) if row.state.is_live() => {
+                Some((*id, row.state))
+            }
+            _ => None,
+        });
+        let live: Vec<_> = rows.collect();
+        if !live.is_empty() && self.rng.one_in(2) {
+            let (backfill, state) = self.rng.pick(&live);
+            return match state {
+                BackfillState::Paused => Verb::ResumeBackfill { backfill },
+                _ if self.rng.one_in(3) => {
+                    Verb::CancelBackfill { backfill, stop: self.rng.one_in(2) }
+                }
+                _ => Verb::PauseBackfill { backfill },
+            };
+        }
+        let ids: Vec<InterfaceId> = self.db.catalog.interfaces.keys().copied().collect();
+        let interface = self.rng.pick(&ids);
+        let last = self.a_period(interface);
+        let of = self.catalog().interfaces[&interface].spec.zone.clone();
+        let back = |steps: i64| last.offset(-steps, zone(&of).expect("a zone")).unwrap_or(last);
+        let steps = 1 + self.rng.below(5);
+        let skipped = back(self.rng.below(steps + 1));
+        let skips = if self.rng.one_in(2) { vec![Span::one(skipped)] } else { Vec::new() };
+        let spec = BackfillSpec {
+            interface,
+            spans: vec![Span { first: back(steps), last }],
+            skips,
+            descending: self.rng.one_in(3),
+            parallel: u32::try_from(1 + self.rng.below(3)).expect("small"),
+            cascade: self.rng.one_in(3),
+            missing_only: self.rng.one_in(3),
+            windows: Vec::new(),
+            zone: "UTC".into(),
+            pinned: self.rng.one_in(2),
+            failures_max: u32::try_from(self.rng.below(4)).expect("small"),
+            params: BTreeMap::new(),
+        };
+        Verb::Backfill { spec: Box::new(spec) }
+    }
+
     pub(crate) fn command(&mut self, verb: Verb, dry_run: bool) {
         let command = Command { project: ProjectId(1), by: UserId(1), verb, dry_run };
         let id = self.db.command(self.now, command.clone());
@@ -161,6 +207,13 @@ impl Cluster {
         let ids: Vec<DispatchId> = self.db.catalog.dispatches.keys().copied().collect();
         for dispatch in ids {
             self.command(Verb::PauseDispatch { dispatch }, false);
+        }
+        let live = self.db.rows.iter().filter_map(|(key, row)| match (key, row) {
+            (Key::Backfill(id), Row::Backfill(row)) if row.state.is_live() => Some(*id),
+            _ => None,
+        });
+        for backfill in live.collect::<Vec<_>>() {
+            self.command(Verb::CancelBackfill { backfill, stop: false }, false);
         }
         let paused = self.db.rows.iter().filter_map(|(key, row)| match (key, row) {
             (Key::Run(id), Row::Run(run)) if run.paused && run.state.is_live() => Some(*id),

@@ -113,6 +113,7 @@ impl Lab {
                 }
                 (Key::Execution(_), Row::Execution(row)) => row.state.is_live(),
                 (Key::Dispatch(_) | Key::Doubt(_), _) => true,
+                (_, Row::Backfill(row)) => row.state.is_live(),
                 _ => false,
             })
             .map(|(key, row)| (*key, row.clone()))
@@ -208,10 +209,16 @@ impl Lab {
         self.loads += asks.len();
         let slices = asks
             .into_iter()
-            .map(|ask| SliceRows { ask, rows: self.rows(ask), definition: None })
+            .map(|ask| SliceRows { ask, rows: self.rows(ask), definition: self.definition(ask) })
             .collect();
         self.apply(Event::Slices(slices));
         true
+    }
+
+    /// As the store has them, whatever the World was told.
+    fn definition(&self, ask: Ask) -> Option<Arc<Interface>> {
+        let Ask::Version(id, version) = ask else { return None };
+        self.catalog.at(id, version).cloned()
     }
 
     fn rows(&self, ask: Ask) -> Vec<(Key, Row)> {

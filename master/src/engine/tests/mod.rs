@@ -1,6 +1,7 @@
 //! The World by cases, in a notation that makes a hundred of them cheap.
 
 mod age;
+mod backfill;
 mod calendar;
 mod dag;
 mod definition;

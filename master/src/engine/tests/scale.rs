@@ -120,3 +120,43 @@ fn one_step_costs_what_it_changes() {
         }
     });
 }
+
+/// Ten years of an interface of a hundred jobs, and of a hundred interfaces of one: the plan and the
+/// first of its executions, however many are to come.
+#[test]
+fn ten_years_are_planned_as_a_row() {
+    use crate::engine::backfill::{BackfillSpec, outline};
+    let spec = |json: serde_json::Value| serde_json::from_value::<BackfillSpec>(json).unwrap();
+    let years = ["2016-01-01..2025-12-31"];
+    let wide = lab(100, |_| vec![], 8);
+    let asked = spec(serde_json::json!({"interface": 1, "spans": years, "parallel": 4}));
+    let plan =
+        told("plan ten years of an interface of 100 jobs", || outline(&wide.catalog, &asked));
+    let plan = plan.unwrap();
+    assert_eq!((plan.periods, plan.runs, plan.jobs), (3_653, 3_653, 365_300));
+    let mut wide = wide;
+    let verb = Verb::Backfill { spec: Box::new(asked) };
+    let plan = told("begin it", || wide.command(verb, false));
+    assert_eq!((plan.executions, plan.jobs_to_run), (3_653, 365_300));
+    let executions = wide.db.keys().filter(|key| matches!(key, Key::Execution(_)));
+    assert_eq!(executions.count(), 0, "its history is asked for first");
+    let asks = wide.world.due().load.len();
+    assert!((1..=4).contains(&asks), "{asks}");
+    let mut catalog = (*wide.catalog.interfaces[&InterfaceId(1)]).clone();
+    catalog.jobs.truncate(1);
+    let mut chain = Catalog::default();
+    for id in 1..=100 {
+        let mut one = catalog.clone();
+        (one.id, one.name) = (InterfaceId(id), format!("i{id}"));
+        let map = PeriodMap::Same;
+        one.spec.parents = (id > 1)
+            .then_some(Parent { interface: InterfaceId(id - 1), map })
+            .into_iter()
+            .collect();
+        chain.interfaces.insert(one.id, Arc::new(one));
+    }
+    let asked = spec(serde_json::json!({"interface": 1, "spans": years, "cascade": true}));
+    let plan = told("plan ten years of 100 interfaces", || outline(&chain, &asked)).unwrap();
+    assert_eq!((plan.periods, plan.runs, plan.jobs), (3_653, 365_300, 365_300));
+    assert_eq!(plan.widths, vec![1; 100]);
+}

@@ -26,6 +26,7 @@ fn start(now: Now, id: CommandId, command: &Command) -> Start {
         part: None,
         paused: false,
         after: After::new(),
+        fill: None,
     }
 }
 
@@ -152,6 +153,7 @@ impl World {
             part: None,
             paused: true,
             after: After::new(),
+            fill: None,
         };
         self.run_now(now, &start)
     }

@@ -175,12 +175,21 @@ fn fires(changes: &[Change]) -> Vec<(DispatchId, i64)> {
 
 /// What made a row: only that can be set aside.
 fn cause(changes: &[Change], world: &World, key: Key) -> Option<Bad> {
+    // While its own row is not stored there is nothing to be paused.
+    let backfill = |id: CommandId| match changes.iter().any(|(key, _)| *key == Key::Command(id)) {
+        true => Bad::Command(id),
+        false => Bad::Backfill(id),
+    };
     let execution = |id: ExecutionId| {
         changes.iter().find_map(|change| match change {
             (Key::Execution(key), Some(Row::Execution(row))) if *key == id => {
                 // A dispatch that a person runs has both.
                 let firing = row.dispatch.map(|(d, instant)| Bad::Firing(d, instant));
-                row.command.map(Bad::Command).or(firing)
+                let asked = row.command.map(|id| match row.origin {
+                    Origin::Backfill => backfill(id),
+                    _ => Bad::Command(id),
+                });
+                asked.or(firing)
             }
             _ => None,
         })
@@ -189,6 +198,7 @@ fn cause(changes: &[Change], world: &World, key: Key) -> Option<Bad> {
     match key {
         Key::Firing(dispatch, instant) => Some(Bad::Firing(dispatch, instant)),
         Key::Command(id) => Some(Bad::Command(id)),
+        Key::Backfill(id) => Some(backfill(id)),
         Key::Execution(id) => execution(id),
         Key::Run(id) => run(id),
         Key::JobRun(id) => run(id.run),

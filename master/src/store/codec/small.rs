@@ -1,9 +1,10 @@
 //! Dispatch states, firings, doubts, alerts.
 
-use super::{Table, cut, from_word, word};
+use super::{Table, bad, cut, from_word, json, word};
 use crate::db::{self, Value, params};
 use crate::engine::rows::*;
 use shared::ids::*;
+use std::sync::Arc;
 
 pub(in crate::store) static DISPATCH: Table = Table {
     name: "dispatch_state",
@@ -45,6 +46,65 @@ pub(in crate::store) static OUTBOX: Table = Table {
         "created_ms",
     ],
 };
+
+pub(in crate::store) static BACKFILL: Table = Table {
+    name: "backfill",
+    key: &["id"],
+    columns: &[
+        "id",
+        "project_id",
+        "interface_id",
+        "by_user",
+        "spec",
+        "pins",
+        "planned",
+        "made",
+        "failed",
+        "cursor_period",
+        "state",
+        "why",
+        "created_ms",
+        "ended_ms",
+    ],
+};
+
+pub(super) fn put_backfill(values: &mut Vec<Value>, row: &Backfill) {
+    values.extend(params![
+        row.project,
+        row.interface,
+        row.by,
+        json(&row.spec),
+        json(&row.pins),
+        row.planned,
+        row.made,
+        row.failed,
+        row.cursor.map(|period| period.to_string()),
+        word(&row.state),
+        cut(&row.why),
+        row.created,
+        row.ended,
+    ]);
+}
+
+pub(in crate::store) fn backfill(row: &db::Row) -> db::Result<(Key, Row)> {
+    let cursor = row.opt_text("cursor_period")?.map(str::parse).transpose();
+    let backfill = Backfill {
+        project: ProjectId(row.int("project_id")?),
+        interface: InterfaceId(row.int("interface_id")?),
+        by: UserId(row.int("by_user")?),
+        spec: row.json("spec")?,
+        pins: row.json("pins")?,
+        planned: row.small("planned")?,
+        made: row.small("made")?,
+        failed: row.small("failed")?,
+        cursor: cursor.map_err(|why| bad("cursor_period", why))?,
+        state: from_word(row, "state")?,
+        why: row.text("why")?.to_owned(),
+        created: row.int("created_ms")?,
+        ended: row.opt_int("ended_ms")?,
+    };
+    Ok((Key::Backfill(CommandId(row.int("id")?)), Row::Backfill(Arc::new(backfill))))
+}
 
 pub(super) fn put_dispatch(values: &mut Vec<Value>, row: &DispatchState) {
     values.extend(params![row.project, row.cursor, row.paused]);

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::engine::catalog::{Catalog, Interface};
+use crate::engine::rows::Origin;
 use crate::store;
 use crate::store::execution::{Cursor, Execution, Filter, PAGE_MAX};
 use crate::web::auth::{Right, Viewer};
@@ -186,6 +187,7 @@ pub(super) fn execution_json(catalog: &Catalog, execution: &Execution, jobs: Val
         "interface": { "id": execution.interface, "name": interface },
         "period": execution.period,
         "origin": execution.origin,
+        "backfill": execution.command.filter(|_| execution.origin == Origin::Backfill),
         "dispatch": dispatch,
         "scheduled_ms": execution.instant,
         "by": execution.by.map(|id| json!({ "id": id, "name": execution.by_name })),

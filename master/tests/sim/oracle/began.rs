@@ -110,12 +110,20 @@ impl Oracle {
                 Expect::Done => verdicts.is_some_and(|v| !v.is_empty()),
             }
         };
-        let edges = match job.spec.join {
+        let edges = |job: &Job| match job.spec.join {
             Join::All => job.spec.after.iter().all(holds),
             Join::Any => job.spec.after.is_empty() || job.spec.after.iter().any(holds),
         };
         let forced = self.by_hand.forced.contains(&id.job);
-        self.check(edges || forced, || format!("{id:?} began before {:?}", job.spec.after));
+        let now = edges(&job);
+        // An order whose commit a failover has lost is of the definition of then.
+        let unstored = self.unstored.iter().any(|attempt| attempt.job_run() == id);
+        let lost = self.lost.get(&id.run).into_iter().flatten().filter(|_| unstored);
+        let then = lost.flat_map(|of| &of.jobs).any(|job| job.id == id.job && edges(job));
+        if then && !now {
+            self.excused("ordered by a definition that a failover has lost");
+        }
+        self.check(now || then || forced, || format!("{id:?} began before {:?}", job.spec.after));
         if self.by_hand.past_waits.contains(&id) || self.by_hand.runs_past_waits.contains(&id.run) {
             return;
         }
@@ -159,7 +167,9 @@ impl Oracle {
     ) -> Vec<Period> {
         let mut versions = self.versions.range((target, 0)..=(target, i64::MAX));
         let Some((_, target)) = versions.next_back() else { return Vec::new() };
+        let calendar = target.spec.calendar.map(|id| self.calendars[&id].spec.clone());
         let cut = Cut::new(target.spec.granularity, &target.spec.zone).expect("a zone");
+        let cut = cut.with(calendar);
         let zone = zone(&waiter.spec.zone).expect("a zone");
         period.map(map, zone, &cut).expect("a short map")
     }
