@@ -181,13 +181,8 @@ pub async fn load_live(db: &Db) -> db::Result<Vec<(Key, Row)>> {
     let (mut all, doubts, backfills, executions, runs, marked) = tokio::try_join!(
         dispatch_states(db),
         db.query("SELECT host_id FROM host_doubt", params![]),
-        pages(
-            db,
-            &codec::BACKFILL,
-            "state IN ('running','paused') AND id > ?",
-            "id",
-            codec::backfill
-        ),
+        // Six questions side by side are a large future.
+        Box::pin(live_backfills(db)),
         live(db, &EXECUTION, codec::execution),
         live(db, &RUN, codec::run),
         marked_attempts(db),
@@ -239,6 +234,11 @@ async fn marked_attempts(db: &Db) -> db::Result<Vec<(Key, Row)>> {
     let text =
         format!("SELECT {} FROM attempt WHERE mark IN ('orphan','abandoned')", ATTEMPT.list(""));
     db.query(text, params![]).await?.iter().map(codec::attempt).collect()
+}
+
+async fn live_backfills(db: &Db) -> db::Result<Vec<(Key, Row)>> {
+    let live = "state IN ('running','paused') AND id > ?";
+    pages(db, &codec::BACKFILL, live, "id", codec::backfill).await
 }
 
 async fn dispatch_states(db: &Db) -> db::Result<Vec<(Key, Row)>> {
