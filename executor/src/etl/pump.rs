@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 const LINE_MAX: usize = 64 * 1024;
 const HIDDEN: &str = "••••••";
 /// How a JVM tells of options that it was given by its environment.
-const PICKED_UP: &[u8] = b"Picked up JAVA_TOOL_OPTIONS";
+const PICKED_UP: &str = "Picked up JAVA_TOOL_OPTIONS";
 
 /// What happens to a program that is followed.
 #[derive(Debug)]
@@ -40,7 +40,8 @@ pub(super) fn pass(
             Ok(0) | Err(_) => break,
             Ok(_) => {}
         }
-        let text = String::from_utf8_lossy(&line);
+        // What is concluded from a line is told too: nobody reads what is hidden.
+        let text = hidden(&String::from_utf8_lossy(&line), secrets);
         {
             let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
             let before = reading.began;
@@ -51,8 +52,7 @@ pub(super) fn pass(
         }
         let _ = match secrets {
             [] => to.write_all(&line),
-            _ if line.starts_with(PICKED_UP) => Ok(()),
-            _ => to.write_all(hidden(&text, secrets).as_bytes()),
+            _ => to.write_all(text.split(PICKED_UP).next().unwrap_or_default().as_bytes()),
         };
         // Whoever looks on sees each line when it is there.
         if from.buffer().is_empty() {
@@ -75,11 +75,15 @@ mod tests {
     use std::sync::mpsc::channel;
 
     fn through(text: &[u8], secrets: &[&str]) -> (Vec<u8>, Vec<String>) {
-        let (told, news) = channel();
         let reading = Mutex::new(Reading::new(Engine::Kitchen));
+        read(text, secrets, &reading)
+    }
+
+    fn read(text: &[u8], secrets: &[&str], reading: &Mutex<Reading>) -> (Vec<u8>, Vec<String>) {
+        let (told, news) = channel();
         let secrets: Vec<String> = secrets.iter().map(|text| (*text).to_owned()).collect();
         let mut out = Vec::new();
-        pass(text, &mut out, &reading, &secrets, &told);
+        pass(text, &mut out, reading, &secrets, &told);
         drop(told);
         (out, news.iter().map(|one| format!("{one:?}")).collect())
     }
@@ -100,5 +104,14 @@ mod tests {
             "Picked up JAVA_TOOL_OPTIONS: -DKETTLE_PASSWORD=pässword\nuser x pässword, pässword\n";
         let (out, _) = through(text.as_bytes(), &["pässword"]);
         assert_eq!(String::from_utf8(out).unwrap(), "user x ••••••, ••••••\n");
+    }
+    /// The first error is told again at the end.
+    #[test]
+    fn a_secret_is_not_in_what_is_concluded() {
+        let reading = Mutex::new(Reading::new(Engine::Kitchen));
+        let text = "2026/11/20 10:19:19 - db - ERROR (version 8.3) : no login with pa'ss at db\n";
+        read(text.as_bytes(), &["pa'ss"], &reading);
+        let error = reading.lock().unwrap().first_error.clone().unwrap();
+        assert!(error.contains(HIDDEN) && !error.contains("pa'ss"), "{error}");
     }
 }

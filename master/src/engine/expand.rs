@@ -223,10 +223,8 @@ impl World {
         let Some(now) = self.now else { return 0 };
         let Some(shape) = self.shape_for(start, interface) else { return 0 };
         let mut waits = self.run_waits(&shape, period, siblings);
-        if let Some(fill) = &start.fill {
-            let unfinished = self.unfinished_of(fill.of, &waits, period, &shape);
-            waits.extend(unfinished);
-        }
+        let unfinished = self.unfinished_of(start, &waits, period, &shape);
+        waits.extend(unfinished);
         let earlier = |target: &&Target| slice_of(**target).is_some_and(|(_, of)| of < period);
         waits.extend(start.after.get(&interface).into_iter().flatten().filter(earlier));
         let waits = self.unmet(waits);

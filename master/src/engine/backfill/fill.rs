@@ -1,7 +1,7 @@
 //! Making the executions of backfills: each step, as many as slots are open.
 
-use super::line::Line;
-use super::outline::{count, family};
+use super::line::{Line, Span, refined};
+use super::outline::{count, family, is_its_turn};
 use super::{BackfillSpec, LIVE_MAX, check};
 use crate::engine::blackout::Windows;
 use crate::engine::dag::Shape;
@@ -124,6 +124,9 @@ impl World {
         if live >= row.spec.parallel as usize && !self.has(Sabotage::FillPastSlots) {
             return self.rest(id, String::new());
         }
+        if !self.catalog.interfaces.contains_key(&row.interface) {
+            return Next::Pause(Reason::NoInterface { id: row.interface });
+        }
         let family = match self.family_of(&row) {
             Ok(Some(family)) => family,
             Ok(None) => return Next::Rest, // its versions were asked for
@@ -132,8 +135,11 @@ impl World {
         let Some(root) = family.first().cloned() else {
             return Next::Pause(Reason::NoInterface { id: row.interface });
         };
-        let next = Line::new(&row.spec, &root.cut).after(row.cursor);
-        let Some(period) = next else {
+        if let Err(why) = still_fits(&row, &root) {
+            return Next::Pause(why);
+        }
+        let line = Line::new(&row.spec, &root.cut);
+        let Some(period) = line.after(row.cursor) else {
             if live == 0 {
                 self.end_fill(now, id, BackfillState::Ended);
             }
@@ -147,8 +153,13 @@ impl World {
             return self.rest(id, Reason::OutsideWindow {}.told());
         }
         let mut members = Members::new();
+        let turn = (period, line.after(Some(period)));
         let found = accept(&root, period).and_then(|()| {
-            members_of(&family, period, |at, of| members.push((family[at].interface.id, of)))
+            members_of(&family, period, |at, of| {
+                if is_its_turn(&family, turn, (at, of)) {
+                    members.push((family[at].interface.id, of));
+                }
+            })
         });
         if let Err(why) = found {
             return Next::Pause(why);
@@ -165,7 +176,7 @@ impl World {
         }
         self.execute(now, &start, &members);
         let period = match self.has(Sabotage::FillForgets) {
-            true => Line::new(&row.spec, &root.cut).after(Some(period)).unwrap_or(period),
+            true => turn.1.unwrap_or(period),
             false => period,
         };
         let (made, why) = (row.made + 1, String::new());
@@ -257,17 +268,19 @@ impl World {
         self.put(Key::Backfill(id), Row::Backfill(Arc::new(row)));
     }
 
-    /// What has succeeded before would satisfy these waits, while the same backfill is making it anew
-    /// for an earlier period: then that has to end first. Earlier ones only, so that no two wait for
-    /// each other.
+    /// What has succeeded before would satisfy these waits, while the same backfill is making it anew:
+    /// then that has to end first. Of an earlier period, so that no two wait for each other; or, of what
+    /// is coarser than the root, of any within: the month waits for each of its days that is at work.
     pub(in crate::engine) fn unfinished_of(
         &self,
-        fill: CommandId,
+        start: &Start,
         waits: &BTreeSet<Target>,
         period: Period,
         shape: &Shape,
     ) -> BTreeSet<Target> {
+        let Some(fill) = &start.fill else { return BTreeSet::new() };
         let begins = |of: Period| of.start_ms(shape.cut.zone);
+        let coarser = period.granularity() > start.period.granularity();
         let succeeded = waits.iter().filter_map(|target| match *target {
             Target::Success(interface, of) | Target::SuccessOrNone(interface, of) => {
                 Some((interface, of))
@@ -276,9 +289,11 @@ impl World {
         });
         let live = succeeded.filter(|(interface, of)| {
             let run = self.slices.latest((*interface, *of)).and_then(|id| self.run(id));
-            let own = run.filter(|run| run.state.is_live());
-            own.is_some_and(|run| self.folds.is_filling(fill, run.execution))
-                && begins(*of) < begins(period)
+            let own = run.filter(|run| run.state.is_live()).is_some_and(|run| {
+                run.execution == start.id || self.folds.is_filling(fill.of, run.execution)
+            });
+            let within = coarser && of.granularity() < period.granularity();
+            own && (within || begins(*of) < begins(period))
         });
         live.map(|(interface, of)| Target::Idle(interface, of)).collect()
     }
@@ -373,6 +388,19 @@ impl World {
             }
         }
     }
+}
+
+/// # Errors
+/// The interface was edited since: the cursor, or a span, is of periods that it has no more.
+fn still_fits(row: &Backfill, root: &Shape) -> Result<(), Reason> {
+    let odd = |span: &&Span| refined(**span, &root.cut).is_none();
+    let moved = row.cursor.filter(|cursor| cursor.granularity() != root.cut.granularity);
+    let moved = moved.or(row.spec.spans.iter().find(odd).map(|span| span.first));
+    moved.map_or(Ok(()), |period| {
+        let interface = root.interface.name.clone();
+        let cut = format!("{:?}", root.cut.granularity).to_lowercase();
+        Err(Reason::NoSuchPeriod { interface, cut, period })
+    })
 }
 
 fn peculiar(id: CommandId, row: &Backfill) -> Fill {

@@ -12,7 +12,8 @@ use crate::engine::reason::Reason;
 use shared::ids::*;
 use shared::kind::{FieldError, check::is_variable};
 use shared::period::{Period, zone};
-use shared::spec::SelfDependence;
+use shared::spec::{PeriodMap, SelfDependence};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// In numbers.
@@ -74,21 +75,95 @@ pub fn check(catalog: &Catalog, spec: &BackfillSpec) -> Vec<FieldError> {
             add("windows", why);
         }
     }
-    if spec.descending {
-        // The newest would wait for one that is made after it, for as long as that has failed.
-        let mut mesh = Mesh::new(catalog);
-        let family = family(&mut mesh, catalog, spec);
-        let waits =
-            |shape: &&Arc<Shape>| shape.interface.spec.self_dependence == SelfDependence::Succeeded;
-        if let Some(shape) = family.iter().find(waits) {
-            let name = &shape.interface.name;
-            let why = format!("{name} depends on its period before: the oldest must come first");
-            add("descending", why);
-        }
+    let mut mesh = Mesh::new(catalog);
+    let family = family(&mut mesh, catalog, spec);
+    if let Some(why) = out_of_order(&family, spec.descending) {
+        add("descending", why);
+    }
+    if let Some(why) = needs_the_whole(&family) {
+        add("cascade", why);
     }
     // As with a dispatch: a cascade reaches interfaces that declare other names.
     errors.extend(params::check(&spec.params, &is_variable));
     errors
+}
+
+/// Whether this member is made with this period of the root, which the other one comes after: what is
+/// coarser, the month of a day, is made once, with the last that the backfill has within it.
+pub(super) fn is_its_turn(
+    family: &[Arc<Shape>],
+    (period, next): (Period, Option<Period>),
+    (at, of): (usize, Period),
+) -> bool {
+    if of.granularity() <= period.granularity() {
+        return true;
+    }
+    let (Some(next), Some(root), Some(member)) = (next, family.first(), family.get(at)) else {
+        return true;
+    };
+    let again = next.map(PeriodMap::Same, root.cut.zone, &member.cut);
+    !again.is_ok_and(|periods| periods.contains(&of))
+}
+
+/// One that is made with each period of the root, and needs something coarser, which is made with the
+/// last one: it would hold a slot until then, or be fed by what was there before.
+fn needs_the_whole(family: &[Arc<Shape>]) -> Option<String> {
+    let root = family.first()?;
+    let of = |id: InterfaceId| family.iter().find(|shape| shape.interface.id == id);
+    let fine = family.iter().filter(|shape| shape.granularity() <= root.granularity());
+    for shape in fine {
+        let parents = shape.interface.spec.parents.iter().map(|parent| parent.interface);
+        let needs = shape.interface.jobs.iter().flat_map(|job| &job.spec.needs);
+        let mut edges = parents.chain(needs.map(|need| need.interface));
+        let whole = edges.find_map(|id| of(id).filter(|of| of.granularity() > root.granularity()));
+        if let Some(whole) = whole {
+            let (name, whole) = (&shape.interface.name, &whole.interface.name);
+            return Some(format!(
+                "{name} needs {whole}, which is made when all periods within it are: backfill it apart"
+            ));
+        }
+    }
+    None
+}
+
+/// Who needs a period of the family that is made after its own would wait for it in a slot which that
+/// one needs, or be fed by what was there before.
+fn out_of_order(family: &[Arc<Shape>], descending: bool) -> Option<String> {
+    let members: BTreeSet<InterfaceId> = family.iter().map(|shape| shape.interface.id).collect();
+    let wrong = |map: PeriodMap| match map {
+        PeriodMap::Previous(_) => descending,
+        PeriodMap::Offset(n) => {
+            if descending {
+                n < 0
+            } else {
+                n > 0
+            }
+        }
+        _ => false,
+    };
+    for shape in family {
+        let (name, spec) = (&shape.interface.name, &shape.interface.spec);
+        if descending && spec.self_dependence == SelfDependence::Succeeded {
+            return Some(format!(
+                "{name} depends on its period before: the oldest must come first"
+            ));
+        }
+        let parents = spec.parents.iter().map(|parent| (parent.interface, parent.map));
+        let needs = shape.interface.jobs.iter().flat_map(|job| &job.spec.needs);
+        let needs = needs.map(|need| (need.interface, need.map));
+        let mut edges = parents.chain(needs);
+        if edges.any(|(of, map)| members.contains(&of) && wrong(map)) {
+            return Some(match descending {
+                true => format!(
+                    "{name} needs an earlier period of what is made too: the oldest must come first"
+                ),
+                false => format!(
+                    "{name} needs a later period of what is made too: the newest must come first"
+                ),
+            });
+        }
+    }
+    None
 }
 
 /// The interface and, with a cascade, what descends from it, parents first.
@@ -119,7 +194,8 @@ pub(super) fn count(
     let mut widths = vec![0; family.len()];
     let (mut periods, mut runs, mut jobs) = (0, 0, 0);
     let mut ends = None;
-    for period in line.all() {
+    let mut all = line.all().peekable();
+    while let Some(period) = all.next() {
         periods += 1;
         if periods > PERIODS_MAX {
             return Err(Reason::TooManyPeriods { n: PERIODS_MAX });
@@ -131,7 +207,10 @@ pub(super) fn count(
             continue;
         }
         let mut counts = vec![0; family.len()];
-        members_of(&family, period, |at, _| counts[at] += 1)?;
+        let next = all.peek().copied();
+        members_of(&family, period, |at, of| {
+            counts[at] += usize::from(is_its_turn(&family, (period, next), (at, of)));
+        })?;
         for (at, count) in counts.into_iter().enumerate() {
             widths[at] = widths[at].max(count);
             runs += count as u64;

@@ -394,10 +394,55 @@ fn with_its_descendants_each_for_its_own_periods() {
     );
     let more = serde_json::json!({"cascade": true, "parallel": 3});
     let (_, plan) = fill(&mut lab, of(&["2026-10-30..2026-11-02"], more));
-    assert_eq!((plan.executions, plan.runs_made), (4, 12));
+    // Each month once: with the last day within it.
+    assert_eq!((plan.executions, plan.runs_made), (4, 10));
     lab.settle();
     assert_eq!(lab.state("B", "2026-11-02"), "succeeded");
     assert_eq!(lab.jobs("A", "2026-10-31"), "a ok");
+}
+
+#[test]
+fn a_month_is_made_once_of_days_that_are_new() {
+    let mut lab = Lab::new(
+        "A: a; a hangs
+         C month <A:last: a",
+    );
+    lab.runs("A", "2026-11-30", true);
+    lab.exit("A", "2026-11-30", "a", Exit::Code(0));
+    assert_eq!(
+        (lab.state("C", "2026-11"), lab.run_row("C", "2026-11").generation),
+        ("succeeded", 0)
+    );
+    let more = serde_json::json!({"cascade": true, "parallel": 2});
+    fill(&mut lab, of(&["2026-11-28..2026-11-30"], more));
+    lab.settle();
+    lab.exit("A", "2026-11-28", "a", Exit::Code(0));
+    // The last day is being made: the month waits for it, though an older one has succeeded.
+    assert_eq!((lab.state("C", "2026-11"), lab.run_row("C", "2026-11").generation), ("waiting", 1));
+    lab.exit("A", "2026-11-29", "a", Exit::Code(0));
+    lab.exit("A", "2026-11-30", "a", Exit::Code(0));
+    assert_eq!(
+        (lab.state("C", "2026-11"), lab.run_row("C", "2026-11").generation),
+        ("succeeded", 1)
+    );
+}
+
+#[test]
+fn an_edit_of_the_granularity_pauses_it() {
+    let mut lab = Lab::new("A: a; a hangs");
+    let (id, _) = fill(&mut lab, days(&["2026-11-01..2026-11-05"]));
+    lab.settle();
+    change(&mut lab, |catalog| {
+        let before = catalog.interfaces[&interface("A")].clone();
+        let mut after = (*before).clone();
+        (after.version, after.spec.granularity) = (2, Granularity::Hour);
+        catalog.old.insert((before.id, 1), before);
+        catalog.interfaces.insert(after.id, Arc::new(after));
+    });
+    lab.exit("A", "2026-11-01", "a", Exit::Code(0));
+    let paused = row(&lab, id);
+    assert_eq!((paused.state, paused.made), (BackfillState::Paused, 1));
+    assert!(paused.why.contains("whose granularity is hour"), "{}", paused.why);
 }
 
 /// The second of two periods must not be fed by what the first one is making anew just now.
@@ -458,7 +503,14 @@ fn what_is_wrong_is_said_beside_its_field() {
     let lab = Lab::new(
         "A: a
          B <A: a; self succeeded
-         C month: a",
+         C month: a
+         D: a
+         E <D:-1: a
+         F month: a
+         G month <F: a
+         H: a
+         I month <H: a
+         J <I: a",
     );
     let wrong = |more: serde_json::Value| {
         let mut json = serde_json::json!({"interface": 1, "spans": ["2026-11-01"]});
@@ -468,7 +520,7 @@ fn what_is_wrong_is_said_beside_its_field() {
     };
     for (more, fields) in [
         (serde_json::json!({}), ""),
-        (serde_json::json!({"interface": 9}), "interface"),
+        (serde_json::json!({"interface": 99}), "interface"),
         (serde_json::json!({"spans": []}), "spans"),
         (serde_json::json!({"spans": ["2026-11-01T10+00:00"]}), "spans"),
         (serde_json::json!({"interface": 3}), "spans"),
@@ -479,6 +531,10 @@ fn what_is_wrong_is_said_beside_its_field() {
         (serde_json::json!({"windows": ["noon"]}), "windows"),
         (serde_json::json!({"descending": true}), ""),
         (serde_json::json!({"descending": true, "cascade": true}), "descending"),
+        (serde_json::json!({"interface": 4, "descending": true}), ""),
+        (serde_json::json!({"interface": 4, "cascade": true}), ""),
+        (serde_json::json!({"interface": 4, "descending": true, "cascade": true}), "descending"),
+        (serde_json::json!({"interface": 8, "cascade": true}), "cascade"),
         (serde_json::json!({"failures_max": 10_001}), "failures_max"),
     ] {
         assert_eq!(wrong(more.clone()), fields, "{more}");

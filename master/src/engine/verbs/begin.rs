@@ -141,9 +141,10 @@ impl World {
         }
         let start = Start {
             id,
+            // Of a backfill it stays a period: it is found among its executions, and counts there.
             origin: row.origin,
             dispatch: row.dispatch,
-            command: Some(by),
+            command: row.command.filter(|_| row.origin == Origin::Backfill).or(Some(by)),
             by: row.by,
             interface: row.interface,
             period: row.period,
