@@ -16,6 +16,8 @@ pub(super) struct ByHand {
     /// And whatever is waited for outside.
     pub(super) past_waits: BTreeSet<JobRunId>,
     pub(super) runs_past_waits: BTreeSet<RunId>,
+    /// Made anew, by the definitions of then.
+    pub(super) anew: BTreeSet<ExecutionId>,
 }
 
 impl Oracle {
@@ -39,6 +41,7 @@ impl Oracle {
                 self.by_hand.past_waits.insert(JobRunId { run: *run, job: *job });
             }
             Verb::Force { run, job: None } => _ = self.by_hand.runs_past_waits.insert(*run),
+            Verb::Reset { execution } => _ = self.by_hand.anew.insert(*execution),
             Verb::ResumeExecution { execution } => {
                 let runs = self.of_execution.get(execution).cloned().unwrap_or_default();
                 runs.into_iter().for_each(|run| self.resume(run));

@@ -80,6 +80,9 @@ impl Oracle {
         let Some(Row::Execution(execution)) = db.rows.get(&Key::Execution(run.execution)) else {
             return;
         };
+        if self.by_hand.anew.contains(&run.execution) {
+            return;
+        }
         let fill = execution.command.filter(|_| execution.origin == Origin::Backfill);
         let row = fill.and_then(|id| db.rows.get(&Key::Backfill(id)));
         // What a cancelled one has joined is made whole by the definitions of now.
