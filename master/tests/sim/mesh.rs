@@ -16,7 +16,8 @@ pub(crate) const WAIT_TIMEOUT_S: u32 = 60;
 pub(crate) const LATE_S: u32 = 10;
 const CRONS: &[&str] = &["*/5 * * * * *", "*/15 * * * * *", "*/20 * * * * *", "*/30 * * * * *"];
 
-pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
+/// `plain`: every instant fires, every day is a period.
+pub(crate) fn mesh(rng: &mut Rng, plain: bool) -> Catalog {
     let mut catalog = Catalog { revision: 1, ..Catalog::default() };
     for pool in 1..=2 {
         catalog.pools.insert(PoolId(pool), u32::try_from(1 + rng.below(4)).expect("small"));
@@ -24,12 +25,12 @@ pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
     for id in 1..=2 + rng.below(2) {
         catalog.hosts.insert(HostId(id), Arc::new(host(id, rng)));
     }
-    if !rng.one_in(3) {
+    if !plain && !rng.one_in(3) {
         let calendar = calendar(rng);
         catalog.calendars.insert(calendar.id, Arc::new(calendar));
     }
     for id in 1..=1 + rng.below(4) {
-        let interface = interface(id, &catalog, rng);
+        let interface = interface(id, &catalog, rng, plain);
         catalog.interfaces.insert(interface.id, Arc::new(interface));
     }
     let interfaces: Vec<InterfaceId> = catalog.interfaces.keys().copied().collect();
@@ -43,15 +44,7 @@ pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
             cascade: rng.one_in(2),
             misfire: rng.pick(&[Misfire::All, Misfire::Last, Misfire::None, Misfire::Within(20)]),
             late_s: LATE_S,
-            overlap: rng.pick(&[
-                Overlap::Allow,
-                Overlap::Allow,
-                Overlap::Allow,
-                Overlap::Skip,
-                Overlap::Parallel(2),
-                Overlap::Queue,
-                Overlap::Cancel,
-            ]),
+            overlap: if plain { Overlap::Allow } else { overlap(rng) },
             blackouts: Vec::new(),
             days: catalog.calendars.keys().next().filter(|_| rng.one_in(5)).map(|calendar| {
                 let on = rng.pick(&[On::Working, On::Working, On::Resting]);
@@ -66,6 +59,12 @@ pub(crate) fn mesh(rng: &mut Rng) -> Catalog {
         catalog.dispatches.insert(dispatch.id, Arc::new(dispatch));
     }
     catalog
+}
+
+fn overlap(rng: &mut Rng) -> Overlap {
+    let allow = [Overlap::Allow; 3];
+    let others = [Overlap::Skip, Overlap::Parallel(2), Overlap::Queue, Overlap::Cancel];
+    rng.pick(&[&allow[..], &others[..]].concat())
 }
 
 /// Some days of the week work, at least one; the few minutes of a world see one or two of them.
@@ -123,10 +122,10 @@ fn is_small(waiter: Granularity, target: Granularity, map: PeriodMap) -> bool {
     target >= waiter || !all || waiter <= Granularity::Hour || target >= Granularity::Day
 }
 
-fn interface(id: i64, catalog: &Catalog, rng: &mut Rng) -> Interface {
+fn interface(id: i64, catalog: &Catalog, rng: &mut Rng, plain: bool) -> Interface {
     let granularity = granularity(rng);
     // Daily ones: their periods are the working days.
-    let logical = granularity == Granularity::Day && rng.one_in(2);
+    let logical = !plain && granularity == Granularity::Day && rng.one_in(2);
     let mut parents = Vec::new();
     for parent in catalog.interfaces.values() {
         let map = map(granularity, parent.spec.granularity, rng);

@@ -28,7 +28,7 @@ impl Cluster {
             1 => self.verb_on_run(),
             2 => self.verb_on_job(),
             3 => self.rarer_verb(),
-            _ if self.rng.one_in(3) => Some(self.backfill_verb()),
+            _ if !self.plain && self.rng.one_in(3) => Some(self.backfill_verb()),
             _ => None,
         };
         let verb = verb.unwrap_or_else(|| self.run_now());
