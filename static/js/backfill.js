@@ -14,7 +14,7 @@ const one = document.getElementById('backfill');
 if (one?.dataset.live) {
   setInterval(async () => {
     if (document.hidden || document.querySelector('dialog[open]')) return;
-    const now = await api(`/api/v1/backfills/${one.dataset.id}`).catch(() => null); // the next one may be answered
+    const now = await api(`/api/v1/backfills/${one.dataset.id}?brief=true`).catch(() => null); // the next one may be answered
     if (!now) return;
     const seen = [now.state, now.made, now.executions.live, now.executions.succeeded, now.why].join(' ');
     if (seen.trim() !== one.dataset.seen.trim()) location.reload();

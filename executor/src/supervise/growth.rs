@@ -28,20 +28,21 @@ pub fn look(children: &mut Children, wall_ms: Millis, mut grew: impl FnMut(Attem
 /// Notes how much one has written by now, and keeps it within its quota.
 pub fn note(child: &mut Child, wall_ms: Millis) -> bool {
     let lengths = child.lengths();
-    let grown = match child.marker.note(wall_ms, lengths) {
+    let (grown, marked) = match child.marker.note(wall_ms, lengths) {
         Ok(grown) => {
             child.marker.told &= !grown;
-            grown
+            (grown, true)
         }
         Err(error) => {
             // Once: a full disk is looked at ten times a second.
             if !std::mem::replace(&mut child.marker.told, true) {
                 tracing::warn!("{}: times of its output are not kept: {error}", child.attempt);
             }
-            false
+            // A hole gives room: it is what a full disk needs most.
+            (false, false)
         }
     };
-    if grown {
+    if grown || !marked {
         for (stream, length) in [(Stream::Out, lengths.0), (Stream::Err, lengths.1)] {
             cut(child, stream, length);
         }
@@ -71,7 +72,9 @@ fn cut(child: &mut Child, stream: Stream, length: u64) {
     }
     if let Err(error) = output::write_holes(child.marker.base(), child.holes) {
         child.holes = before;
-        tracing::warn!("{}: its quota cannot be kept: {error}", child.attempt);
+        if !std::mem::replace(&mut child.marker.told, true) {
+            tracing::warn!("{}: its quota cannot be kept: {error}", child.attempt);
+        }
         return;
     }
     let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;

@@ -23,6 +23,9 @@ pub(super) enum Verb {
         /// Only of this one: name or id.
         #[arg(long)]
         interface: Option<String>,
+        /// From there on: the number that the page before ended with.
+        #[arg(long)]
+        before: Option<i64>,
     },
     /// One of them and its executions.
     Show { id: i64 },
@@ -118,7 +121,7 @@ pub(super) async fn obey(api: &Api, json: bool, verb: Verb) -> Done {
             }
             Ok(Code::Ok)
         }
-        Verb::List { live, interface } => list(api, json, live, interface).await,
+        Verb::List { live, interface, before } => list(api, json, live, interface, before).await,
         Verb::Show { id } => show_one(api, json, id).await,
         Verb::Pause(one) => tell(api, json, held("pause_backfill", &one)).await,
         Verb::Resume(one) => tell(api, json, held("resume_backfill", &one)).await,
@@ -171,12 +174,20 @@ const COLUMNS: [(&str, &str); 7] = [
     ("WHY", "/why"),
 ];
 
-async fn list(api: &Api, json: bool, live: bool, interface: Option<String>) -> Done {
+async fn list(
+    api: &Api,
+    json: bool,
+    live: bool,
+    interface: Option<String>,
+    before: Option<i64>,
+) -> Done {
     let interface = match interface {
         Some(name) => show::id_of(api, Kind::Interface, &name).await?.to_string(),
         None => String::new(),
     };
-    let query = [("state", if live { "live" } else { "" }), ("interface", interface.as_str())];
+    let cursor = before.map_or_else(String::new, |id| id.to_string());
+    let state = if live { "live" } else { "" };
+    let query = [("state", state), ("interface", &interface), ("cursor", &cursor)];
     let found = api.get("/api/v1/backfills", &query).await?;
     if json {
         print_json(&found);
@@ -184,6 +195,9 @@ async fn list(api: &Api, json: bool, live: bool, interface: Option<String>) -> D
     }
     let items = found["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     show::table(&COLUMNS, items);
+    if let Some(next) = found["next"].as_i64() {
+        print(&format!("there are more: --before {next}"));
+    }
     Ok(Code::Ok)
 }
 

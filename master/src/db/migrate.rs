@@ -67,6 +67,11 @@ pub fn steps() -> Vec<Step> {
             name: "014_host_versions",
             text: include_str!("../../../ddl/014_host_versions.sql"),
         },
+        Step {
+            version: 15,
+            name: "015_execution_fill",
+            text: include_str!("../../../ddl/015_execution_fill.sql"),
+        },
     ]
 }
 

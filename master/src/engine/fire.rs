@@ -385,7 +385,7 @@ impl World {
             }
             None => _ = self.mesh.gone.insert((id, version)),
         }
-        self.open_fills();
+        self.open_fills_by(id, version);
     }
 
     /// Instants that were due when the dispatch was edited, and were not decided yet, are decided

@@ -62,6 +62,7 @@ reasons! {
     EndUnknown {} "how it ended is not known"
     HostSilent {} "its host fell silent"
     Abandoned {} "abandoned by hand"
+    NotObserved { why: Box<Reason> } "what runs elsewhere goes on, and will be looked for again: {why}"
     Again { n: u32, all: u32, why: Box<Reason> } "attempt {n} of {all}: {why}"
     Held {} "it is gone, and how it ended is not known"
     StoppedByHand {} "stopped by hand"
@@ -109,7 +110,8 @@ reasons! {
     // ---- why a verb is refused ----
     NoBackfill { id: CommandId } "backfill {id} has ended, or there is none"
     BadBackfill { field: String, why: String } "field {field} of the backfill: {why}"
-    TooManyBackfills { n: usize } "{n} backfills have not ended: cancel one, or wait for it"
+    TooManyBackfills { n: usize } "{n} backfills of this project have not ended: cancel one, or wait for it"
+    SameBackfill { id: CommandId } "backfill {id} is the same and has not ended: look at that one"
     TooManyPeriods { n: usize } "these are more than {n} periods: ask for them in parts"
     TooManyRunsFilled { n: u64 } "these are more than {n} runs: ask for fewer periods at once"
     NoPeriodLeft {} "no period is left of it: all are skipped, or are days off"

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shared::ids::*;
 use shared::kind::FieldError;
+use shared::tasks;
 use std::collections::BTreeMap;
 
 pub(super) fn routes() -> Routes {
@@ -92,19 +93,20 @@ async fn page_of(
     let catalog = app.catalog().await?;
     let items = found.iter().map(|one| {
         let counts = counts.remove(&one.0).unwrap_or_default();
-        item(&catalog, &names, one, &counts)
+        item((&catalog, viewer), &names, one, &counts)
     });
     Ok((items.collect(), next))
 }
 
-fn name_of(catalog: &Catalog, id: InterfaceId) -> String {
-    let found = catalog.interfaces.get(&id);
+/// What is gone, or is of a project that the viewer may not see, has its number.
+fn name_of(catalog: &Catalog, viewer: &Viewer, id: InterfaceId) -> String {
+    let found = catalog.interfaces.get(&id).filter(|found| viewer.sees(found.project));
     found.map_or_else(|| format!("interface {id}"), |found| found.name.clone())
 }
 
 /// As API and pages give it.
 fn item(
-    catalog: &Catalog,
+    (catalog, viewer): (&Catalog, &Viewer),
     names: &BTreeMap<UserId, String>,
     (id, row): &Found,
     counts: &Counts,
@@ -114,7 +116,7 @@ fn item(
     let live = sum(&["running", "waiting", "ready"]);
     json!({
         "id": id, "project": row.project,
-        "interface": { "id": row.interface, "name": name_of(catalog, row.interface) },
+        "interface": { "id": row.interface, "name": name_of(catalog, viewer, row.interface) },
         "by": { "id": row.by, "name": names.get(&row.by) },
         "state": row.state, "why": row.why,
         "planned": row.planned, "made": row.made, "failed_since": row.failed, "cursor": row.cursor,
@@ -145,11 +147,19 @@ async fn api_list(
     Ok(Json(json!({ "items": items, "next": next })))
 }
 
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Shown {
+    /// Without its executions: a page that only wants to know whether there is news asks so.
+    brief: bool,
+}
+
 /// It, its counts, and its executions.
 async fn whole(
     app: &App,
     viewer: &Viewer,
     id: CommandId,
+    brief: bool,
 ) -> Result<(Value, std::sync::Arc<Backfill>), Error> {
     let found = store::backfill::find(&app.db, id).await?;
     let found = found.filter(|row| viewer.sees(row.project));
@@ -157,9 +167,12 @@ async fn whole(
     let counts = store::backfill::counts(&app.db, &[id]).await?.remove(&id).unwrap_or_default();
     let names = store::user::names(&app.db).await?;
     let catalog = app.catalog().await?;
-    let mut value = item(&catalog, &names, &(id, row.clone()), &counts);
+    let mut value = item((&catalog, viewer), &names, &(id, row.clone()), &counts);
+    if brief {
+        return Ok((value, row));
+    }
     let pins = row.pins.iter().map(|(interface, version)| {
-        json!({ "interface": { "id": interface, "name": name_of(&catalog, *interface) },
+        json!({ "interface": { "id": interface, "name": name_of(&catalog, viewer, *interface) },
             "version": version })
     });
     value["pins"] = pins.collect();
@@ -176,13 +189,14 @@ async fn api_show(
     State(app): State<App>,
     viewer: Viewer,
     Path(id): Path<CommandId>,
+    Query(shown): Query<Shown>,
 ) -> Result<Json<Value>> {
-    Ok(Json(whole(&app, &viewer, id).await?.0))
+    Ok(Json(whole(&app, &viewer, id, shown.brief).await?.0))
 }
 
 async fn detail(page: Page, Path(id): Path<CommandId>) -> Result {
     let viewer = page.viewer()?;
-    let (value, row) = whole(&page.app, viewer, id).await?;
+    let (value, row) = whole(&page.app, viewer, id, false).await?;
     page.render(
         "backfill/detail.html",
         context! {
@@ -209,7 +223,10 @@ async fn planned(
     if !errors.is_empty() {
         return Err(Error::invalid(errors));
     }
-    let found = outline(&catalog, spec).map_err(|why| invalid("spans", &why.to_string()))?;
+    let (of, asked) = (catalog.clone(), spec.clone());
+    let found = tasks::blocking(move || outline(&of, &asked)).await;
+    let found = found.map_err(Error::internal)?;
+    let found = found.map_err(|why| invalid("spans", &why.to_string()))?;
     let ids: Vec<InterfaceId> = found.family.iter().map(|(id, _)| *id).collect();
     let now = app.clock.wall_ms();
     let means = store::backfill::means(&app.db, &ids, now).await?;
@@ -217,9 +234,13 @@ async fn planned(
     Ok((found, estimate))
 }
 
-fn plan_value(catalog: &Catalog, found: &Outline, estimate: &Estimate) -> Value {
+fn plan_value(
+    (catalog, viewer): (&Catalog, &Viewer),
+    found: &Outline,
+    estimate: &Estimate,
+) -> Value {
     let family = found.family.iter().map(
-        |(id, version)| json!({ "id": id, "name": name_of(catalog, *id), "version": version }),
+        |(id, version)| json!({ "id": id, "name": name_of(catalog, viewer, *id), "version": version }),
     );
     json!({ "executions": found.periods, "first": found.first, "last": found.last,
         "runs_most": found.runs, "jobs_most": found.jobs, "estimate": estimate,
@@ -234,5 +255,6 @@ async fn api_plan(
     let spec: BackfillSpec =
         serde_json::from_value(body).map_err(|error| invalid("spec", &error.to_string()))?;
     let (found, estimate) = planned(&app, &viewer, &spec).await?;
-    Ok(Json(plan_value(&*app.catalog().await?, &found, &estimate)))
+    let catalog = app.catalog().await?;
+    Ok(Json(plan_value((&catalog, &viewer), &found, &estimate)))
 }

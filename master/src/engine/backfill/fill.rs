@@ -16,8 +16,9 @@ use shared::sabotage::Sabotage;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// Executions that one step makes; the rest waits for the next one, which is due at once.
-const AT_ONCE: usize = 100;
+/// Rows of runs and jobs after which a step makes no further execution; the rest waits for the next step,
+/// which is due at once.
+const ROWS_AT_ONCE: usize = 2_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Fills {
@@ -27,6 +28,8 @@ pub(crate) struct Fills {
     held: BTreeMap<SliceId, BTreeSet<CommandId>>,
     /// Outside of their windows until then.
     asleep: BTreeSet<(Millis, CommandId)>,
+    /// The same: a window is searched for minute by minute, once and not at each edit of something.
+    until: BTreeMap<CommandId, Millis>,
     /// In which step.
     ended: VecDeque<(u64, CommandId)>,
 }
@@ -42,6 +45,31 @@ impl Fills {
         self.open.insert(id);
     }
 
+    fn sleep(&mut self, id: CommandId, until: Millis) {
+        self.wake(id);
+        self.until.insert(id, until);
+        self.asleep.insert((until, id));
+    }
+
+    fn wake(&mut self, id: CommandId) {
+        if let Some(until) = self.until.remove(&id) {
+            self.asleep.remove(&(until, id));
+        }
+    }
+
+    fn wake_due(&mut self, now: Millis) {
+        while let Some(&(at, id)) = self.asleep.first()
+            && at <= now
+        {
+            self.wake(id);
+            self.open(id);
+        }
+    }
+
+    fn sleeps_past(&self, id: CommandId, now: Millis) -> bool {
+        self.until.get(&id).is_some_and(|until| *until > now)
+    }
+
     /// The slice has come: what was held for it is looked at again.
     pub(crate) fn unhold(&mut self, slice: SliceId) {
         self.open.extend(self.held.remove(&slice).into_iter().flatten());
@@ -50,8 +78,8 @@ impl Fills {
 
 /// What becomes of a backfill that is looked at.
 enum Next {
-    /// It has made one, and may make another.
-    Made,
+    /// It has made one of so many rows, and may make another.
+    Made(usize),
     /// It waits for what opens it again.
     Rest,
     /// It cannot go on until a person has done something.
@@ -61,18 +89,28 @@ enum Next {
 impl World {
     pub(in crate::engine) fn index_backfill(&mut self, id: CommandId) {
         match self.table.backfills.get(&id).map(|row| row.state) {
-            Some(BackfillState::Running) => self.fills.open(id),
+            Some(BackfillState::Running | BackfillState::Paused) => self.fills.open(id),
             Some(BackfillState::Cancelled | BackfillState::Ended) => {
+                self.fills.wake(id);
                 self.fills.ended.push_back((self.step, id));
             }
-            Some(BackfillState::Paused) | None => {}
+            None => {}
         }
     }
 
     /// Definitions are not what they were: all that run are looked at.
     pub(in crate::engine) fn open_fills(&mut self) {
+        self.open_fills_of(|_| true);
+    }
+
+    /// That version has come, or is known to be gone.
+    pub(in crate::engine) fn open_fills_by(&mut self, id: InterfaceId, version: i64) {
+        self.open_fills_of(|row| row.pins.contains(&(id, version)));
+    }
+
+    fn open_fills_of(&mut self, which: impl Fn(&Backfill) -> bool) {
         let rows = self.table.backfills.iter();
-        let running = rows.filter(|(_, row)| row.state == BackfillState::Running);
+        let running = rows.filter(|(_, row)| row.state == BackfillState::Running && which(row));
         self.fills.open.extend(running.map(|(id, _)| *id));
     }
 
@@ -81,20 +119,15 @@ impl World {
         if !now.clocks_agree() {
             return;
         }
-        while let Some(&(at, id)) = self.fills.asleep.first()
-            && at <= now.date
-        {
-            self.fills.asleep.remove(&(at, id));
-            self.fills.open(id);
-        }
-        let mut left = AT_ONCE;
+        self.fills.wake_due(now.date);
+        let mut rows = 0;
         while let Some(id) = self.fills.open.pop_first() {
             loop {
-                if left == 0 {
+                if rows >= ROWS_AT_ONCE {
                     return self.fills.open(id);
                 }
                 match self.fill_one(now, id) {
-                    Next::Made => left -= 1,
+                    Next::Made(more) => rows += more,
                     Next::Rest => break,
                     Next::Pause(why) => {
                         self.pause_fill(id, &why);
@@ -117,12 +150,9 @@ impl World {
 
     fn fill_one(&mut self, now: Now, id: CommandId) -> Next {
         let Some(row) = self.table.backfills.get(&id).cloned() else { return Next::Rest };
-        if row.state != BackfillState::Running {
-            return Next::Rest;
-        }
         let live = self.folds.filling(id).take(row.spec.parallel as usize).count();
-        if live >= row.spec.parallel as usize && !self.has(Sabotage::FillPastSlots) {
-            return self.rest(id, String::new());
+        if let Some(rest) = self.rests(now, id, &row, live) {
+            return rest;
         }
         if !self.catalog.interfaces.contains_key(&row.interface) {
             return Next::Pause(Reason::NoInterface { id: row.interface });
@@ -148,8 +178,11 @@ impl World {
         if self.mesh.is_interface_frozen(row.interface) {
             return self.rest(id, Reason::InterfaceFrozen {}.told());
         }
+        if self.fills.sleeps_past(id, now.date) {
+            return self.rest(id, Reason::OutsideWindow {}.told());
+        }
         if let Some(opens) = self.closed_until(now, &row.spec) {
-            self.fills.asleep.insert((opens, id));
+            self.fills.sleep(id, opens);
             return self.rest(id, Reason::OutsideWindow {}.told());
         }
         let mut members = Members::new();
@@ -174,7 +207,8 @@ impl World {
         if self.has(Sabotage::FillUnpinned) {
             start.fill = None;
         }
-        self.execute(now, &start, &members);
+        let plan = self.execute(now, &start, &members);
+        let rows = 1 + members.len() + plan.jobs_to_run as usize;
         let period = match self.has(Sabotage::FillForgets) {
             true => turn.1.unwrap_or(period),
             false => period,
@@ -182,7 +216,24 @@ impl World {
         let (made, why) = (row.made + 1, String::new());
         let row = Backfill { cursor: Some(period), made, why, ..(*row).clone() };
         self.put(Key::Backfill(id), Row::Backfill(Arc::new(row)));
-        Next::Made
+        Next::Made(rows)
+    }
+
+    /// It makes none now: it is held, or its slots are taken.
+    fn rests(&mut self, now: Now, id: CommandId, row: &Backfill, live: usize) -> Option<Next> {
+        match row.state {
+            BackfillState::Running => {}
+            // It ends when it has nothing left, also one that was paused for its failures.
+            BackfillState::Paused if live == 0 && row.made >= row.planned => {
+                self.end_fill(now, id, BackfillState::Ended);
+                return Some(Next::Rest);
+            }
+            BackfillState::Paused | BackfillState::Cancelled | BackfillState::Ended => {
+                return Some(Next::Rest);
+            }
+        }
+        let full = live >= row.spec.parallel as usize && !self.has(Sabotage::FillPastSlots);
+        full.then(|| self.rest(id, String::new()))
     }
 
     /// The interface and what descends from it, by the versions that count. None: they are not here yet.
@@ -233,9 +284,10 @@ impl World {
             return;
         }
         let row = Backfill { failed: row.failed + 1, ..(**row).clone() };
-        let (failed, most, state) = (row.failed, row.spec.failures_max, row.state);
+        let (failed, most) = (row.failed, row.spec.failures_max);
+        let goes_on = row.state == BackfillState::Running && row.made < row.planned;
         self.put(Key::Backfill(id), Row::Backfill(Arc::new(row)));
-        if state == BackfillState::Running && most > 0 && failed >= most {
+        if goes_on && most > 0 && failed >= most {
             self.pause_fill(id, &Reason::FailedSoOften { n: failed });
         }
     }
@@ -311,7 +363,17 @@ impl World {
         if let Some(error) = check(&catalog, spec).into_iter().next() {
             return Err(Reason::BadBackfill { field: error.path, why: error.message });
         }
-        if self.table.backfills.values().filter(|row| row.state.is_live()).count() >= LIVE_MAX {
+        let rows = self.table.backfills.iter().filter(|(_, row)| row.state.is_live());
+        let own = |(_, row): &(&CommandId, &Arc<Backfill>)| row.project == command.project;
+        let mut live = 0;
+        for (twin, row) in rows.filter(own) {
+            live += 1;
+            // A second click, or a second person: the two would share all their runs.
+            if row.spec == *spec {
+                return Err(Reason::SameBackfill { id: *twin });
+            }
+        }
+        if live >= LIVE_MAX {
             return Err(Reason::TooManyBackfills { n: LIVE_MAX });
         }
         let outline = count(&mut self.mesh, &catalog, spec)?;

@@ -26,7 +26,7 @@ pub const SPANS_MAX: usize = 400;
 pub const PERIODS_MAX: usize = 100_000;
 /// Runs of one backfill: periods times what descends from its interface.
 pub const RUNS_MAX: u64 = 1_000_000;
-/// Backfills that have not ended.
+/// Backfills of a project that have not ended.
 pub const LIVE_MAX: usize = 200;
 
 /// What a person asks for. The periods are those of all spans, each once, without those of the skips.

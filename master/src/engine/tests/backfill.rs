@@ -2,7 +2,7 @@
 
 use super::lab::*;
 use super::notation::Fate;
-use crate::engine::backfill::{BackfillSpec, Line, Span, check, outline};
+use crate::engine::backfill::{BackfillSpec, Line, Span};
 use crate::engine::catalog::Catalog;
 use crate::engine::rows::*;
 use crate::engine::world::*;
@@ -14,27 +14,27 @@ use std::sync::Arc;
 
 const MINUTE: Millis = 60_000;
 
-fn spec(json: serde_json::Value) -> BackfillSpec {
+pub(super) fn spec(json: serde_json::Value) -> BackfillSpec {
     serde_json::from_value(json).unwrap()
 }
 
 /// Of interface A.
-fn of(spans: &[&str], more: serde_json::Value) -> BackfillSpec {
+pub(super) fn of(spans: &[&str], more: serde_json::Value) -> BackfillSpec {
     let mut json = serde_json::json!({"interface": 1, "spans": spans});
     json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     spec(json)
 }
 
-fn days(spans: &[&str]) -> BackfillSpec {
+pub(super) fn days(spans: &[&str]) -> BackfillSpec {
     of(spans, serde_json::json!({}))
 }
 
-fn fill(lab: &mut Lab, spec: BackfillSpec) -> (CommandId, Plan) {
+pub(super) fn fill(lab: &mut Lab, spec: BackfillSpec) -> (CommandId, Plan) {
     let plan = lab.command(Verb::Backfill { spec: Box::new(spec) }, false);
     (CommandId(lab.commands), plan)
 }
 
-fn row(lab: &Lab, id: CommandId) -> Backfill {
+pub(super) fn row(lab: &Lab, id: CommandId) -> Backfill {
     match lab.db.get(&Key::Backfill(id)) {
         Some(Row::Backfill(row)) => (**row).clone(),
         _ => panic!("there is no backfill {id}"),
@@ -42,7 +42,7 @@ fn row(lab: &Lab, id: CommandId) -> Backfill {
 }
 
 /// `18 live, 19 succeeded`: the days of its executions.
-fn executions(lab: &Lab) -> String {
+pub(super) fn executions(lab: &Lab) -> String {
     let rows = lab.db.values().filter_map(|row| match row {
         Row::Execution(row) if row.origin == Origin::Backfill => {
             let day = row.period.to_string().split_off(8);
@@ -481,87 +481,17 @@ fn one_that_depends_on_its_period_before_goes_in_order() {
     assert_eq!(lab.jobs("A", "2026-11-02"), "a running");
 }
 
-// ---- what is refused, and what is only tried ----
-
 #[test]
-fn a_dry_run_leaves_nothing() {
+fn one_with_nothing_left_ends_though_it_is_paused() {
     let mut lab = Lab::new("A: a; a hangs");
-    let spec = days(&["2026-11-01..2026-11-05"]);
-    let plan = lab.command(Verb::Backfill { spec: Box::new(spec.clone()) }, true);
-    assert_eq!((plan.executions, plan.refused), (5, None));
+    let more = serde_json::json!({"parallel": 2, "failures_max": 1});
+    let (id, _) = fill(&mut lab, of(&["2026-11-01..2026-11-02"], more));
     lab.settle();
-    assert_eq!(executions(&lab), "");
-    assert!(lab.world.table().backfills.is_empty());
-    let found = outline(&lab.catalog, &spec).unwrap();
-    assert_eq!((found.periods, found.runs, found.jobs), (5, 5, 5));
-    assert_eq!(found.first.to_string(), "2026-11-01");
-    assert_eq!(found.last.to_string(), "2026-11-05");
-}
-
-#[test]
-fn what_is_wrong_is_said_beside_its_field() {
-    let lab = Lab::new(
-        "A: a
-         B <A: a; self succeeded
-         C month: a
-         D: a
-         E <D:-1: a
-         F month: a
-         G month <F: a
-         H: a
-         I month <H: a
-         J <I: a",
-    );
-    let wrong = |more: serde_json::Value| {
-        let mut json = serde_json::json!({"interface": 1, "spans": ["2026-11-01"]});
-        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let errors = check(&lab.catalog, &spec(json));
-        errors.iter().map(|error| error.path.clone()).collect::<Vec<_>>().join(",")
-    };
-    for (more, fields) in [
-        (serde_json::json!({}), ""),
-        (serde_json::json!({"interface": 99}), "interface"),
-        (serde_json::json!({"spans": []}), "spans"),
-        (serde_json::json!({"spans": ["2026-11-01T10+00:00"]}), "spans"),
-        (serde_json::json!({"interface": 3}), "spans"),
-        (serde_json::json!({"skips": ["2026-11-01T10+00:00"]}), "skips"),
-        (serde_json::json!({"parallel": 0}), "parallel"),
-        (serde_json::json!({"parallel": 101}), "parallel"),
-        (serde_json::json!({"zone": "Mars"}), "zone"),
-        (serde_json::json!({"windows": ["noon"]}), "windows"),
-        (serde_json::json!({"descending": true}), ""),
-        (serde_json::json!({"descending": true, "cascade": true}), "descending"),
-        (serde_json::json!({"interface": 4, "descending": true}), ""),
-        (serde_json::json!({"interface": 4, "cascade": true}), ""),
-        (serde_json::json!({"interface": 4, "descending": true, "cascade": true}), "descending"),
-        (serde_json::json!({"interface": 8, "cascade": true}), "cascade"),
-        (serde_json::json!({"failures_max": 10_001}), "failures_max"),
-    ] {
-        assert_eq!(wrong(more.clone()), fields, "{more}");
-    }
-    for bad in
-        ["", "x", "2026-11-02..2026-11-01", "2026-11-01..2026-12", "2026-11-01..", "2026-13-01"]
-    {
-        assert!(bad.parse::<Span>().is_err(), "{bad}");
-    }
-    let most = days(&["1970-01-01..9999-12-31"]);
-    assert!(outline(&lab.catalog, &most).unwrap_err().to_string().contains("100000 periods"));
-    let skips = vec!["2026-11-01".parse().unwrap()];
-    let none = BackfillSpec { skips, ..days(&["2026-11-01"]) };
-    assert!(outline(&lab.catalog, &none).unwrap_err().to_string().contains("no period is left"));
-}
-
-#[test]
-fn only_so_many_live() {
-    let mut lab = Lab::new("A: a; a hangs");
-    for _ in 0..crate::engine::backfill::LIVE_MAX {
-        let (_, plan) = fill(&mut lab, days(&["2026-11-01"]));
-        assert_eq!(plan.refused, None);
-    }
-    let (_, plan) = fill(&mut lab, days(&["2026-11-01"]));
-    assert!(plan.refused.unwrap().contains("have not ended"));
-    // They all share one run.
-    lab.settle();
-    assert_eq!(lab.run_row("A", "2026-11-01").generation, 0);
-    assert_eq!(lab.begun.len(), 1);
+    // All of it is made: there is nothing to hold back.
+    lab.exit("A", "2026-11-01", "a", Exit::Code(1));
+    assert_eq!(row(&lab, id).state, BackfillState::Running);
+    lab.command(Verb::PauseBackfill { backfill: id }, false);
+    assert_eq!(row(&lab, id).state, BackfillState::Paused);
+    lab.exit("A", "2026-11-02", "a", Exit::Code(0));
+    assert_eq!((row(&lab, id).state, row(&lab, id).failed), (BackfillState::Ended, 1));
 }

@@ -2,6 +2,7 @@
 
 mod age;
 mod backfill;
+mod backfill_refused;
 mod calendar;
 mod dag;
 mod definition;

@@ -108,7 +108,8 @@ pub(super) async fn post(page: Page, mut form: Form) -> Result {
         Err(error) => return refused(&page, form, error).await,
     };
     if form.text("do") != "start" {
-        let plan = plan_value(&*page.app.catalog().await?, &found, &estimate);
+        let catalog = page.app.catalog().await?;
+        let plan = plan_value((&catalog, viewer), &found, &estimate);
         return render(&page, &form, Some(plan)).await;
     }
     let verb = Verb::Backfill { spec: Box::new(spec) };
