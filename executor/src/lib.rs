@@ -3,7 +3,7 @@
 //! [`supervise`] owns the children: small, no TLS, no database. [`agent`] talks to the master and
 //! may be restarted at any time. [`run`] starts both and starts again what dies. Below them:
 //! [`process`] (the only place that starts and ends programs), [`spool`] (what is on the disk),
-//! [`environment`] (what jobs may ask for by name), [`etl`] (what stands before Kettle and Hop), [`clock`] and [`config`].
+//! [`environment`] (what jobs may ask for by name), [`etl`] (what stands before Kettle and Hop), [`external`] (who looks on at what lives elsewhere), [`clock`] and [`config`].
 
 pub mod config;
 pub mod join;
@@ -14,6 +14,7 @@ pub mod supervise;
 
 pub mod environment;
 pub mod etl;
+pub mod external;
 pub mod process;
 pub mod spool;
 

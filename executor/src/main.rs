@@ -80,6 +80,13 @@ enum Command {
         #[arg(last = true, required = true)]
         argv: Vec<String>,
     },
+    /// Look on at what lives on a server: what an attempt of such a kind is started as.
+    #[command(hide = true)]
+    External {
+        /// What it is, as JSON.
+        #[arg(long)]
+        about: String,
+    },
     /// End all jobs of this data directory and the supervisor. How they ended is `unknown` then.
     StopJobs {
         #[command(flatten)]
@@ -155,6 +162,7 @@ fn main() -> ExitCode {
     // Asked while the file still is where it was started from.
     let done = match &command {
         Command::Etl { about, argv } => executor::etl::run(about, argv),
+        Command::External { about } => executor::external::run(about),
         _ => own::program().and_then(|_| obey(command)).map(|()| ExitCode::SUCCESS),
     };
     match done {
@@ -178,7 +186,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
         | Command::StopJobs { given, .. } => given,
         Command::Agent(given) | Command::Status(given) | Command::Upgrade(given) => given,
         // It is of a job, and has no configuration.
-        Command::Etl { .. } => return Ok(()),
+        Command::Etl { .. } | Command::External { .. } => return Ok(()),
     };
     let config = given.config()?;
     shared::logs::start(&config.log);
@@ -201,7 +209,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
                 false => executor::supervise::supervise(called),
             }
         }
-        Command::Etl { .. } => Ok(()),
+        Command::Etl { .. } | Command::External { .. } => Ok(()),
         Command::Agent(_) => executor::agent::run(&config),
         Command::Status(_) => {
             let told = ask(&config, Ask::Status)?;

@@ -12,6 +12,7 @@ pub mod spec;
 pub mod wire;
 
 pub mod etl;
+pub mod external;
 pub mod kind;
 
 pub mod codec;

@@ -3,6 +3,7 @@
 //! `docs/PROTOCOL.md` has the rules; their names (H4 …) stand here where they bite.
 
 use crate::etl::Etl;
+use crate::external::External;
 use crate::ids::{Answer, AttemptId, Incarnation, Millis, Reigning};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,6 +100,9 @@ pub struct Work {
     /// Of Kettle and Hop: the executor's own program stands before `argv`.
     #[serde(default)]
     pub etl: Option<Box<Etl>>,
+    /// What is submitted elsewhere: the executor's own program submits it and looks on; there is no `argv`.
+    #[serde(default)]
+    pub external: Option<Box<External>>,
 }
 
 /// What it may use of its host; none means what the host gives everybody.

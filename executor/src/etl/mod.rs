@@ -5,7 +5,7 @@
 //! reading it ([`pump`]), and ends with the code that [`shared::etl::outcome`] makes of all that. Its
 //! last lines on standard error are the row counts and, unless all is well, what has happened.
 
-mod pump;
+pub(crate) mod pump;
 mod ready;
 
 use crate::process::piped::{self, Piped};

@@ -63,7 +63,7 @@ pub(super) fn pass(
     let _ = told.send(News::Closed);
 }
 
-fn hidden(text: &str, secrets: &[String]) -> String {
+pub(crate) fn hidden(text: &str, secrets: &[String]) -> String {
     let hide = |text: String, secret: &String| text.replace(secret.as_str(), HIDDEN);
     secrets.iter().fold(text.to_owned(), hide)
 }

@@ -9,7 +9,7 @@ use super::mark::{self, Mark};
 use super::sys::{Step, User};
 use crate::config::{self, Config, Jobs};
 use crate::environment::Environments;
-use shared::etl::Etl;
+use serde::Serialize;
 use shared::wire::Work;
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -81,17 +81,10 @@ impl Common {
         let account = self.accounts.find(work.user.as_deref())?;
         let dir = directory(work, own_dir, account.user.as_ref())?;
         let env = self.environment(work, &account, mark)?;
-        let Some(first) = work.argv.first().filter(|first| !first.is_empty()) else {
-            return Err("no program is named: the first argument is empty".into());
-        };
-        let program = find(first, env.get("PATH").map_or("", String::as_str), &dir)?;
         let c = |what: String, text: &str| {
             CString::new(text).map_err(|_| format!("{what} holds a zero byte"))
         };
-        let (program, argv) = match &work.etl {
-            None => (program, work.argv.clone()),
-            Some(etl) => before(etl, program, &work.argv)?,
-        };
+        let (program, argv) = command(work, env.get("PATH").map_or("", String::as_str), &dir)?;
         let argv = (0..).zip(&argv).map(|(at, text)| c(format!("argument {at}"), text));
         let env = env.iter().map(|(name, value)| c(name.clone(), &format!("{name}={value}")));
         Ok(Launch {
@@ -139,13 +132,29 @@ impl Common {
     }
 }
 
-/// Our own program, which starts what is meant: the one that runs now, wherever its file is by then.
-fn before(etl: &Etl, program: String, argv: &[String]) -> Result<(String, Vec<String>), String> {
-    let about = serde_json::to_string(etl).map_err(|error| format!("what it runs: {error}"))?;
-    let own = ["hcndc-executor", "etl", "--about", about.as_str(), "--", program.as_str()]
-        .map(str::to_owned);
-    let argv = own.into_iter().chain(argv.iter().skip(1).cloned()).collect();
-    Ok(("/proc/self/exe".into(), argv))
+/// The program and its arguments; of some kinds it is our own, which starts or submits what is meant.
+fn command(work: &Work, path: &str, dir: &Path) -> Result<(String, Vec<String>), String> {
+    if let Some(external) = &work.external {
+        return own("external", external, []);
+    }
+    let Some(first) = work.argv.first().filter(|first| !first.is_empty()) else {
+        return Err("no program is named: the first argument is empty".into());
+    };
+    let program = find(first, path, dir)?;
+    let Some(etl) = &work.etl else { return Ok((program, work.argv.clone())) };
+    let rest = work.argv.iter().skip(1).cloned();
+    own("etl", etl, ["--".to_owned(), program].into_iter().chain(rest))
+}
+
+/// The one that runs now, wherever its file is by then.
+fn own(
+    name: &str,
+    about: &impl Serialize,
+    more: impl IntoIterator<Item = String>,
+) -> Result<(String, Vec<String>), String> {
+    let about = serde_json::to_string(about).map_err(|error| format!("what it runs: {error}"))?;
+    let first = ["hcndc-executor".to_owned(), name.to_owned(), "--about".to_owned(), about];
+    Ok(("/proc/self/exe".into(), first.into_iter().chain(more).collect()))
 }
 
 fn directory(

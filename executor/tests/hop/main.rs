@@ -63,6 +63,7 @@ impl Hop {
             period: "2026-11-20".parse().unwrap(),
             execution: ExecutionId(1),
             attempt: start.attempt,
+            unseen: Vec::new(),
             params: BTreeMap::from([("home".to_owned(), self.home.path().display().to_string())]),
         };
         start.work = kind::work("hop", &fields, &context).unwrap();

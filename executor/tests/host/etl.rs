@@ -62,6 +62,7 @@ impl Kettle {
             period: "2026-11-20".parse().unwrap(),
             execution: ExecutionId(1),
             attempt: start.attempt,
+            unseen: Vec::new(),
             params: BTreeMap::from([("rows".to_owned(), "5".to_owned())]),
         };
         start.work = kind::work("kettle", &fields, &context).unwrap();

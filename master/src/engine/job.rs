@@ -6,10 +6,15 @@ use super::run::is_waiting;
 use super::time::delay_ms;
 use super::world::World;
 use shared::ids::*;
-use shared::kind;
+use shared::kind::{self, Kind, Locus};
 use shared::sabotage::Sabotage;
 use shared::spec::OnUnknown;
 use shared::wire::{Exit, Refusal};
+
+/// Attempts of one job run whose work lives elsewhere, with those that only looked on.
+const OBSERVERS_MAX: u32 = 100;
+/// Earlier ones that an attempt is told of.
+const ADOPT_MAX: usize = 50;
 
 impl World {
     /// Promises the job to this host.
@@ -121,8 +126,16 @@ impl World {
             self.put(Key::JobRun(id), Row::JobRun(job));
             return self.finish_as_told(id, Verdict::Stopped, reason);
         }
+        if self.is_unobserved(id, &end) && job.number < OBSERVERS_MAX {
+            job.allowed += 1; // it goes on where it is, and the next one goes on looking
+            job.phase = Phase::Waiting;
+            job.not_before = self.date() + delay_ms(policy.backoff, 1);
+            job.reason = Reason::NotObserved { why: Box::new(why.clone()) }.told();
+            self.put(Key::JobRun(id), Row::JobRun(job));
+            return self.fail_if_doomed(id, why);
+        }
         let unknown = end == End::Unknown && !self.has(Sabotage::UnknownIsLost);
-        let again = job.number < job.allowed;
+        let again = job.number < job.allowed && !self.is_final(id, &end);
         match policy.on_unknown {
             OnUnknown::Hold if unknown => return self.hold(id, job),
             OnUnknown::Fail if unknown => {}
@@ -180,6 +193,49 @@ impl World {
         }
     }
 
+    fn kind_of(&self, id: JobRunId) -> Option<&'static dyn Kind> {
+        let live = self.lives.get(&id.run)?;
+        let at = live.shape.at.get(&id.job)?;
+        kind::find(&live.shape.job(*at).spec.kind)
+    }
+
+    /// It lives elsewhere, and only who looked on has ended.
+    fn is_unobserved(&self, id: JobRunId, end: &End) -> bool {
+        let external = self.kind_of(id).filter(|kind| kind.locus() == Locus::External);
+        external.is_some_and(|kind| match end {
+            // A person's word, or the clock's: it was told to end there too.
+            End::Exit(Exit::Killed | Exit::TimedOut) | End::Abandoned => false,
+            end => is_unseen(kind, end),
+        })
+    }
+
+    /// To try it again is for a person to say.
+    fn is_final(&self, id: JobRunId, end: &End) -> bool {
+        let kind = self.kind_of(id);
+        kind.is_some_and(|kind| matches!(*end, End::Exit(Exit::Code(code)) if kind.is_final(code)))
+    }
+
+    /// Of what lives elsewhere: attempts of the job before this one whose end nobody has seen there, back
+    /// to the last one that was.
+    pub fn unseen_before(&self, attempt: AttemptId) -> Vec<AttemptId> {
+        let id = attempt.job_run();
+        let Some(kind) = self.kind_of(id).filter(|kind| kind.locus() == Locus::External) else {
+            return Vec::new();
+        };
+        let all = self.table.attempts_of(attempt.run);
+        let mut own: Vec<(AttemptId, &Attempt)> = all
+            .filter(|(other, _)| other.job == attempt.job && other.number <= attempt.number)
+            .filter(|(other, _)| *other != attempt)
+            .collect();
+        own.sort_by_key(|(other, _)| std::cmp::Reverse((other.number, other.reign)));
+        // What never began is neither here nor there.
+        own.retain(|(_, row)| !matches!(row.end, Some(End::Refused(_))));
+        let unseen = |(_, row): &&(AttemptId, &Attempt)| {
+            row.end.as_ref().is_none_or(|end| is_unseen(kind, end))
+        };
+        own.iter().take_while(unseen).take(ADOPT_MAX).map(|(other, _)| *other).collect()
+    }
+
     fn is_success(&self, id: JobRunId, end: &End) -> bool {
         let End::Exit(Exit::Code(code)) = end else { return false };
         let codes = self.lives.get(&id.run).and_then(|live| {
@@ -229,6 +285,15 @@ impl World {
             }
             _ => false,
         }
+    }
+}
+
+/// What became of its work elsewhere was not seen by who looked on.
+fn is_unseen(kind: &dyn Kind, end: &End) -> bool {
+    match end {
+        End::Exit(Exit::Code(code)) => kind.is_unseen(*code),
+        End::Exit(_) | End::Unknown | End::Lost | End::Abandoned => true,
+        End::Refused(_) => false,
     }
 }
 

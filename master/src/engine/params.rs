@@ -39,11 +39,16 @@ pub fn definition<'a>(catalog: &'a Catalog, run: &Run) -> Option<&'a Arc<Interfa
     }
 }
 
-/// What the host is to start for this attempt.
+/// What the host is to start for this attempt; `unseen`: see [`Context::unseen`].
 ///
 /// # Errors
 /// The definition is not there any more, or a parameter has no value; the path names the field.
-pub fn work(catalog: &Catalog, run: &Run, attempt: AttemptId) -> Result<Work, FieldError> {
+pub fn work(
+    catalog: &Catalog,
+    run: &Run,
+    attempt: AttemptId,
+    unseen: Vec<AttemptId>,
+) -> Result<Work, FieldError> {
     let missing = |what: &str| {
         let message = format!("version {} of the interface has no {what} any more", run.version);
         FieldError::new("definition", message)
@@ -52,7 +57,7 @@ pub fn work(catalog: &Catalog, run: &Run, attempt: AttemptId) -> Result<Work, Fi
     // By id: to look at each would make a wide interface cost the square of its jobs.
     let at = interface.jobs.binary_search_by_key(&attempt.job, |job| job.id);
     let job = at.ok().and_then(|at| interface.jobs.get(at)).ok_or_else(|| missing("such job"))?;
-    let context = context(catalog, interface, job, run, attempt);
+    let context = Context { unseen, ..context(catalog, interface, job, run, attempt) };
     let mut work = kind::work(&job.spec.kind, &job.spec.fields, &context)?;
     work.limits = job.spec.limits.told();
     work.environment = Some(job.spec.environment.clone()).filter(|name| !name.is_empty());
@@ -76,6 +81,7 @@ pub fn context(
         period: run.period,
         execution: run.execution,
         attempt,
+        unseen: Vec::new(),
         params: merged(catalog, interface, job, &run.params),
     }
 }
@@ -179,17 +185,17 @@ mod tests {
             ..Catalog::default()
         };
         let attempt = AttemptId { run: RunId(1), job: JobId(7), number: 1, reign: 1 };
-        let made = work(&catalog, &run(2), attempt).unwrap();
+        let made = work(&catalog, &run(2), attempt, Vec::new()).unwrap();
         assert_eq!(made.argv, ["echo", "interface job run project 20261120", "2"]);
         assert_eq!(made.env["HCNDC_PROJECT"], "default");
         assert_eq!(made.user.as_deref(), Some("etl"));
         assert_eq!(made.limits.memory_mib, Some(256));
         assert_eq!(made.env["HCNDC_PARAM_c"], "run");
         // A run keeps the version it was made from.
-        assert_eq!(work(&catalog, &run(1), attempt).unwrap().argv[2], "1");
-        assert_eq!(work(&catalog, &run(9), attempt).unwrap_err().path, "definition");
+        assert_eq!(work(&catalog, &run(1), attempt, Vec::new()).unwrap().argv[2], "1");
+        assert_eq!(work(&catalog, &run(9), attempt, Vec::new()).unwrap_err().path, "definition");
         let gone = AttemptId { job: JobId(8), ..attempt };
-        assert_eq!(work(&catalog, &run(2), gone).unwrap_err().path, "definition");
+        assert_eq!(work(&catalog, &run(2), gone, Vec::new()).unwrap_err().path, "definition");
     }
 
     #[test]

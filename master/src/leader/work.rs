@@ -46,5 +46,6 @@ pub fn compose(
 
 fn work(world: &World, attempt: AttemptId) -> Result<Option<Work>, String> {
     let Some(run) = world.run(attempt.run) else { return Ok(None) };
-    params::work(world.catalog(), run, attempt).map(Some).map_err(|error| error.to_string())
+    let unseen = world.unseen_before(attempt);
+    params::work(world.catalog(), run, attempt, unseen).map(Some).map_err(|error| error.to_string())
 }

@@ -3,6 +3,7 @@
 use super::etl::{self, filled, filled_map, text};
 use super::{Context, Field, FieldError, Fields, Input, Kind, Locus};
 use crate::etl::{Engine, Etl, outcome};
+use crate::external::Source;
 use crate::wire::Work;
 use std::collections::BTreeMap;
 
@@ -11,51 +12,58 @@ pub(super) struct Kettle;
 
 const JVM_VARIABLE: &str = "PENTAHO_DI_JAVA_OPTIONS";
 
+pub(super) const RUNS: Field = Field {
+    name: "runs",
+    label: "What it runs",
+    help: "A job is run by Kitchen, a transformation by Pan.",
+    input: Input::Choice(&["job", "transformation"]),
+    required: true,
+};
+pub(super) const FILE: Field = Field {
+    name: "file",
+    label: "File",
+    help: "Of the host: an absolute path, or a URL that Kettle understands (zip:file:///…, \
+           hdfs://…). Empty: it is in a repository.",
+    input: Input::Line { chars_max: 1_000 },
+    required: false,
+};
+pub(super) const REPOSITORY: Field = Field {
+    name: "repository",
+    label: "Repository",
+    help: "Its name in the repositories.xml of the host's KETTLE_HOME: a database, files or Pentaho's.",
+    input: Input::Line { chars_max: 200 },
+    required: false,
+};
+pub(super) const DIRECTORY: Field = Field {
+    name: "directory",
+    label: "Directory in the repository",
+    help: "With a leading /; empty means /.",
+    input: Input::Line { chars_max: 1_000 },
+    required: false,
+};
+pub(super) const OBJECT: Field = Field {
+    name: "object",
+    label: "Name in the repository",
+    help: "Of the job or transformation, without .kjb or .ktr.",
+    input: Input::Line { chars_max: 200 },
+    required: false,
+};
+pub(super) const USER: Field = Field {
+    name: "user",
+    label: "User of the repository",
+    help: "Its password is KETTLE_PASSWORD of the named environment on the host: it is never on a \
+           command line.",
+    input: Input::Line { chars_max: 100 },
+    required: false,
+};
+
 const FIELDS: &[Field] = &[
-    Field {
-        name: "runs",
-        label: "What it runs",
-        help: "A job is run by Kitchen, a transformation by Pan.",
-        input: Input::Choice(&["job", "transformation"]),
-        required: true,
-    },
-    Field {
-        name: "file",
-        label: "File",
-        help: "Of the host: an absolute path, or a URL that Kettle understands (zip:file:///…, \
-               hdfs://…). Empty: it is in a repository.",
-        input: Input::Line { chars_max: 1_000 },
-        required: false,
-    },
-    Field {
-        name: "repository",
-        label: "Repository",
-        help: "Its name in the repositories.xml of the host's KETTLE_HOME: a database, files or Pentaho's.",
-        input: Input::Line { chars_max: 200 },
-        required: false,
-    },
-    Field {
-        name: "directory",
-        label: "Directory in the repository",
-        help: "With a leading /; empty means /.",
-        input: Input::Line { chars_max: 1_000 },
-        required: false,
-    },
-    Field {
-        name: "object",
-        label: "Name in the repository",
-        help: "Of the job or transformation, without .kjb or .ktr.",
-        input: Input::Line { chars_max: 200 },
-        required: false,
-    },
-    Field {
-        name: "user",
-        label: "User of the repository",
-        help: "Its password is KETTLE_PASSWORD of the named environment on the host: it is never on a \
-               command line.",
-        input: Input::Line { chars_max: 100 },
-        required: false,
-    },
+    RUNS,
+    FILE,
+    REPOSITORY,
+    DIRECTORY,
+    OBJECT,
+    USER,
     etl::PARAMS,
     etl::LEVEL,
     Field {
@@ -87,10 +95,57 @@ fn engine(fields: &Fields) -> Engine {
 }
 
 /// What it runs, filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
-    File(String),
-    Repository { name: String, user: String, directory: String, object: String },
+pub(super) fn source(fields: &Fields, context: &Context) -> Result<Source, FieldError> {
+    let file = filled(fields, "file", context)?;
+    Ok(match file.is_empty() {
+        false => Source::File(file),
+        true => Source::Repository {
+            name: filled(fields, "repository", context)?,
+            user: filled(fields, "user", context)?,
+            directory: filled(fields, "directory", context)?,
+            object: filled(fields, "object", context)?,
+        },
+    })
+}
+
+/// What is wrong with the fields that say what it runs.
+pub(super) fn check_source(fields: &Fields) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut wrong = |name: &str, message: &str| {
+        errors.push(FieldError::new(format!("fields.{name}"), message));
+    };
+    let given = |name: &str| !text(fields, name).trim().is_empty();
+    let file = text(fields, "file").trim();
+    match (given("file"), given("repository")) {
+        (false, false) => wrong("file", "a file, or a repository and a name in it, is missing"),
+        (true, true) => {
+            wrong("repository", "with a file there is no repository: empty one of the two")
+        }
+        (true, false) => {
+            for name in ["directory", "object", "user"] {
+                if given(name) {
+                    wrong(name, "it belongs to a repository, and a file is given");
+                }
+            }
+            if !file.starts_with(['/', '$']) && !file.contains(':') {
+                wrong("file", "an absolute path or a URL is expected");
+            }
+            match text(fields, "runs") {
+                "job" if file.ends_with(".ktr") => wrong("runs", "a .ktr is a transformation"),
+                "transformation" if file.ends_with(".kjb") => wrong("runs", "a .kjb is a job"),
+                _ => {}
+            }
+        }
+        (false, true) => {
+            if !given("object") {
+                wrong("object", "its name in the repository is missing");
+            }
+            if given("directory") && !text(fields, "directory").trim().starts_with(['/', '$']) {
+                wrong("directory", "it begins with /");
+            }
+        }
+    }
+    errors
 }
 
 /// The command: no shell reads it, each option is one argument.
@@ -142,40 +197,7 @@ impl Kind for Kettle {
 
     fn validate(&self, fields: &Fields) -> Vec<FieldError> {
         let mut errors = etl::validate(fields, JVM_VARIABLE);
-        let mut wrong = |name: &str, message: &str| {
-            errors.push(FieldError::new(format!("fields.{name}"), message));
-        };
-        let given = |name: &str| !text(fields, name).trim().is_empty();
-        let file = text(fields, "file").trim();
-        match (given("file"), given("repository")) {
-            (false, false) => wrong("file", "a file, or a repository and a name in it, is missing"),
-            (true, true) => {
-                wrong("repository", "with a file there is no repository: empty one of the two")
-            }
-            (true, false) => {
-                for name in ["directory", "object", "user"] {
-                    if given(name) {
-                        wrong(name, "it belongs to a repository, and a file is given");
-                    }
-                }
-                if !file.starts_with(['/', '$']) && !file.contains(':') {
-                    wrong("file", "an absolute path or a URL is expected");
-                }
-                match text(fields, "runs") {
-                    "job" if file.ends_with(".ktr") => wrong("runs", "a .ktr is a transformation"),
-                    "transformation" if file.ends_with(".kjb") => wrong("runs", "a .kjb is a job"),
-                    _ => {}
-                }
-            }
-            (false, true) => {
-                if !given("object") {
-                    wrong("object", "its name in the repository is missing");
-                }
-                if given("directory") && !text(fields, "directory").trim().starts_with(['/', '$']) {
-                    wrong("directory", "it begins with /");
-                }
-            }
-        }
+        errors.extend(check_source(fields));
         errors
     }
 
@@ -197,21 +219,15 @@ impl Kind for Kettle {
 
     fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {
         let engine = engine(fields);
-        let file = filled(fields, "file", context)?;
-        let source = match file.is_empty() {
-            false => Source::File(file.clone()),
-            true => Source::Repository {
-                name: filled(fields, "repository", context)?,
-                user: filled(fields, "user", context)?,
-                directory: filled(fields, "directory", context)?,
-                object: filled(fields, "object", context)?,
-            },
-        };
+        let source = source(fields, context)?;
         let params = filled_map(fields, "params", context)?;
         let argv = argv(engine, &source, etl::level(fields), &params);
         let about = Etl {
             engine,
-            file: Some(file).filter(|file| !file.is_empty()),
+            file: match &source {
+                Source::File(file) => Some(file.clone()),
+                Source::Repository { .. } => None,
+            },
             project: None,
             params: params.into_keys().collect(),
             speaks: etl::speaks(fields),

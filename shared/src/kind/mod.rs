@@ -4,9 +4,12 @@
 //! with them, and describes the process of one attempt. [`check`] is called when a definition is
 //! saved, [`work`] when an attempt is ordered; both are pure.
 
+mod carte;
 pub mod check;
 mod etl;
+mod external;
 mod hop;
+mod hop_server;
 mod kettle;
 pub mod render;
 mod shell;
@@ -21,7 +24,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Every kind there is, in the order in which forms offer them.
-pub const ALL: &[&dyn Kind] = &[&shell::Shell, &kettle::Kettle, &hop::Hop];
+pub const ALL: &[&dyn Kind] =
+    &[&shell::Shell, &kettle::Kettle, &hop::Hop, &carte::Carte, &hop_server::HopServer];
 
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
     ALL.iter().copied().find(|kind| kind.name() == name)
@@ -73,7 +77,16 @@ pub trait Kind: Sync {
     fn counts_rows(&self) -> bool {
         false
     }
-    /// Of a `Process` kind: the exact command of one attempt.
+    /// Of an `External` kind: who looks on has ended with this code and has not seen the end of what he
+    /// looked on; the next one goes on with it, and that counts as no attempt.
+    fn is_unseen(&self, _code: i32) -> bool {
+        false
+    }
+    /// An attempt that has ended with this code is not tried again without a person's word.
+    fn is_final(&self, _code: i32) -> bool {
+        false
+    }
+    /// The exact command of one attempt on its host.
     ///
     /// # Errors
     /// A field that only now turns out to be wrong (a parameter without a value).
@@ -155,6 +168,8 @@ pub struct Context {
     pub period: Period,
     pub execution: ExecutionId,
     pub attempt: AttemptId,
+    /// Attempts of the job before it whose end nobody has seen, back to the last one that was.
+    pub unseen: Vec<AttemptId>,
     /// project < interface < job < run, already merged; values still unrendered.
     pub params: BTreeMap<String, String>,
 }
@@ -175,11 +190,12 @@ pub fn work(kind: &str, fields: &Fields, context: &Context) -> Result<Work, Fiel
     }
     let argv: usize = work.argv.iter().map(|text| text.len() + 1).sum();
     let env: usize = work.env.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    if argv + env > WORK_BYTES_MAX {
+    let external = work.external.as_ref().map_or(0, |external| external.size());
+    if argv + env + external > WORK_BYTES_MAX {
         let message = format!(
             "command and environment are {} bytes long once parameters are filled in; at most \
              {WORK_BYTES_MAX} go to a host: put long texts into a file",
-            argv + env
+            argv + env + external
         );
         return Err(FieldError::new("fields", message));
     }
@@ -215,6 +231,9 @@ fn told(context: &Context) -> Result<BTreeMap<String, String>, FieldError> {
 
 /// The command as a person would type it: what a form and the job's drawer show. Only for the eye.
 pub fn preview(work: &Work) -> String {
+    if let Some(external) = &work.external {
+        return external.told();
+    }
     let words: Vec<String> = work.argv.iter().map(|word| quoted(word)).collect();
     match work.dir.is_empty() {
         true => words.join(" "),

@@ -22,6 +22,7 @@ pub(super) fn context() -> Context {
         period: "2026-03-01".parse().unwrap(),
         execution: ExecutionId(7),
         attempt: AttemptId { run: RunId(8), job: JobId(9), number: 2, reign: 10 },
+        unseen: Vec::new(),
         params,
     }
 }

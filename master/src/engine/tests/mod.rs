@@ -9,6 +9,7 @@ mod definition;
 mod environment;
 mod explain;
 mod explain_then;
+mod external;
 mod hosts;
 mod lab;
 mod mesh;

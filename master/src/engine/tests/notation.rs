@@ -107,9 +107,9 @@ impl Parsed {
             [name, "slots", n] => self.job(name).spec.place.slots = n.parse().unwrap(),
             [name, "pool", n] => self.job(name).spec.place.pools.push(PoolId(n.parse().unwrap())),
             [name, "on", n] => self.job(name).spec.place.hosts.push(HostId(n.parse().unwrap())),
-            [name, "is", "kettle"] => {
+            [name, "is", kind @ ("kettle" | "carte")] => {
                 let spec = &mut self.job(name).spec;
-                spec.kind = "kettle".into();
+                spec.kind = (*kind).into();
                 let fields = serde_json::json!({"runs": "job", "file": "/x.kjb"});
                 spec.fields = serde_json::from_value(fields).unwrap();
             }

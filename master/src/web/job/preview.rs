@@ -46,6 +46,7 @@ pub(super) async fn command(
         period,
         execution: ExecutionId(0),
         attempt: AttemptId { run, job: job.id, number: 1, reign: 0 },
+        unseen: Vec::new(),
         params: params::merged(catalog, interface, job, &std::collections::BTreeMap::new()),
     };
     match kind::work(&job.spec.kind, &job.spec.fields, &context) {

@@ -1,0 +1,274 @@
+//! Who looks on: `hcndc-executor external`, the process of an attempt whose work lives on a server.
+//!
+//! A process of the attempt like any other: supervised, limited and killed with it, as the job's user. What
+//! to ask next is decided by [`shared::external::observe`]; here it is asked ([`server`]), the log of the
+//! server goes into our own output, and a TERM ends the work there before it ends us.
+
+mod server;
+
+use crate::etl::pump::hidden;
+use anyhow::Context;
+use server::Connection;
+use shared::clock::Clock;
+use shared::config::env;
+use shared::etl::log::Reading;
+use shared::etl::outcome::{NOT_READY, WITH_ERRORS};
+use shared::external::External;
+use shared::external::carte::{Beside, Reply};
+use shared::external::observe::{Answer, Ask, Ended, Next, Observer, Plan, Verdict};
+use shared::external::outcome::{GONE, UNSEEN};
+use shared::ids::Millis;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// What a server has not worked off by then, it never will.
+const LATE_MS: Millis = 30_000;
+/// Of one answer's log, unpacked.
+const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Of a file with Hop's metadata.
+const METADATA_BYTES_MAX: u64 = 1024 * 1024;
+/// Without a file of metadata: the engines that every Hop has.
+const METADATA: &str = r#"{"pipeline-run-configuration":[{"name":"local","description":"","configurationVariables":[],"defaultSelection":true,"engineRunConfiguration":{"Local":{"rowset_size":"10000","wait_time":"1","safe_mode":false,"feedback_size":"50000","show_feedback":false,"topo_sort":false,"gather_metrics":false,"sample_type_in_gui":"Last","sample_size":"100"}}}],"workflow-run-configuration":[{"name":"local","description":"","defaultSelection":true,"engineRunConfiguration":{"Local":{"safe_mode":false}}}]}"#;
+
+/// Runs it.
+///
+/// # Errors
+/// What is meant cannot be understood, or the system gives us no runtime.
+pub fn run(about: &str) -> anyhow::Result<ExitCode> {
+    let external: External = serde_json::from_str(about).context("what is to be run (--about)")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("a runtime")?;
+    Ok(runtime.block_on(async {
+        match Looker::new(external) {
+            Ok(mut looker) => looker.look_on().await,
+            Err(why) => {
+                say(&why);
+                code(NOT_READY)
+            }
+        }
+    }))
+}
+
+struct Looker {
+    external: External,
+    observer: Observer,
+    connection: Connection,
+    clock: Clock,
+    reading: Reading,
+    /// Not to be seen in our output.
+    secrets: Vec<String>,
+    repository_password: String,
+    metadata: String,
+    /// Of its log.
+    line: u64,
+    /// The end of the last part, without its line feed.
+    rest: String,
+    /// That it does not answer was said.
+    away: bool,
+}
+
+impl Looker {
+    fn new(external: External) -> Result<Looker, String> {
+        let variables = external.server.variables();
+        let of = |name: &str| env(&format!("{variables}_{name}")).unwrap_or_default();
+        let (url, password) = (of("URL"), of("PASSWORD"));
+        if url.is_empty() {
+            return Err(format!(
+                "{variables}_URL is not set: the named environment of the job says where its server is"
+            ));
+        }
+        let metadata = match of("METADATA") {
+            path if path.is_empty() => METADATA.to_owned(),
+            path => {
+                read(&path).map_err(|error| format!("{variables}_METADATA: {path}: {error}"))?
+            }
+        };
+        let connection = Connection::new(&url, (of("USER"), password.clone()), &of("CA"))?;
+        let repository_password = env("KETTLE_PASSWORD").unwrap_or_default();
+        let secrets = [password, repository_password.clone()].into_iter();
+        let plan = Plan {
+            key: external.key.clone(),
+            adopt: external.adopt.clone(),
+            patience_ms: Millis::from(external.patience_s) * 1_000,
+            late_ms: LATE_MS,
+            again_if_gone: external.again_if_gone,
+        };
+        Ok(Looker {
+            observer: Observer::new(plan),
+            reading: Reading::new(external.server.engine()),
+            external,
+            connection,
+            clock: Clock::system(),
+            secrets: secrets.filter(|secret| !secret.is_empty()).collect(),
+            repository_password,
+            metadata: server::packed(metadata.as_bytes()),
+            line: 0,
+            rest: String::new(),
+            away: false,
+        })
+    }
+
+    async fn look_on(&mut self) -> ExitCode {
+        use tokio::signal::unix::{SignalKind, signal};
+        let told = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let [term, int, hup] = told.map(signal);
+        let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (term, int, hup) else {
+            say("no signal can be caught here");
+            return code(NOT_READY);
+        };
+        loop {
+            let ask = match self.observer.next(self.clock.mono_ms()) {
+                Next::Over(verdict) => return self.conclude(verdict),
+                Next::Ask(ask) => Some(ask),
+                Next::Wait(until) => {
+                    let ms = u64::try_from(until - self.clock.mono_ms()).unwrap_or(0);
+                    let sleep = tokio::time::sleep(Duration::from_millis(ms));
+                    tokio::select! {
+                        () = sleep => {}
+                        _ = term.recv() => self.stop(),
+                        _ = int.recv() => self.stop(),
+                        _ = hup.recv() => self.stop(),
+                    }
+                    None
+                }
+            };
+            if let Some(ask) = ask {
+                // Not cut short by a signal: whether it has arrived would not be known.
+                let reply = self.ask(&ask).await;
+                self.heard(&ask, reply);
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        say(&format!("told to end: so is what runs on {}", self.external.server.title()));
+        self.observer.stop();
+    }
+
+    async fn ask(&self, ask: &Ask) -> Reply {
+        let beside = Beside {
+            secret: &self.repository_password,
+            metadata: &self.metadata,
+            from_line: self.line,
+        };
+        self.connection.ask(&self.external, ask, beside).await
+    }
+
+    fn heard(&mut self, ask: &Ask, reply: Reply) {
+        let title = self.external.server.title();
+        match &reply.answer {
+            Answer::Away(why) | Answer::Lost(why) if !self.away => {
+                self.away = true;
+                say(&format!("{title} does not answer: {why}; asked again"));
+            }
+            Answer::Away(_) | Answer::Lost(_) => {}
+            answer => {
+                if std::mem::take(&mut self.away) {
+                    say(&format!("{title} answers again"));
+                }
+                if let Answer::Registered(id) = answer {
+                    say(&format!("{title} knows it as {}, id {id}", self.external.key));
+                }
+                if let (Ask::Stop(_), Answer::Refused(why)) = (ask, answer) {
+                    say(&format!("{title} does not stop it: {why}"));
+                }
+            }
+        }
+        if let Some(log) = &reply.log {
+            self.pass(log);
+            self.line = reply.next_line.unwrap_or(self.line);
+        }
+        let before = self.observer.follows().cloned();
+        self.observer.heard(self.clock.mono_ms(), reply.answer);
+        if let Some(entry) = self.observer.follows().filter(|_| before.is_none())
+            && entry.name != self.external.key
+        {
+            say(&format!(
+                "what {} has submitted is there: it is looked on, id {}",
+                entry.name, entry.id
+            ));
+        }
+    }
+
+    /// Its log becomes our output, line by line.
+    fn pass(&mut self, log: &str) {
+        let text = match server::unpacked(log, LOG_BYTES_MAX) {
+            Ok(text) => text,
+            Err(why) => return say(&format!("a part of its log cannot be read: {why}")),
+        };
+        let text = std::mem::take(&mut self.rest) + &text;
+        let mut out = std::io::stdout().lock();
+        let mut lines = text.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            if lines.peek().is_none() {
+                line.clone_into(&mut self.rest);
+                break;
+            }
+            let line = hidden(line.trim_end_matches('\r'), &self.secrets);
+            self.reading.line(&line);
+            // Whoever does not read us is no reason to stop looking on.
+            let _ = writeln!(out, "{line}");
+        }
+        let _ = out.flush();
+    }
+
+    fn conclude(&mut self, verdict: Verdict) -> ExitCode {
+        if !self.rest.is_empty() {
+            let line = hidden(self.rest.trim_end_matches('\r'), &self.secrets);
+            self.reading.line(&line);
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+        if !self.reading.counts.is_empty() {
+            told(&self.reading.counts.line());
+        }
+        let title = self.external.server.title();
+        let first = self.reading.first_error.as_deref();
+        let first = first.map_or(String::new(), |text| format!(": {text}"));
+        let errors = self.reading.errors.saturating_add(self.reading.counts.errors());
+        let (code_of, words) = match verdict {
+            Verdict::Ended(Ended::Well) if errors == 0 => (0, String::new()),
+            Verdict::Ended(Ended::Well) => (
+                WITH_ERRORS,
+                format!("{title} says that it ended well, but not without errors{first}"),
+            ),
+            Verdict::Ended(Ended::WithErrors) => (1, format!("it ended with errors{first}")),
+            Verdict::Ended(Ended::Stopped) => (1, format!("somebody has stopped it on {title}")),
+            Verdict::Stopped => (143, "it was told to end, and has ended".into()),
+            Verdict::NotBegun(why) => (NOT_READY, format!("nothing has run: {why}")),
+            Verdict::Unseen(why) => {
+                (UNSEEN, format!("what it does on {title} is not known: {why}"))
+            }
+            Verdict::Gone => (
+                GONE,
+                format!(
+                    "{title} does not know any more what was submitted to it (it was started anew, or has \
+                     forgotten what ended long ago): whether it has run, and how it ended, is not known"
+                ),
+            ),
+        };
+        if !words.is_empty() {
+            say(&words);
+        }
+        code(code_of)
+    }
+}
+
+fn read(path: &str) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(METADATA_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn say(words: &str) {
+    told(&format!("hcndc: {words}"));
+}
+
+/// A closed standard error is no reason to panic.
+fn told(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

@@ -1,0 +1,132 @@
+//! One server over HTTP: whether a word has arrived is told as exactly as it can be known.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use shared::external::carte::{self, Beside, Reply};
+use shared::external::observe::{Answer, Ask};
+use shared::external::{External, Server};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    client: reqwest::Client,
+    /// Without a `/` at its end.
+    url: String,
+    user: String,
+    password: String,
+}
+
+impl Connection {
+    /// `ca`: a PEM file of who has signed its certificate; empty: the system's.
+    pub(super) fn new(
+        url: &str,
+        (user, password): (String, String),
+        ca: &str,
+    ) -> Result<Connection, String> {
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_MAX)
+            .timeout(ANSWER_MAX)
+            // Nobody else is to be given the password.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy();
+        if !ca.is_empty() {
+            let pem = std::fs::read(ca).map_err(|error| format!("{ca}: {error}"))?;
+            let known = reqwest::Certificate::from_pem(&pem);
+            builder =
+                builder.add_root_certificate(known.map_err(|error| format!("{ca}: {error}"))?);
+        }
+        let parsed = reqwest::Url::parse(url).map_err(|error| format!("{url}: {error}"))?;
+        if !matches!(parsed.scheme(), "http" | "https") || !parsed.username().is_empty() {
+            return Err(format!(
+                "{}: http://HOST:PORT or https://HOST:PORT is expected; user and password have variables of \
+                 their own",
+                parsed.scheme()
+            ));
+        }
+        // The second time it is there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = builder.build().map_err(|error| format!("no client of HTTP: {error}"))?;
+        Ok(Connection { client, url: url.trim_end_matches('/').to_owned(), user, password })
+    }
+
+    pub(super) async fn ask(&self, external: &External, ask: &Ask, beside: Beside<'_>) -> Reply {
+        let request = carte::request(external, ask, beside);
+        let url = format!("{}{}", self.url, request.path);
+        let asked = match request.body {
+            Some(body) => self.client.post(url).header("Content-Type", "text/xml").body(body),
+            None => self.client.get(url),
+        };
+        let asked = match self.user.as_str() {
+            "" => asked,
+            user => asked.basic_auth(user, Some(&self.password)),
+        };
+        match asked.send().await {
+            Ok(response) => answer(external.server, ask, response).await,
+            Err(error) if error.is_connect() => Answer::Away(words(&error)).into(),
+            Err(error) => Answer::Lost(words(&error)).into(),
+        }
+    }
+}
+
+async fn answer(server: Server, ask: &Ask, mut response: reqwest::Response) -> Reply {
+    let status = response.status();
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if bytes.len() + chunk.len() > ANSWER_BYTES_MAX => {
+                let why = format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
+                return Answer::Lost(why).into();
+            }
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => return Answer::Lost(words(&error)).into(),
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    match status.as_u16() {
+        200 => carte::reply(server, ask, &text),
+        401 | 403 => {
+            let variables = server.variables();
+            let why =
+                format!("{status}: {variables}_USER or {variables}_PASSWORD is not what it knows");
+            Answer::Refused(why).into()
+        }
+        // It may have done what it was asked all the same.
+        500.. => Answer::Lost(status.to_string()).into(),
+        _ => Answer::Refused(status.to_string()).into(),
+    }
+}
+
+/// Without the address: a person knows it, and it may hold more than is good to tell.
+fn words(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// By gzip, in base64: as both servers give and take longer texts.
+pub(super) fn packed(bytes: &[u8]) -> String {
+    let mut to = GzEncoder::new(Vec::new(), Compression::default());
+    // Into memory nothing fails.
+    let _ = to.write_all(bytes);
+    STANDARD.encode(to.finish().unwrap_or_default())
+}
+
+/// At most so many bytes of it.
+pub(super) fn unpacked(text: &str, bytes_max: u64) -> Result<String, String> {
+    let bytes = STANDARD.decode(text).map_err(|error| error.to_string())?;
+    let mut unpacked = Vec::new();
+    let read = GzDecoder::new(bytes.as_slice()).take(bytes_max).read_to_end(&mut unpacked);
+    read.map_err(|error| error.to_string())?;
+    Ok(String::from_utf8_lossy(&unpacked).into_owned())
+}

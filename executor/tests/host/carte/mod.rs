@@ -1,0 +1,212 @@
+//! Who looks on at what lives on a Carte: submitted once, whatever is lost or dies.
+
+mod server;
+
+use crate::rig::Rig;
+use executor::process::table;
+use serde_json::{Value, json};
+use server::Carte;
+use shared::etl::counts::Counts;
+use shared::ids::*;
+use shared::kind::{self, Context, Fields};
+use shared::wire::*;
+use std::collections::BTreeMap;
+
+struct Host {
+    rig: Rig,
+    carte: Carte,
+}
+
+impl Host {
+    fn with_password(password: &str) -> Host {
+        let carte = Carte::start();
+        let rig = Rig::with(&format!(
+            "[environments.carte]\nvars = {{ CARTE_URL = \"http://{}/\", CARTE_USER = \"cluster\", \
+             CARTE_PASSWORD = \"{password}\", KETTLE_PASSWORD = \"rep0\" }}\n",
+            carte.address,
+        ));
+        Host { rig, carte }
+    }
+
+    fn new() -> Host {
+        Host::with_password("s3cret")
+    }
+
+    fn begin(&mut self, fields: Value, unseen: Vec<AttemptId>) -> AttemptId {
+        let mut start = self.rig.plan(&["-"]);
+        start.grace_ms = 10_000;
+        let mut all = json!({"runs": "transformation"});
+        all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let fields: Fields = serde_json::from_value(all).unwrap();
+        assert_eq!(kind::check("carte", &fields), []);
+        let context = Context {
+            project: "default".into(),
+            interface: "flights".into(),
+            job: "load".into(),
+            period: "2026-11-20".parse().unwrap(),
+            execution: ExecutionId(1),
+            attempt: start.attempt,
+            unseen,
+            params: BTreeMap::from([("rows".to_owned(), "5".to_owned())]),
+        };
+        start.work = kind::work("carte", &fields, &context).unwrap();
+        start.work.environment = Some("carte".into());
+        self.rig.begin(start)
+    }
+
+    fn end(&mut self, attempt: AttemptId) -> (State, String, String) {
+        let state = self.rig.end(attempt);
+        (state, self.rig.out(attempt), self.rig.out_of(attempt, Stream::Err))
+    }
+
+    fn run(&mut self, fields: Value) -> (State, String, String) {
+        let attempt = self.begin(fields, Vec::new());
+        self.end(attempt)
+    }
+
+    /// SIGKILL to who looks on.
+    fn kill_looker(&self) {
+        let own = self.rig.pid();
+        let below = table::descendants(&table::all(), |process| process.pid == own);
+        let looker = below.into_iter().map(|process| process.pid).find(|pid| *pid != own);
+        let pid = nix::unistd::Pid::from_raw(looker.expect("a looker-on"));
+        nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).unwrap();
+    }
+}
+
+const WELL: State = State::Ended(Exit::Code(0));
+
+fn ktr(name: &str) -> Value {
+    json!({"file": format!("/etl/{name}.ktr")})
+}
+
+#[test]
+fn its_log_and_its_rows_are_ours_and_it_is_forgotten_there() {
+    let mut host = Host::new();
+    let more =
+        json!({"file": "/etl/a & b/well.ktr", "params": {"N": "${rows} <&>"}, "level": "Detailed"});
+    let (state, out, err) = host.run(more);
+    assert_eq!(state, WELL, "{out}\n{err}");
+    assert!(out.contains("2026/11/20 10:19:19 - hello - Dispatching started"), "{out}");
+    assert_eq!(out.matches("Start of job execution").count(), 1, "each line once: {out}");
+    let counts = Counts::find(&err).unwrap();
+    assert_eq!((counts.steps[0].name.as_str(), counts.steps[0].written), ("gen", 3));
+    assert_eq!(host.carte.begun().len(), 1);
+    assert_eq!(host.carte.known(), [""; 0]);
+    let asked = host.carte.asked().join("\n");
+    assert!(asked.contains("<filename>/etl/a &amp; b/well.ktr</filename>"), "{asked}");
+    assert!(asked.contains("<value>5 &lt;&amp;&gt;</value>"), "{asked}");
+    assert!(!asked.contains("s3cret"), "no password in an address or a body");
+}
+
+#[test]
+fn a_repository_is_named_and_its_password_is_in_no_address() {
+    let mut host = Host::new();
+    let (state, ..) = host.run(json!({
+        "repository": "main", "directory": "/daily", "object": "load", "user": "etl"
+    }));
+    assert_eq!(state, WELL);
+    let asked = host.carte.asked();
+    let register = asked.iter().find(|one| one.starts_with("addJob")).unwrap();
+    for part in
+        ["<transname>load</transname>", "<directory>/daily</directory>", "<login>etl</login>"]
+    {
+        assert!(register.contains(part), "{part}: {register}");
+    }
+    let (address, body) = register.split_once('<').unwrap();
+    assert!(!address.contains("rep0") && body.contains("rep0"), "{register}");
+}
+
+#[test]
+fn how_it_ends_there_is_how_it_ends() {
+    let mut host = Host::new();
+    let (state, _, err) = host.run(ktr("fails"));
+    assert_eq!(state, State::Ended(Exit::Code(1)), "{err}");
+    assert!(err.contains("deliberate abort"), "{err}");
+    let (state, out, err) = host.run(ktr("errors"));
+    assert_eq!(state, State::Ended(Exit::Code(200)), "{err}");
+    assert!(!out.contains("s3cret") && !err.contains("s3cret"), "{out}\n{err}");
+    let mut host = Host::with_password("wrong");
+    let (state, _, err) = host.run(ktr("well"));
+    assert_eq!(state, State::Ended(Exit::Code(203)), "{err}");
+    assert!(err.contains("CARTE_PASSWORD is not what it knows"), "{err}");
+    assert_eq!(host.carte.begun(), [""; 0]);
+}
+
+#[test]
+fn what_is_not_answered_is_not_submitted_twice() {
+    let mut host = Host::new();
+    host.carte.mute("addJob", 2);
+    host.carte.mute("startJob", 1);
+    host.carte.mute("jobStatus", 2);
+    host.carte.mute("status", 1);
+    let (state, out, err) = host.run(ktr("well"));
+    assert_eq!(state, WELL, "{out}\n{err}");
+    assert!(
+        err.contains("Carte does not answer: 500") && err.contains("Carte answers again"),
+        "{err}"
+    );
+    assert_eq!(host.carte.begun().len(), 1, "{:?}", host.carte.asked());
+    assert_eq!(host.carte.known(), [""; 0], "those that were registered in vain are forgotten too");
+}
+
+#[test]
+fn a_stop_ends_it_there_first() {
+    let mut host = Host::new();
+    let attempt = host.begin(ktr("forever"), Vec::new());
+    host.rig.until("it runs", |_| host.carte.live() == 1);
+    host.rig.stop(attempt, 20_000);
+    let (state, _, err) = host.end(attempt);
+    assert_eq!(state, State::Ended(Exit::Killed), "{err}");
+    assert_eq!(host.carte.live(), 0, "{err}");
+    assert!(err.contains("it was told to end, and has ended"), "{err}");
+    // Who comes after sees that it is over, and begins anew.
+    let next = host.begin(ktr("well"), vec![attempt]);
+    let (state, _, err) = host.end(next);
+    assert_eq!(state, WELL, "{err}");
+    assert_eq!(host.carte.begun().len(), 2);
+    assert_eq!(host.carte.known(), [""; 0]);
+}
+
+#[test]
+fn what_goes_on_without_who_looked_on_is_adopted() {
+    let mut host = Host::new();
+    let first = host.begin(ktr("forever"), Vec::new());
+    host.rig.until("it runs", |_| host.carte.live() == 1);
+    host.kill_looker();
+    assert_eq!(host.end(first).0, State::Ended(Exit::Signal(9)));
+    assert_eq!(host.carte.live(), 1);
+    let second = host.begin(ktr("forever"), vec![first]);
+    let said = format!("what hcndc-{first} has submitted is there");
+    host.rig.until("it is adopted", |rig| {
+        let query = LogQuery { attempt: second, stream: Stream::Err, from: 0, max: 64 * 1024 };
+        let read = executor::spool::output::read(&rig.layout, &query, false);
+        let part = read.ok().flatten().unwrap_or_default();
+        String::from_utf8_lossy(&part.bytes).contains(&said)
+    });
+    host.rig.stop(second, 20_000);
+    let (_, out, err) = host.end(second);
+    assert!(out.contains("Start of job execution"), "its log from the beginning: {out}\n{err}");
+    assert_eq!((host.carte.begun().len(), host.carte.live()), (1, 0));
+}
+
+#[test]
+fn what_the_server_has_forgotten_is_submitted_again_only_where_that_is_wanted() {
+    let mut host = Host::new();
+    let first = host.begin(ktr("forever"), Vec::new());
+    host.rig.until("it runs", |_| host.carte.live() == 1);
+    host.carte.forget();
+    let (state, _, err) = host.end(first);
+    assert_eq!(state, State::Ended(Exit::Code(207)), "{err}");
+    let (state, ..) = {
+        let next = host.begin(ktr("well"), vec![first]);
+        host.end(next)
+    };
+    assert_eq!(state, State::Ended(Exit::Code(207)));
+    assert_eq!(host.carte.begun().len(), 1);
+    let again = json!({"file": "/etl/well.ktr", "again_if_gone": true});
+    let third = host.begin(again, vec![first]);
+    let (state, _, err) = host.end(third);
+    assert_eq!(state, WELL, "{err}");
+    assert_eq!(host.carte.begun().len(), 2);
+}

@@ -1,0 +1,277 @@
+//! A stand-in for Carte, held to what was recorded of real ones (7.1 and 8.3): its words, its codes, its
+//! log that is packed. What it runs is what the file is called: `fails`, `forever`, `errors`, else well.
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use shared::clock::Clock;
+use shared::ids::Millis;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+/// How long what ends by itself takes.
+const TAKES_MS: Millis = 400;
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: String,
+    id: String,
+    body: String,
+    begun: Option<Millis>,
+    stopped: bool,
+    lines: Vec<(u64, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    /// Of the whole server.
+    line: u64,
+    ids: u64,
+    /// Names of what has begun.
+    begun: Vec<String>,
+    /// By verb: so often it does what it is asked, and the answer is no answer.
+    mute: BTreeMap<String, u32>,
+    asked: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Shared {
+    inner: Arc<Mutex<Inner>>,
+    clock: Clock,
+}
+
+/// It lives until it is dropped.
+#[derive(Debug)]
+pub(super) struct Carte {
+    shared: Shared,
+    pub(super) address: SocketAddr,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Carte {
+    pub(super) fn start() -> Carte {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let shared = Shared { inner: Arc::default(), clock: Clock::system() };
+        let router = Router::new().route("/kettle/{verb}/", any(asked)).with_state(shared.clone());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _inside = runtime.enter();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        shared::tasks::spawn("a stand-in for Carte", async move {
+            axum::serve(listener, router).await.unwrap();
+        });
+        drop(_inside);
+        Carte { shared, address, _runtime: runtime }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+        look(&mut self.shared.inner.lock().unwrap())
+    }
+
+    /// Names of what has begun, each time.
+    pub(super) fn begun(&self) -> Vec<String> {
+        self.with(|inner| inner.begun.clone())
+    }
+
+    /// What it still knows.
+    pub(super) fn known(&self) -> Vec<String> {
+        self.with(|inner| inner.entries.iter().map(|entry| entry.name.clone()).collect())
+    }
+
+    pub(super) fn live(&self) -> usize {
+        let now = self.shared.clock.mono_ms();
+        let lives = |entry: &&Entry| status(entry, now) == "Running";
+        self.with(|inner| inner.entries.iter().filter(lives).count())
+    }
+
+    pub(super) fn mute(&self, verb: &str, times: u32) {
+        self.with(|inner| inner.mute.insert(verb.into(), times));
+    }
+
+    /// It was started anew.
+    pub(super) fn forget(&self) {
+        self.with(|inner| inner.entries.clear());
+    }
+
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.with(|inner| inner.asked.clone())
+    }
+}
+
+type Asked = BTreeMap<String, String>;
+
+async fn asked(
+    State(shared): State<Shared>,
+    Path(verb): Path<String>,
+    Query(query): Query<Asked>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let basic = format!("Basic {}", STANDARD.encode("cluster:s3cret"));
+    if headers.get("authorization").is_none_or(|given| given.to_str().ok() != Some(basic.as_str()))
+    {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let xml = headers.get("content-type").is_some_and(|kind| kind == "text/xml");
+    if verb == "addJob" && !xml {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let now = shared.clock.mono_ms();
+    let mut inner = shared.inner.lock().unwrap();
+    inner.asked.push(format!("{verb} {query:?} {body}"));
+    let told = inner.obey(now, &verb, &query, body);
+    match inner.mute.get_mut(&verb).filter(|times| **times > 0) {
+        Some(times) => {
+            *times -= 1;
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        None => told.into_response(),
+    }
+}
+
+impl Inner {
+    fn obey(&mut self, now: Millis, verb: &str, query: &Asked, body: String) -> String {
+        let find = |name: &str| query.get(name).cloned().unwrap_or_default();
+        let (name, id) = (find("name"), find("id"));
+        let at = self.entries.iter().position(|entry| entry.name == name && entry.id == id);
+        let missing =
+            || result("ERROR", &format!("The specified job [{name}] could not be found"), "");
+        match (verb, at) {
+            ("status", _) => {
+                let all = self.entries.iter().map(|entry| {
+                    format!(
+                        "<jobstatus><jobname>{}</jobname><id>{}</id><status_desc>{}</status_desc></jobstatus>",
+                        entry.name,
+                        entry.id,
+                        status(entry, now)
+                    )
+                });
+                format!(
+                    "<?xml version=\"1.0\"?><serverstatus><statusdesc>Online</statusdesc><transstatuslist/>\
+                     <jobstatuslist>{}</jobstatuslist></serverstatus>",
+                    all.collect::<String>()
+                )
+            }
+            ("addJob", _) => self.add(body),
+            (_, None) => missing(),
+            ("startJob", Some(at)) => {
+                if status(&self.entries[at], now) != "Running" {
+                    self.begin(at, now);
+                }
+                result("OK", &format!("Job [{name}] was started."), "")
+            }
+            ("stopJob", Some(at)) => {
+                self.entries[at].stopped = true;
+                result("OK", "Job stop requested.", "")
+            }
+            ("removeJob", Some(at)) => {
+                self.entries.remove(at);
+                result("OK", "The job was removed.", "")
+            }
+            ("jobStatus", Some(at)) => {
+                let from: u64 = query.get("from").and_then(|line| line.parse().ok()).unwrap_or(0);
+                told(&self.entries[at], now, (from, self.line))
+            }
+            _ => result("ERROR", "what?", ""),
+        }
+    }
+
+    fn add(&mut self, body: String) -> String {
+        let between = |open: &str, close: &str| {
+            let (_, rest) = body.split_once(open)?;
+            Some(rest.split_once(close)?.0.to_owned())
+        };
+        let Some(name) = between("<job><name>", "</name>") else {
+            return result("ERROR", "no job is in it", "");
+        };
+        self.ids += 1;
+        let id = format!("8cd95a36-0000-4000-8000-{:012}", self.ids);
+        let (stopped, begun) = (false, None);
+        self.entries.push(Entry {
+            name: name.clone(),
+            id: id.clone(),
+            body,
+            begun,
+            stopped,
+            lines: vec![],
+        });
+        result("OK", &format!("Job [{name}] was added to the list with id {id}"), &id)
+    }
+
+    fn begin(&mut self, at: usize, now: Millis) {
+        let entry = &mut self.entries[at];
+        entry.begun = Some(now);
+        self.begun.push(entry.name.clone());
+        let name = entry.name.clone();
+        let mut texts = vec![
+            format!("{name} - Start of job execution"),
+            format!("{name} - Starting entry [work]"),
+            "hello - Dispatching started for transformation [hello]".to_owned(),
+        ];
+        if entry.body.contains("errors.ktr") {
+            texts.push("x.0 - ERROR (version 8.3.0.0) : a row is odd, s3cret".to_owned());
+        }
+        if entry.body.contains("fails.ktr") {
+            texts.push("abort.0 - ERROR (version 8.3.0.0) : deliberate abort".to_owned());
+        }
+        texts.push("gen.0 - Finished processing (I=0, O=0, R=0, W=3, U=0, E=0)".to_owned());
+        texts.push(format!("{name} - Job execution finished"));
+        for text in texts {
+            self.line += 1;
+            entry.lines.push((self.line, format!("2026/11/20 10:19:19 - {text}")));
+        }
+    }
+}
+
+fn status(entry: &Entry, now: Millis) -> &'static str {
+    let Some(begun) = entry.begun else { return "Waiting" };
+    let body = &entry.body;
+    match now - begun < TAKES_MS || body.contains("forever.ktr") {
+        _ if entry.stopped => "Stopped",
+        true => "Running",
+        false if body.contains("fails.ktr") => "Finished (with errors)",
+        false => "Finished",
+    }
+}
+
+fn result(result: &str, message: &str, id: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?>\n<webresult>\n  <result>{result}</result>\n  <message>{message}</message>\n  \
+         <id>{id}</id>\n</webresult>\n"
+    )
+}
+
+fn told(entry: &Entry, now: Millis, (from, last): (u64, u64)) -> String {
+    let new = entry.lines.iter().filter(|(line, _)| *line > from);
+    let text: String = new.map(|(_, text)| format!("{text}\r\n")).collect();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    let packed = STANDARD.encode(packed.finish().unwrap());
+    let escaped: String =
+        packed.chars().map(|c| if c == '/' { "&#x2f;".into() } else { c.to_string() }).collect();
+    let status = status(entry, now);
+    // A job that was stopped says that all is well.
+    let (good, errors) = if status == "Finished (with errors)" { ("N", 1) } else { ("Y", 0) };
+    format!(
+        "<?xml version=\"1.0\"?><jobstatus><jobname>{}</jobname><id>{}</id><status_desc>{status}</status_desc>\
+         <error_desc/><logging_string>&lt;&#x21;&#x5b;CDATA&#x5b;{escaped}&#x5d;&#x5d;&gt;</logging_string>\
+         <first_log_line_nr>0</first_log_line_nr><last_log_line_nr>{last}</last_log_line_nr><result>\
+         <lines_input>0</lines_input><nr_errors>{errors}</nr_errors><result>{good}</result>\
+         <exit_status>0</exit_status><is_stopped>N</is_stopped><log_text/></result></jobstatus>",
+        entry.name, entry.id
+    )
+}

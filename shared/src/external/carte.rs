@@ -1,0 +1,407 @@
+//! How Carte and Hop server are asked, and what they answer: text in, text out.
+//!
+//! What is to be run is always given to them within a small job (workflow) of our own, which has the name
+//! of the attempt and one entry: so the server knows it under our name, its own file is loaded by the
+//! server itself, and its log lines are those of Kitchen or `hop-run`. Carte: `/kettle/addJob/` and the
+//! others as of Kettle 7.1 and 8.3; Hop server: `/hop/registerWorkflow/` as of 2.15. A `<result>ERROR`
+//! comes with 200 from both.
+
+use super::observe::{Answer, Ask, Ended, Entry, There};
+use super::{External, Server, Source};
+use std::fmt::Write;
+
+/// What is asked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Behind its address, with a leading `/`.
+    pub path: String,
+    /// None: it is a GET.
+    pub body: Option<String>,
+}
+
+/// What it has said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub answer: Answer,
+    /// New lines of its log: packed by gzip, in base64.
+    pub log: Option<String>,
+    /// From which line on to ask next time.
+    pub next_line: Option<u64>,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Reply {
+        Reply { answer, log: None, next_line: None }
+    }
+}
+
+struct Words {
+    base: &'static str,
+    register: &'static str,
+    start: &'static str,
+    look: &'static str,
+    stop: &'static str,
+    remove: &'static str,
+    /// Of an entry of its list.
+    block: &'static str,
+    name: &'static str,
+}
+
+const KETTLE: Words = Words {
+    base: "/kettle",
+    register: "addJob",
+    start: "startJob",
+    look: "jobStatus",
+    stop: "stopJob",
+    remove: "removeJob",
+    block: "jobstatus",
+    name: "jobname",
+};
+
+const HOP: Words = Words {
+    base: "/hop",
+    register: "registerWorkflow",
+    start: "startWorkflow",
+    look: "workflowStatus",
+    stop: "stopWorkflow",
+    remove: "removeWorkflow",
+    block: "workflow-status",
+    name: "workflowname",
+};
+
+fn words(server: Server) -> &'static Words {
+    match server {
+        Server::Carte => &KETTLE,
+        Server::Hop => &HOP,
+    }
+}
+
+/// `secret`: the password of a repository; `metadata`: of Hop, packed (see [`crate::etl`]).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    pub secret: &'a str,
+    pub metadata: &'a str,
+    /// Of the log.
+    pub from_line: u64,
+}
+
+pub fn request(external: &External, ask: &Ask, beside: Beside) -> Request {
+    let words = words(external.server);
+    let base = words.base;
+    let named = |verb: &str, entry: &Entry, more: &str| Request {
+        path: format!(
+            "{base}/{verb}/?name={}&id={}&xml=Y{more}",
+            query(&entry.name),
+            query(&entry.id)
+        ),
+        body: None,
+    };
+    match ask {
+        Ask::List => Request { path: format!("{base}/status/?xml=Y"), body: None },
+        Ask::Register => Request {
+            path: format!("{base}/{}/?xml=Y", words.register),
+            body: Some(match external.server {
+                Server::Carte => job(external, beside),
+                Server::Hop => workflow(external, beside),
+            }),
+        },
+        Ask::Start(entry) => named(words.start, entry, ""),
+        Ask::Look(entry) => named(words.look, entry, &format!("&from={}", beside.from_line)),
+        Ask::Stop(entry) => named(words.stop, entry, ""),
+        Ask::Remove(entry) => named(words.remove, entry, ""),
+    }
+}
+
+/// What an answer with status 200 says.
+pub fn reply(server: Server, ask: &Ask, text: &str) -> Reply {
+    let words = words(server);
+    if let Some(result) = element(text, "webresult") {
+        return result_of(ask, &result).into();
+    }
+    match ask {
+        Ask::List => Answer::Listed(listed(words, text)).into(),
+        Ask::Look(_) => looked(text),
+        _ => Answer::Refused(format!("it answers what is not understood: {}", short(text))).into(),
+    }
+}
+
+fn result_of(ask: &Ask, result: &str) -> Answer {
+    let message = element(result, "message").map_or_else(String::new, |text| unescaped(&text));
+    let good = element(result, "result").is_some_and(|word| word.trim() == "OK");
+    let id = element(result, "id").map(|id| unescaped(id.trim())).filter(|id| !id.is_empty());
+    match (ask, good, id) {
+        (Ask::Register, true, Some(id)) => Answer::Registered(id),
+        (Ask::Register, true, None) => {
+            Answer::Refused(format!("it gives no id: {}", short(&message)))
+        }
+        (Ask::Look(_), true, _) => Answer::Refused(short(&message)),
+        (_, true, _) => Answer::Done,
+        // There is no code for it.
+        (Ask::Start(_) | Ask::Look(_) | Ask::Stop(_) | Ask::Remove(_), false, _)
+            if message.contains("could not be found") || message.contains("couldn't be found") =>
+        {
+            Answer::Unknown
+        }
+        (_, false, _) => Answer::Refused(short(&message)),
+    }
+}
+
+fn listed(words: &Words, text: &str) -> Vec<(Entry, There)> {
+    let mut entries = Vec::new();
+    let (open, close) = (format!("<{}>", words.block), format!("</{}>", words.block));
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once(open.as_str()) {
+        let Some((block, after)) = after.split_once(close.as_str()) else { break };
+        rest = after;
+        let name = element(block, words.name).map(|name| unescaped(name.trim()));
+        let id = element(block, "id").map(|id| unescaped(id.trim()));
+        if let (Some(name), Some(id)) = (name, id) {
+            entries.push((Entry { name, id }, there(block)));
+        }
+    }
+    entries
+}
+
+fn looked(text: &str) -> Reply {
+    if element(text, "status_desc").is_none() {
+        return Answer::Refused(format!("it answers what is not understood: {}", short(text)))
+            .into();
+    }
+    let log = element(text, "logging_string").map(|log| unescaped(log.trim()));
+    let log = log.map(|log| {
+        log.trim_start_matches("<![CDATA[")
+            .trim_end_matches("]]>")
+            .split_whitespace()
+            .collect::<String>()
+    });
+    let next_line = element(text, "last_log_line_nr").and_then(|line| line.trim().parse().ok());
+    Reply { answer: Answer::Seen(there(text)), log: log.filter(|log| !log.is_empty()), next_line }
+}
+
+/// By its words, and by the result within.
+fn there(text: &str) -> There {
+    let status =
+        element(text, "status_desc").map_or_else(String::new, |text| unescaped(text.trim()));
+    let result = element(text, "result").unwrap_or_default();
+    let errors: i64 =
+        element(&result, "nr_errors").and_then(|n| n.trim().parse().ok()).unwrap_or(0);
+    let bad = errors > 0 || element(&result, "result").is_some_and(|word| word.trim() == "N");
+    match status.as_str() {
+        "Waiting" => There::Waits,
+        "Finished" if !bad => There::Ended(Ended::Well),
+        "Finished" | "Finished (with errors)" => There::Ended(Ended::WithErrors),
+        "Stopped" | "Stopped (with errors)" => There::Ended(Ended::Stopped),
+        // Also a word that is new: it is looked at again.
+        _ => There::Lives,
+    }
+}
+
+fn short(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
+}
+
+// ---- what is registered ----
+
+fn job(external: &External, beside: Beside) -> String {
+    let mut xml = String::new();
+    let mut entry = String::new();
+    let (kind, object) = if external.flow { ("JOB", "jobname") } else { ("TRANS", "transname") };
+    tag(&mut entry, "name", "work");
+    tag(&mut entry, "type", kind);
+    match &external.source {
+        Source::File(file) => {
+            tag(&mut entry, "specification_method", "filename");
+            tag(&mut entry, "filename", file);
+        }
+        Source::Repository { directory, object: name, .. } => {
+            tag(&mut entry, "specification_method", "rep_name");
+            tag(&mut entry, object, name);
+            tag(&mut entry, "directory", if directory.is_empty() { "/" } else { directory });
+        }
+    }
+    for (name, value) in [
+        ("arg_from_previous", "N"),
+        ("params_from_previous", "N"),
+        ("exec_per_row", "N"),
+        ("clear_rows", "N"),
+        ("clear_files", "N"),
+        ("set_logfile", "N"),
+        ("cluster", "N"),
+        ("wait_until_finished", "Y"),
+        ("follow_abort_remote", "N"),
+        ("loglevel", &external.level),
+    ] {
+        tag(&mut entry, name, value);
+    }
+    entry.push_str(&parameters(external));
+    entry.push_str(PLACE);
+    let _ = write!(
+        xml,
+        "<job_configuration><job><name>{}</name><entries><entry><name>START</name><type>SPECIAL</type>\
+         <start>Y</start><dummy>N</dummy><repeat>N</repeat><schedulerType>0</schedulerType>{PLACE}</entry>\
+         <entry>{entry}</entry></entries><hops><hop><from>START</from><to>work</to><from_nr>0</from_nr>\
+         <to_nr>0</to_nr><enabled>Y</enabled><evaluation>Y</evaluation><unconditional>Y</unconditional>\
+         </hop></hops></job><job_execution_configuration><log_level>{}</log_level>\
+         <clear_log>Y</clear_log><safe_mode>N</safe_mode>",
+        escaped(&external.key),
+        escaped(&external.level),
+    );
+    if let Source::Repository { name, user, .. } = &external.source {
+        let _ = write!(
+            xml,
+            "<repository><name>{}</name><login>{}</login><password>{}</password></repository>",
+            escaped(name),
+            escaped(user),
+            escaped(beside.secret),
+        );
+    }
+    xml.push_str("</job_execution_configuration></job_configuration>");
+    xml
+}
+
+const PLACE: &str = "<parallel>N</parallel><draw>Y</draw><nr>0</nr><xloc>64</xloc><yloc>64</yloc>";
+
+fn workflow(external: &External, beside: Beside) -> String {
+    let Source::File(file) = &external.source else { return String::new() };
+    let kind = if external.flow { "WORKFLOW" } else { "PIPELINE" };
+    let configured = match external.run_configuration.as_str() {
+        "" => "local",
+        name => name,
+    };
+    let level = &external.level;
+    let mut action = String::new();
+    for (name, value) in [
+        ("name", "work"),
+        ("type", kind),
+        ("filename", file),
+        ("run_configuration", configured),
+        ("wait_until_finished", "Y"),
+        ("loglevel", level),
+    ] {
+        tag(&mut action, name, value);
+    }
+    action.push_str(&parameters(external));
+    action.push_str("<parallel>N</parallel><xloc>64</xloc><yloc>64</yloc>");
+    format!(
+        "<workflow_configuration><workflow><name>{key}</name>\
+         <name_sync_with_filename>N</name_sync_with_filename><parameters></parameters><actions>\
+         <action><name>Start</name><type>SPECIAL</type><repeat>N</repeat><schedulerType>0</schedulerType>\
+         <parallel>N</parallel><xloc>32</xloc><yloc>32</yloc></action><action>{action}</action></actions>\
+         <hops><hop><from>Start</from><to>work</to><enabled>Y</enabled><evaluation>Y</evaluation>\
+         <unconditional>Y</unconditional></hop></hops></workflow><workflow_execution_configuration>\
+         <parameters></parameters><variables></variables><log_level>{level}</log_level>\
+         <clear_log>Y</clear_log><run_configuration>local</run_configuration>\
+         </workflow_execution_configuration><metastore_json>{metadata}</metastore_json>\
+         </workflow_configuration>",
+        key = escaped(&external.key),
+        level = escaped(level),
+        metadata = beside.metadata,
+    )
+}
+
+fn parameters(external: &External) -> String {
+    let mut xml = String::from("<parameters><pass_all_parameters>N</pass_all_parameters>");
+    for (name, value) in &external.params {
+        let (name, value) = (escaped(name), escaped(value));
+        let _ = write!(
+            xml,
+            "<parameter><name>{name}</name><stream_name/><value>{value}</value></parameter>"
+        );
+    }
+    xml.push_str("</parameters>");
+    xml
+}
+
+// ---- XML and addresses ----
+
+fn tag(xml: &mut String, name: &str, value: &str) {
+    let _ = write!(xml, "<{name}>{}</{name}>", escaped(value));
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\r' | '\t' => _ = write!(out, "&#{};", u32::from(c)),
+            // XML has no way to say these.
+            c if c < ' ' => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        out.push_str(before);
+        let Some((entity, behind)) = after.split_once(';').filter(|(entity, _)| entity.len() < 10)
+        else {
+            out.push('&');
+            rest = after;
+            continue;
+        };
+        let number = entity.strip_prefix('#').and_then(|number| match number.strip_prefix('x') {
+            Some(hex) => u32::from_str_radix(hex, 16).ok(),
+            None => number.parse().ok(),
+        });
+        match (entity, number.and_then(char::from_u32)) {
+            (_, Some(c)) => out.push(c),
+            ("lt", _) => out.push('<'),
+            ("gt", _) => out.push('>'),
+            ("quot", _) => out.push('"'),
+            ("apos", _) => out.push('\''),
+            ("amp", _) => out.push('&'),
+            _ => {
+                let _ = write!(out, "&{entity};");
+            }
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// What is within the first element of that name; one of the same name within it is whole.
+fn element(text: &str, name: &str) -> Option<String> {
+    let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+    let (_, after) = text.split_once(open.as_str())?;
+    let mut depth = 1;
+    let mut at = 0;
+    while depth > 0 {
+        let next_close = at + after[at..].find(close.as_str())?;
+        match after[at..next_close].find(open.as_str()) {
+            Some(inner) => {
+                depth += 1;
+                at += inner + open.len();
+            }
+            None => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(after[..next_close].to_owned());
+                }
+                at = next_close + close.len();
+            }
+        }
+    }
+    None
+}
+
+/// Of a value in a query.
+fn query(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(char::from(byte));
+            }
+            byte => _ = write!(out, "%{byte:02X}"),
+        }
+    }
+    out
+}
