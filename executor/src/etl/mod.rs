@@ -156,15 +156,15 @@ fn until_over(
     status
 }
 
-fn say(words: &str) {
+pub(crate) fn say(words: &str) {
     told(&format!("hcndc: {words}"));
 }
 
 /// A closed standard error is no reason to panic.
-fn told(line: &str) {
+pub(crate) fn told(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-fn code(code: i32) -> ExitCode {
+pub(crate) fn code(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }

@@ -7,6 +7,7 @@
 mod server;
 
 use crate::etl::pump::hidden;
+use crate::etl::{code, say, told};
 use anyhow::Context;
 use server::Connection;
 use shared::clock::Clock;
@@ -258,17 +259,4 @@ fn read(path: &str) -> std::io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(METADATA_BYTES_MAX).read_to_string(&mut text)?;
     Ok(text)
-}
-
-fn say(words: &str) {
-    told(&format!("hcndc: {words}"));
-}
-
-/// A closed standard error is no reason to panic.
-fn told(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-fn code(code: i32) -> ExitCode {
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
