@@ -1,5 +1,6 @@
 //! `executor.toml`: every key, its default, what it means. `config/executor.toml` shows them all.
 
+use crate::services::defined::{self, Service};
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use shared::address::{Target, is_named};
@@ -38,6 +39,8 @@ pub struct Config {
     pub output: Output,
     pub logs: Logs,
     pub timing: Times,
+    /// What `hcndc-executor services` keeps running, by name.
+    pub services: BTreeMap<String, Service>,
 }
 
 /// How children are started.
@@ -154,6 +157,7 @@ impl Default for Config {
             output: Output::default(),
             logs: Logs::default(),
             timing: Times::default(),
+            services: BTreeMap::new(),
         }
     }
 }
@@ -338,6 +342,7 @@ impl Config {
         for (name, defined) in &self.environments {
             defined.check(name)?;
         }
+        defined::check(&self.services)?;
         Ok(self)
     }
 
@@ -398,6 +403,11 @@ mod tests {
             ("[environments.a]\nvars = { JAVA_HOME = 'x' }", "no absolute path"),
             ("[environments.a]\npath = ['x']", "environments.a.path"),
             ("[environments.a]\nvar = 1", "unknown field"),
+            ("[services.'a/b']\nargv = ['x']", "services.a/b: a name is"),
+            ("[services.a]", "services.a.argv"),
+            ("[services.a]\nargv = ['x']\ndir = 'y'", "services.a.dir"),
+            ("[services.a]\nargv = ['x']\nvars = { HCNDC_A = '1' }", "services.a.vars.HCNDC_A"),
+            ("[services.a]\nargv = ['x']\nmemory_mib = 3", "services.a.memory_mib"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), text).unwrap();

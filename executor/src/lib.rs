@@ -3,13 +3,15 @@
 //! [`supervise`] owns the children: small, no TLS, no database. [`agent`] talks to the master and
 //! may be restarted at any time. [`run`] starts both and starts again what dies. Below them:
 //! [`process`] (the only place that starts and ends programs), [`spool`] (what is on the disk),
-//! [`environment`] (what jobs may ask for by name), [`etl`] (what stands before Kettle and Hop), [`external`] (who looks on at what lives elsewhere), [`clock`] and [`config`].
+//! [`environment`] (what jobs may ask for by name), [`etl`] (what stands before Kettle and Hop), [`external`] (who looks on at what lives elsewhere),
+//! [`services`] (what a host keeps running beside its jobs), [`clock`] and [`config`].
 
 pub mod config;
 pub mod join;
 pub mod run;
 
 pub mod agent;
+pub mod services;
 pub mod supervise;
 
 pub mod environment;

@@ -48,6 +48,8 @@ enum Command {
     },
     /// The process that talks to the master; it may be restarted at any time.
     Agent(#[command(flatten)] Given),
+    /// Keep the services of this host running: what `[services]` of executor.toml lists. SIGTERM ends them.
+    Services(#[command(flatten)] Given),
     /// How the supervisor of this data directory is.
     Status(#[command(flatten)] Given),
     /// Put the program that is installed now, and its configuration, in the place of the supervisor
@@ -184,7 +186,10 @@ fn obey(command: Command) -> anyhow::Result<()> {
         | Command::Supervise { given, .. }
         | Command::Join { given, .. }
         | Command::StopJobs { given, .. } => given,
-        Command::Agent(given) | Command::Status(given) | Command::Upgrade(given) => given,
+        Command::Agent(given)
+        | Command::Services(given)
+        | Command::Status(given)
+        | Command::Upgrade(given) => given,
         // It is of a job, and has no configuration.
         Command::Etl { .. } | Command::External { .. } => return Ok(()),
     };
@@ -211,6 +216,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
         }
         Command::Etl { .. } | Command::External { .. } => Ok(()),
         Command::Agent(_) => executor::agent::run(&config),
+        Command::Services(_) => executor::services::run(&config),
         Command::Status(_) => {
             let told = ask(&config, Ask::Status)?;
             let Told::Status(status) = told else {

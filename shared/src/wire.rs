@@ -19,6 +19,8 @@ pub const LISTED_MAX: usize = 500;
 /// an answer.
 pub const NAMED_MAX: usize = 32;
 pub const NAMED_WORDS_MAX: usize = 160;
+/// Services of one host: they travel with an answer too.
+pub const SERVICES_MAX: usize = 16;
 /// Former lives that an answer names.
 pub const FOLLOWS_MAX: usize = 16;
 /// Orders in one call.
@@ -265,6 +267,22 @@ pub struct HostFacts {
     /// Named environments that jobs may ask for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub named: BTreeMap<String, Named>,
+    /// What it keeps running beside its jobs, by name; at most [`SERVICES_MAX`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<String, Service>,
+}
+
+/// A service of a host, as its host tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Service {
+    pub runs: bool,
+    /// Since when it runs, or does not: the host's wall clock; 0: not known.
+    pub since_ms: Millis,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Why it does not run, or how it ended last; at most [`NAMED_WORDS_MAX`] bytes.
+    pub words: String,
 }
 
 /// A named environment, as its host tells of it.

@@ -6,6 +6,7 @@
 use super::link::SupervisorLink;
 use crate::config::Config;
 use crate::environment::Environments;
+use crate::services;
 use shared::wire::{HostFacts, Named, Refused};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ const LOOK_EVERY: u32 = 30;
 pub struct Facts {
     shared: Arc<Mutex<Latest>>,
     data: Arc<PathBuf>,
+    /// Names of what `hcndc-executor services` is to keep running.
+    services: Arc<Vec<String>>,
     link: SupervisorLink,
 }
 
@@ -61,7 +64,8 @@ impl Facts {
         let system = System::new().inspect_err(|error| tracing::warn!("host facts: {error}")).ok();
         let latest = Latest { system, ..Latest::default() };
         let shared = Arc::new(Mutex::new(latest));
-        let facts = Facts { shared, data: Arc::new(config.data.clone()), link };
+        let services = Arc::new(services::names(config));
+        let facts = Facts { shared, data: Arc::new(config.data.clone()), services, link };
         let every = Duration::from_millis(u64::try_from(config.timing.facts_ms).unwrap_or(10_000));
         let (gathering, path) = (facts.clone(), config.jobs.path.clone());
         let named = Environments::new(config);
@@ -95,6 +99,7 @@ impl Facts {
 
     async fn sample(&self, found: Option<(BTreeMap<String, String>, BTreeMap<String, Named>)>) {
         let status = self.link.status().await.ok();
+        let services = services::told::read(&self.data, &self.services);
         let mut latest = self.lock();
         if let Some(status) = status {
             latest.facts.since_ms = status.since_ms;
@@ -103,6 +108,7 @@ impl Facts {
         if let Some((programs, named)) = found {
             (latest.facts.environments, latest.facts.named) = (programs, named);
         }
+        latest.facts.services = services;
         latest.look(&self.data);
         latest.fresh = true;
     }

@@ -12,6 +12,7 @@ mod jobs;
 mod life;
 mod limits;
 mod output;
+mod services;
 mod stop;
 mod upgrade;
 mod users;

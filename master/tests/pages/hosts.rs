@@ -10,7 +10,8 @@ use serde_json::json;
 use shared::ids::{HostId, Incarnation};
 use shared::join::{Answer, Ask};
 use shared::pki::Request;
-use shared::wire::{HostFacts, Named};
+use shared::wire::{HostFacts, Named, Service};
+use std::collections::BTreeMap;
 
 const HOST: HostId = HostId(1);
 
@@ -28,6 +29,12 @@ async fn heard(app: &TestApp, at: i64, cpu_percent: f32) {
             ("hop-9".to_owned(), Named { whole: false, words: "/opt is no directory here".into() }),
         ]
         .into(),
+        services: BTreeMap::from([("carte".to_owned(), Service {
+            runs: true,
+            since_ms: at,
+            restarts: 3,
+            words: "ended with 1".into(),
+        })]),
         ..HostFacts::default()
     };
     let status = HostStatus {
@@ -72,6 +79,7 @@ async fn how_busy_a_host_was_is_drawn_and_said() {
             page.has(said).has("Load: now 1.5; from 0.5 to 1.5 in the last");
         } else {
             page.has("In the last 30 minutes").has("<dt>lowest</dt><dd>5 %</dd>");
+            page.has("<b>carte</b>").has("started again 3 times").has("ended with 1");
             page.has("<b>pdi-8.3</b>").has("PDI_HOME").has("is no directory here");
         }
     }

@@ -48,7 +48,8 @@ fn installed() -> tempfile::TempDir {
 #[test]
 fn systemd_understands_every_line_of_our_units() {
     let dir = installed();
-    let names = ["hcndc-master.service", "hcndc-supervisor.service", "hcndc-agent.service"];
+    let names = ["hcndc-master", "hcndc-supervisor", "hcndc-agent", "hcndc-services"];
+    let names = names.map(|name| format!("{name}.service"));
     none("systemd says", names.iter().filter_map(|name| verify(dir.path(), name).err()).collect());
     // What a slip would look like.
     let path = dir.path().join("usr/lib/systemd/system/hcndc-agent.service");
