@@ -31,8 +31,9 @@ pub fn read(data: &Path, names: &[String]) -> BTreeMap<String, Service> {
         false => "nobody keeps it: hcndc-executor services does not run (unit hcndc-services)",
     };
     let one = |name: &String| {
-        let mut service =
-            told.remove(name).unwrap_or_else(|| Service { words: words.into(), ..Service::default() });
+        let mut service = told
+            .remove(name)
+            .unwrap_or_else(|| Service { words: words.into(), ..Service::default() });
         service.words = launch::short(&service.words);
         (name.clone(), service)
     };

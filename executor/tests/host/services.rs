@@ -42,7 +42,8 @@ fn rig(script: &str) -> Rig {
 
 #[test]
 fn what_ends_is_started_again_and_nothing_of_it_is_left() {
-    let rig = rig("echo $COLOUR $(ulimit -d) > $AT/seen; sleep 1000 & echo $$ $! >> $AT/pids; wait");
+    let rig =
+        rig("echo $COLOUR $(ulimit -d) > $AT/seen; sleep 1000 & echo $$ $! >> $AT/pids; wait");
     assert!(told(&rig, "one").words.contains("nobody keeps it"));
     let mut keeper = Keeper(rig.spawn("services", &[]));
     rig.until("the first start", |rig| rig.pids("pids").len() == 2);

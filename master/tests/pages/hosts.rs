@@ -29,12 +29,10 @@ async fn heard(app: &TestApp, at: i64, cpu_percent: f32) {
             ("hop-9".to_owned(), Named { whole: false, words: "/opt is no directory here".into() }),
         ]
         .into(),
-        services: BTreeMap::from([("carte".to_owned(), Service {
-            runs: true,
-            since_ms: at,
-            restarts: 3,
-            words: "ended with 1".into(),
-        })]),
+        services: BTreeMap::from([(
+            "carte".to_owned(),
+            Service { runs: true, since_ms: at, restarts: 3, words: "ended with 1".into() },
+        )]),
         ..HostFacts::default()
     };
     let status = HostStatus {
