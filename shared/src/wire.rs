@@ -209,7 +209,7 @@ pub struct WatchAnswer {
     /// The host's wall clock: for people only.
     pub wall_ms: Millis,
     /// Now and then.
-    pub facts: Option<HostFacts>,
+    pub facts: Option<Box<HostFacts>>,
     /// With what is full: whose journal this life has read whole. At most [`FOLLOWS_MAX`].
     #[serde(default)]
     pub follows: Vec<Former>,
@@ -412,15 +412,21 @@ mod tests {
             listed: (0..count).map(|number| report(u32::MAX - number)).collect(),
             more: true,
             wall_ms: i64::MAX,
-            facts: Some(HostFacts {
+            facts: Some(Box::new(HostFacts {
                 named: (0..NAMED_MAX)
                     .map(|n| {
                         let words = "x".repeat(NAMED_WORDS_MAX);
                         (format!("{n:-<40}"), Named { whole: true, words })
                     })
                     .collect(),
+                services: (0..SERVICES_MAX)
+                    .map(|n| {
+                        let words = "x".repeat(NAMED_WORDS_MAX);
+                        (format!("{n:-<40}"), Service { words, ..Service::default() })
+                    })
+                    .collect(),
                 ..HostFacts::default()
-            }),
+            })),
             follows: vec![
                 Former { incarnation: Incarnation(u128::MAX), floor: u64::MAX };
                 FOLLOWS_MAX

@@ -132,7 +132,7 @@ impl Behind for Host {
         // A leader who knows nothing of us yet is told at once.
         let first = call.after.is_none();
         let mut answer = self.link.watch(call).await?;
-        answer.facts = self.facts.news(first);
+        answer.facts = self.facts.news(first).map(Box::new);
         Ok(answer)
     }
 

@@ -104,7 +104,7 @@ impl Site {
             return false;
         };
         self.answer = Some(answer.answer);
-        self.facts = answer.facts.or(self.facts.take());
+        self.facts = answer.facts.map(|facts| *facts).or(self.facts.take());
         self.known.extend(answer.listed.into_iter().map(|report| (report.attempt, report)));
         true
     }

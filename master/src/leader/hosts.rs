@@ -131,7 +131,7 @@ impl Hosts {
         seen.why.clear();
         if let Some(facts) = &answer.facts {
             seen.urgent |= seen.facts.version.is_empty();
-            seen.facts = facts.clone();
+            seen.facts = (**facts).clone();
             let at_ms = date.div_euclid(SAMPLE_MS) * SAMPLE_MS;
             if seen.gathered.at_ms != at_ms {
                 if seen.gathered.count > 0 && seen.samples.len() < SAMPLES_MAX {
@@ -199,7 +199,7 @@ mod tests {
         let (memory_total, memory_used) = (8_000, 2_000);
         let facts =
             HostFacts { cpu_percent, load_1, memory_total, memory_used, ..HostFacts::default() };
-        WatchAnswer { facts: Some(facts), ..answer() }
+        WatchAnswer { facts: Some(Box::new(facts)), ..answer() }
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Executor for SimHost {
                 core.watch(now(&self.0.clock), &call, give)?
             };
             if let Some(mut answer) = answer {
-                answer.facts = call.after.is_none().then(HostFacts::default);
+                answer.facts = call.after.is_none().then(Box::default);
                 return Ok(answer);
             }
             tokio::select! {

@@ -15,7 +15,7 @@ fn has(lab: &mut Lab, host: HostId, names: &[&str]) {
         HostFacts { named: all.chain([named(&"broken", false)]).collect(), ..HostFacts::default() };
     let answer = lab.seq.get_mut(&host).unwrap();
     answer.seq += 1;
-    let (answer, facts, wall_ms) = (*answer, Some(facts), lab.now.wall);
+    let (answer, facts, wall_ms) = (*answer, Some(Box::new(facts)), lab.now.wall);
     lab.apply(Event::Heard(host, WatchAnswer { answer, facts, wall_ms, ..WatchAnswer::default() }));
 }
 
