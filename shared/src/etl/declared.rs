@@ -1,89 +1,31 @@
 //! Which named parameters a file of Kettle or Hop declares, and which an engine says of itself.
 //!
 //! What is given and not declared is silently ignored by all of them: a slip of the pen would run with
-//! the default. So it is looked for before the run. Read with a small reader of XML of our own: only
-//! elements count, nothing is resolved that is not in the text.
+//! the default. So it is looked for before the run.
 
+use super::drawn::Form;
+use super::xml::{Event, Reader};
 use std::collections::BTreeSet;
-
-/// Elements within one another; a file of theirs needs a tenth of it.
-const DEPTH_MAX: usize = 100;
 
 /// Names, or why the text is none of theirs.
 ///
 /// # Errors
 /// It is no XML, or its first element is none of a job, transformation, workflow or pipeline.
 pub fn in_file(text: &str) -> Result<BTreeSet<String>, String> {
-    let mut path: Vec<&str> = Vec::new();
+    let mut reader = Reader::new(text);
     let mut names = BTreeSet::new();
-    let mut seen_root = false;
-    let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        let (before, tag) = rest.split_at(at);
-        if is_name(&path) && !before.trim().is_empty() {
-            names.insert(unescaped(before.trim()));
-        }
-        rest = match tag {
-            _ if tag.starts_with("<!--") => after(tag, "-->")?,
-            _ if tag.starts_with("<![CDATA[") => {
-                let end = after(tag, "]]>")?;
-                let inner = tag["<![CDATA[".len()..].split("]]>").next().unwrap_or_default();
-                if is_name(&path) && !inner.trim().is_empty() {
-                    names.insert(inner.trim().to_owned());
-                }
-                end
+    while let Some(event) = reader.next()? {
+        match event {
+            Event::Open(name) if reader.path().len() == 1 => {
+                Form::of_root(name)?;
             }
-            _ if tag.starts_with("<?") => after(tag, "?>")?,
-            _ if tag.starts_with("<!") => after(tag, ">")?,
-            _ => {
-                let end = after(tag, ">")?;
-                let inner = &tag[1..tag.len() - end.len() - 1];
-                step(inner, &mut path)?;
-                if path.len() == 1 && !seen_root {
-                    seen_root = true;
-                    root(path[0])?;
-                }
-                end
+            Event::Text(text) if is_name(reader.path()) => {
+                names.insert(text.trim().to_owned());
             }
-        };
-        if seen_root && path.is_empty() {
-            return Ok(names);
+            _ => {}
         }
     }
-    Err("it ends in the middle of an element, or is no XML at all".into())
-}
-
-fn root(name: &str) -> Result<(), String> {
-    match name {
-        "job" | "transformation" | "workflow" | "pipeline" => Ok(()),
-        _ => {
-            let shown: String = name.chars().take(40).collect();
-            Err(format!(
-                "it begins with <{shown}>, which is no job, transformation, workflow or pipeline"
-            ))
-        }
-    }
-}
-
-/// Into an element, or out of it.
-fn step<'a>(inner: &'a str, path: &mut Vec<&'a str>) -> Result<(), String> {
-    if let Some(name) = inner.strip_prefix('/') {
-        return match path.pop() == Some(name.trim()) {
-            true => Ok(()),
-            false => {
-                Err(format!("</{}> closes nothing", name.chars().take(40).collect::<String>()))
-            }
-        };
-    }
-    if inner.ends_with('/') {
-        return Ok(());
-    }
-    let name = inner.split_whitespace().next().ok_or("an element has no name")?;
-    path.push(name);
-    match path.len() > DEPTH_MAX {
-        true => Err(format!("more than {DEPTH_MAX} elements within one another")),
-        false => Ok(()),
-    }
+    Ok(names)
 }
 
 /// Jobs and workflows have them at the top, transformations and pipelines in their `info`. Steps and
@@ -93,51 +35,6 @@ fn is_name(path: &[&str]) -> bool {
         path,
         [_, "parameters", "parameter", "name"] | [_, "info", "parameters", "parameter", "name"]
     )
-}
-
-fn after<'a>(text: &'a str, end: &str) -> Result<&'a str, String> {
-    let found = text.split_once(end).map(|(_, rest)| rest);
-    found.ok_or_else(|| format!("{end:?} is missing at its end"))
-}
-
-fn unescaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('&') {
-        out.push_str(&rest[..at]);
-        let entity = rest[at + 1..].split_once(';');
-        let found = entity.and_then(|(name, after)| Some((character(name)?, after)));
-        match found {
-            Some((found, after)) => {
-                out.push(found);
-                rest = after;
-            }
-            None => {
-                out.push('&');
-                rest = &rest[at + 1..];
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-fn character(name: &str) -> Option<char> {
-    match name {
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "amp" => Some('&'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        _ => {
-            let number = name.strip_prefix('#')?;
-            let code = match number.strip_prefix('x') {
-                Some(hex) => u32::from_str_radix(hex, 16),
-                None => number.parse(),
-            };
-            char::from_u32(code.ok()?)
-        }
-    }
 }
 
 /// Of what `-listparam` prints: `Parameter: N=, default=3 : rows`. None: nothing of the kind.

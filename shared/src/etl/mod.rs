@@ -3,12 +3,20 @@
 //! A host never starts them bare: `hcndc-executor etl` stands before them. It checks what can be known
 //! before a JVM is started ([`declared`]), reads their output as it goes by ([`log`]), and says how the
 //! run ended ([`outcome`]), for their own exit code is not the whole truth. All here is pure; the kinds
-//! ([`crate::kind`]) make an [`Etl`], `executor/src/etl/` uses it, pages read [`counts`].
+//! ([`crate::kind`]) make an [`Etl`], `executor/src/etl/` uses it, pages read [`counts`]. What people see
+//! of a file ([`drawn`]) and where it is found ([`found`]) is asked of a host with [`browse`].
+
+pub mod xml;
 
 pub mod counts;
 pub mod declared;
 pub mod log;
 pub mod outcome;
+
+pub mod drawn;
+pub mod found;
+
+pub mod browse;
 
 use serde::{Deserialize, Serialize};
 

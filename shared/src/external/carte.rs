@@ -8,6 +8,7 @@
 
 use super::observe::{Answer, Ask, Ended, Entry, There};
 use super::{External, Server, Source};
+use crate::etl::xml;
 use std::fmt::Write;
 
 /// What is asked of it.
@@ -126,9 +127,9 @@ pub fn reply(server: Server, ask: &Ask, text: &str) -> Reply {
 }
 
 fn result_of(ask: &Ask, result: &str) -> Answer {
-    let message = element(result, "message").map_or_else(String::new, |text| unescaped(&text));
+    let message = element(result, "message").map_or_else(String::new, |text| plain(&text));
     let good = element(result, "result").is_some_and(|word| word.trim() == "OK");
-    let id = element(result, "id").map(|id| unescaped(id.trim())).filter(|id| !id.is_empty());
+    let id = element(result, "id").map(|id| plain(id.trim())).filter(|id| !id.is_empty());
     match (ask, good, id) {
         (Ask::Register, true, Some(id)) => Answer::Registered(id),
         (Ask::Register, true, None) => {
@@ -153,8 +154,8 @@ fn listed(words: &Words, text: &str) -> Vec<(Entry, There)> {
     while let Some((_, after)) = rest.split_once(open.as_str()) {
         let Some((block, after)) = after.split_once(close.as_str()) else { break };
         rest = after;
-        let name = element(block, words.name).map(|name| unescaped(name.trim()));
-        let id = element(block, "id").map(|id| unescaped(id.trim()));
+        let name = element(block, words.name).map(|name| plain(name.trim()));
+        let id = element(block, "id").map(|id| plain(id.trim()));
         if let (Some(name), Some(id)) = (name, id) {
             entries.push((Entry { name, id }, there(block)));
         }
@@ -167,7 +168,7 @@ fn looked(text: &str) -> Reply {
         return Answer::Refused(format!("it answers what is not understood: {}", short(text)))
             .into();
     }
-    let log = element(text, "logging_string").map(|log| unescaped(log.trim()));
+    let log = element(text, "logging_string").map(|log| plain(log.trim()));
     let log = log.map(|log| {
         log.trim_start_matches("<![CDATA[")
             .trim_end_matches("]]>")
@@ -180,8 +181,7 @@ fn looked(text: &str) -> Reply {
 
 /// By its words, and by the result within.
 fn there(text: &str) -> There {
-    let status =
-        element(text, "status_desc").map_or_else(String::new, |text| unescaped(text.trim()));
+    let status = element(text, "status_desc").map_or_else(String::new, |text| plain(text.trim()));
     let result = element(text, "result").unwrap_or_default();
     let errors: i64 =
         element(&result, "nr_errors").and_then(|n| n.trim().parse().ok()).unwrap_or(0);
@@ -318,6 +318,10 @@ fn tag(xml: &mut String, name: &str, value: &str) {
     let _ = write!(xml, "<{name}>{}</{name}>", escaped(value));
 }
 
+fn plain(text: &str) -> String {
+    xml::unescaped(text).into_owned()
+}
+
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -332,38 +336,6 @@ fn escaped(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out
-}
-
-fn unescaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        out.push_str(before);
-        let Some((entity, behind)) = after.split_once(';').filter(|(entity, _)| entity.len() < 10)
-        else {
-            out.push('&');
-            rest = after;
-            continue;
-        };
-        let number = entity.strip_prefix('#').and_then(|number| match number.strip_prefix('x') {
-            Some(hex) => u32::from_str_radix(hex, 16).ok(),
-            None => number.parse().ok(),
-        });
-        match (entity, number.and_then(char::from_u32)) {
-            (_, Some(c)) => out.push(c),
-            ("lt", _) => out.push('<'),
-            ("gt", _) => out.push('>'),
-            ("quot", _) => out.push('"'),
-            ("apos", _) => out.push('\''),
-            ("amp", _) => out.push('&'),
-            _ => {
-                let _ = write!(out, "&{entity};");
-            }
-        }
-        rest = behind;
-    }
-    out.push_str(rest);
     out
 }
 
