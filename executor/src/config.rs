@@ -4,6 +4,8 @@ use crate::services::defined::{self, Service};
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use shared::address::{Target, is_named};
+use shared::etl::browse::{FOLDERS_MAX, PATH_MAX};
+use shared::etl::drawn::normal;
 use shared::ids::Millis;
 use shared::kind::check::{is_environment, is_variable};
 use shared::wire::Timing;
@@ -36,6 +38,7 @@ pub struct Config {
     /// What jobs may ask for by name.
     pub environments: BTreeMap<String, Defined>,
     pub homes: Homes,
+    pub browse: Browse,
     pub output: Output,
     pub logs: Logs,
     pub timing: Times,
@@ -104,6 +107,14 @@ pub struct Homes {
     pub look_in: Vec<PathBuf>,
 }
 
+/// What masters may look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Browse {
+    /// Folders with files of Kettle and Hop, and all below them.
+    pub folders: Vec<PathBuf>,
+}
+
 /// What is kept of the output of jobs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -154,6 +165,7 @@ impl Default for Config {
             limits: Limits::default(),
             environments: BTreeMap::new(),
             homes: Homes::default(),
+            browse: Browse::default(),
             output: Output::default(),
             logs: Logs::default(),
             timing: Times::default(),
@@ -235,6 +247,24 @@ impl Defined {
         let relative = self.path.iter().find(|dir| !dir.is_absolute());
         let shown = relative.map(|dir| dir.display().to_string()).unwrap_or_default();
         ensure!(relative.is_none(), "environments.{name}.path: {shown:?} is no absolute path");
+        Ok(())
+    }
+}
+
+impl Browse {
+    fn check(&self, own: &[&Path]) -> anyhow::Result<()> {
+        let count = self.folders.len();
+        ensure!(count <= FOLDERS_MAX, "browse.folders: {count} folders, and at most {FOLDERS_MAX}");
+        for folder in &self.folders {
+            let shown = folder.display().to_string();
+            let plain = normal(&shown).filter(|plain| plain.len() <= PATH_MAX);
+            ensure!(
+                plain.as_deref().is_some_and(|plain| plain != "/" && Path::new(plain) == folder),
+                "browse.folders: {shown:?} is no absolute path of a folder, without . and .., other than /"
+            );
+            let within = own.iter().any(|own| folder.starts_with(own));
+            ensure!(!within, "browse.folders: {shown:?} belongs to the executor: its key is near");
+        }
         Ok(())
     }
 }
@@ -339,6 +369,8 @@ impl Config {
             self.logs.ca = std::path::absolute(ca).context("logs.ca: not a path")?;
         }
         self.limits.check()?;
+        let pki = std::path::absolute(&self.pki).context("pki: not a path")?;
+        self.browse.check(&[&self.data, &pki])?;
         for (name, defined) in &self.environments {
             defined.check(name)?;
         }
@@ -398,6 +430,10 @@ mod tests {
             ),
             ("[limits]\nopen_files = 0", "limits.open_files"),
             ("[limits]\nmemory = 3", "unknown field"),
+            ("[browse]\nfolders = ['etl']", "browse.folders: \"etl\" is no absolute path"),
+            ("[browse]\nfolders = ['/']", "browse.folders"),
+            ("[browse]\nfolders = ['/srv/../etc']", "browse.folders"),
+            ("data = '/srv/x'\n[browse]\nfolders = ['/srv/x/pki']", "belongs to the executor"),
             ("[environments.'a b']", "environments.a b: a name is"),
             ("[environments.a]\nvars = { PATH = '/x' }", "environments.a.vars.PATH"),
             ("[environments.a]\nvars = { JAVA_HOME = 'x' }", "no absolute path"),

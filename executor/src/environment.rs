@@ -50,12 +50,18 @@ impl Environments {
         }
     }
 
-    /// As the leader is told: what each is made of, or what is missing of it.
-    pub fn told(&self) -> BTreeMap<String, Named> {
+    /// What is written down and what is found, whether it is whole or not.
+    pub fn all(&self) -> BTreeMap<String, Environment> {
         let mut all = self.found();
         all.extend(
             self.defined.iter().map(|(name, defined)| (name.clone(), Environment::of(defined))),
         );
+        all
+    }
+
+    /// As the leader is told: what each is made of, or what is missing of it.
+    pub fn told(&self) -> BTreeMap<String, Named> {
+        let all = self.all();
         if all.len() > NAMED_MAX {
             tracing::warn!("{} named environments: only {NAMED_MAX} are told", all.len());
         }

@@ -59,6 +59,10 @@ impl Behind for Fake {
     async fn probe(&self) -> Result<HostFacts, Refused> {
         Ok(HostFacts { hostname: "fake".into(), ..HostFacts::default() })
     }
+
+    async fn browse(&self, _: shared::etl::browse::Ask) -> shared::etl::browse::Answer {
+        Err(shared::etl::browse::Unseen::NoFolders)
+    }
 }
 
 fn long_report() -> Report {

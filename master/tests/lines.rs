@@ -51,6 +51,10 @@ impl Behind for Fake {
     async fn probe(&self) -> Result<HostFacts, Refused> {
         Ok(HostFacts::default())
     }
+
+    async fn browse(&self, _: shared::etl::browse::Ask) -> shared::etl::browse::Answer {
+        Err(shared::etl::browse::Unseen::NoFolders)
+    }
 }
 
 /// One cluster: an authority, and its leader's lines.

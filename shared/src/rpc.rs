@@ -5,6 +5,7 @@
 //! [`serve`] and [`connect`] put the same frames, codec and limits on both ends.
 
 use crate::codec::NamedMessagePack;
+use crate::etl::browse;
 use crate::tasks;
 use crate::wire::{
     Call, FRAME_MAX, Hello, HostFacts, LogPart, LogQuery, OrderCall, Refused, WatchAnswer,
@@ -37,6 +38,8 @@ pub trait Executor {
     async fn read_log(query: LogQuery) -> Result<Option<LogPart>, Refused>;
     /// The test button: how the host is, by itself.
     async fn probe(call: Call) -> Result<HostFacts, Refused>;
+    /// What people may see of files of Kettle and Hop.
+    async fn browse(ask: browse::Ask) -> Result<browse::Answer, Refused>;
     /// A request to sign the host's next certificate, as PEM: its key is made there and stays there.
     async fn next_key(call: Call) -> Result<String, Refused>;
     /// What was signed for it, as PEM; new connections are met with it.

@@ -3,6 +3,7 @@
 //! What a master's call needs is behind [`Host`]: the supervisor over its socket ([`link`]), the
 //! output straight from the files, and [`facts`]. [`ship`] brings output to a store. Started by [`crate::run`].
 
+pub mod browse;
 pub mod facts;
 pub mod link;
 pub mod own;
@@ -14,11 +15,13 @@ use crate::spool::layout::write_private;
 use crate::spool::output;
 use crate::spool::{Layout, Lock};
 use anyhow::Context;
+use browse::Browser;
 use facts::Facts;
 use link::SupervisorLink;
 use own::Own;
 use server::{Behind, Server, own_hello};
 use shared::clock::Clock;
+use shared::etl::browse::{Answer, Ask};
 use shared::ids::Millis;
 use shared::wire::{HostFacts, LogPart, LogQuery, OrderCall, Refused, WatchAnswer, WatchCall};
 use std::sync::Arc;
@@ -107,6 +110,7 @@ pub struct Host {
     layout: Layout,
     link: SupervisorLink,
     facts: Facts,
+    browser: Browser,
 }
 
 impl Host {
@@ -118,7 +122,8 @@ impl Host {
         let layout = Layout::make(&config.data)?;
         let link = SupervisorLink::new(&layout.socket());
         let facts = Facts::gather(config, link.clone());
-        Ok(Host { layout, link, facts })
+        let browser = Browser::new(config, Clock::system());
+        Ok(Host { layout, link, facts, browser })
     }
 }
 
@@ -150,5 +155,9 @@ impl Behind for Host {
     /// As the host is now.
     async fn probe(&self) -> Result<HostFacts, Refused> {
         self.facts.now().await
+    }
+
+    async fn browse(&self, ask: Ask) -> Answer {
+        self.browser.answer(ask).await
     }
 }

@@ -1,11 +1,12 @@
 //! The executor's port: masters of its own cluster call here, over mutual TLS.
 //!
 //! One accept loop; the handshake and all calls of a connection happen in a task of its own, with
-//! the peer's identity. Only the newest connection orders and watches (rule H3); `read_log` and
-//! `probe` take nothing over. Called by the agent's start.
+//! the peer's identity. Only the newest connection orders and watches (rule H3); `read_log`, `probe`
+//! and `browse` take nothing over. Called by the agent's start.
 
 use super::own::Own;
 use shared::clock::Clock;
+use shared::etl::browse;
 use shared::ids::Millis;
 use shared::rpc::Executor;
 use shared::wire::*;
@@ -45,6 +46,7 @@ pub trait Behind: Clone + Send + Sync + 'static {
         query: LogQuery,
     ) -> impl Future<Output = Result<Option<LogPart>, Refused>> + Send;
     fn probe(&self) -> impl Future<Output = Result<HostFacts, Refused>> + Send;
+    fn browse(&self, ask: browse::Ask) -> impl Future<Output = browse::Answer> + Send;
 }
 
 /// Which connection orders and watches: (epoch of its leader, number of the connection).
@@ -261,6 +263,11 @@ impl<B: Behind> Executor for Service<B> {
         self.begin()?;
         self.ours(&call.cluster)?;
         self.server.behind.probe().await
+    }
+
+    async fn browse(self, _: Context, ask: browse::Ask) -> Result<browse::Answer, Refused> {
+        self.begin()?;
+        Ok(self.server.behind.browse(ask).await)
     }
 
     async fn next_key(self, _: Context, call: Call) -> Result<String, Refused> {

@@ -1,10 +1,9 @@
 //! What can be known, and must be made ready, before a JVM is started.
 
 use crate::process::piped;
-use serde::Deserialize;
 use shared::config::env;
 use shared::etl::outcome::{NOT_READY, UNDECLARED};
-use shared::etl::{Engine, Etl, declared};
+use shared::etl::{Engine, Etl, declared, found};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -218,35 +217,14 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Of `hop-config.json`, what is needed to find a project.
-#[derive(Deserialize)]
-struct HopConfig {
-    #[serde(rename = "projectsConfig")]
-    projects: HopProjects,
-}
-
-#[derive(Deserialize)]
-struct HopProjects {
-    #[serde(rename = "projectConfigurations", default)]
-    all: Vec<HopProject>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HopProject {
-    project_name: String,
-    project_home: String,
-}
-
 fn project_home(name: &str, argv: &[String]) -> Option<String> {
     let folder = match env("HOP_CONFIG_FOLDER") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(argv.first()?).parent()?.join("config"),
     };
     let text = read(&folder.join("hop-config.json")).ok()?;
-    let config: HopConfig = serde_json::from_str(&text).ok()?;
-    let found = config.projects.all.into_iter().find(|project| project.project_name == name)?;
-    Some(found.project_home)
+    let all = found::projects(&text).ok()?;
+    all.into_iter().find(|project| project.name == name)?.folder
 }
 
 /// The engine itself, where we cannot see the file: Kettle lists what is declared. It costs the start

@@ -6,6 +6,7 @@ mod rig;
 mod site;
 
 mod agent;
+mod browse;
 mod carte;
 mod etl;
 mod jobs;

@@ -39,7 +39,8 @@ impl Site {
         Site::of(Rig::install)
     }
 
-    fn of(prepare: impl FnOnce(&mut Rig)) -> Site {
+    /// With what a test prepares before it is started.
+    pub fn of(prepare: impl FnOnce(&mut Rig)) -> Site {
         let now = Clock::system().wall_ms();
         let authority = Authority::make("test", now).unwrap().0;
         let mut rig = Rig::without_process("listen = \"127.0.0.1:0\"\n[timing]\nfacts_ms = 300\n");

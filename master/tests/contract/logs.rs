@@ -10,6 +10,7 @@ use master::leader::dial::{Caller, Dial, Inside};
 use master::logs::on_host::OnHost;
 use master::logs::{Error, Logs};
 use shared::clock::Clock;
+use shared::etl::browse;
 use shared::ids::*;
 use shared::rpc::{self, Executor, ExecutorClient};
 use shared::wire::*;
@@ -149,6 +150,10 @@ impl Executor for OneHost {
     }
 
     async fn probe(self, _: Context, _: Call) -> Result<HostFacts, Refused> {
+        Err(Refused::Role)
+    }
+
+    async fn browse(self, _: Context, _: browse::Ask) -> Result<browse::Answer, Refused> {
         Err(Refused::Role)
     }
 

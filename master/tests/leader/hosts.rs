@@ -4,6 +4,7 @@
 use executor::supervise::attempts::{Attempts, Beginning, Do, Now, Setup, Usage};
 use master::leader::dial::Inside;
 use shared::clock::Clock;
+use shared::etl::browse;
 use shared::ids::*;
 use shared::rpc::{self, Executor, ExecutorClient};
 use shared::wire::*;
@@ -175,6 +176,10 @@ impl Executor for SimHost {
 
     async fn probe(self, _: Context, _: Call) -> Result<HostFacts, Refused> {
         Ok(HostFacts { hostname: self.0.agent.clone(), ..HostFacts::default() })
+    }
+
+    async fn browse(self, _: Context, _: browse::Ask) -> Result<browse::Answer, Refused> {
+        Err(Refused::Role)
     }
 
     async fn next_key(self, _: Context, _: Call) -> Result<String, Refused> {

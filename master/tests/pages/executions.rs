@@ -8,6 +8,7 @@ use master::engine::rows::*;
 use master::leader::dial::Inside;
 use master::store;
 use serde_json::{Value, json};
+use shared::etl::browse;
 use shared::ids::*;
 use shared::period::Period;
 use shared::rpc::{self, Executor, ExecutorClient};
@@ -362,6 +363,14 @@ impl Executor for Host {
 
     async fn probe(self, _: tarpc::context::Context, _: Call) -> Result<HostFacts, Refused> {
         Ok(HostFacts::default())
+    }
+
+    async fn browse(
+        self,
+        _: tarpc::context::Context,
+        _: browse::Ask,
+    ) -> Result<browse::Answer, Refused> {
+        Err(Refused::Role)
     }
 
     async fn next_key(self, _: tarpc::context::Context, _: Call) -> Result<String, Refused> {
