@@ -1,6 +1,7 @@
 //! `executor.toml`: every key, its default, what it means. `config/executor.toml` shows them all.
 
 use crate::services::defined::{self, Service};
+use crate::warm::defined::Warm;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use shared::address::{Target, is_named};
@@ -44,6 +45,8 @@ pub struct Config {
     pub timing: Times,
     /// What `hcndc-executor services` keeps running, by name.
     pub services: BTreeMap<String, Service>,
+    /// One of them, where it is wanted: a JVM that attempts are lent.
+    pub warm: Warm,
 }
 
 /// How children are started.
@@ -170,6 +173,7 @@ impl Default for Config {
             logs: Logs::default(),
             timing: Times::default(),
             services: BTreeMap::new(),
+            warm: Warm::default(),
         }
     }
 }
@@ -375,6 +379,7 @@ impl Config {
             defined.check(name)?;
         }
         defined::check(&self.services)?;
+        self.warm.check(&self.data)?;
         Ok(self)
     }
 
@@ -443,6 +448,10 @@ mod tests {
             ("[services.a]", "services.a.argv"),
             ("[services.a]\nargv = ['x']\ndir = 'y'", "services.a.dir"),
             ("[services.a]\nargv = ['x']\nvars = { HCNDC_A = '1' }", "services.a.vars.HCNDC_A"),
+            ("[warm]\nengine = 'x'", "warm.engine"),
+            ("[warm]\nengine = 'hop'", "warm.environment"),
+            ("[warm]\nengine = 'hop'\nenvironment = 'h'\nslots = 0", "warm.slots"),
+            ("[services.warm]\nargv = ['x']", "services.warm"),
             ("[services.a]\nargv = ['x']\nmemory_mib = 3", "services.a.memory_mib"),
         ] {
             let file = tempfile::NamedTempFile::new().unwrap();

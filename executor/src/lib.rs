@@ -4,7 +4,7 @@
 //! may be restarted at any time. [`run`] starts both and starts again what dies. Below them:
 //! [`process`] (the only place that starts and ends programs), [`spool`] (what is on the disk),
 //! [`environment`] (what jobs may ask for by name), [`etl`] (what stands before Kettle and Hop), [`external`] (who looks on at what lives elsewhere),
-//! [`services`] (what a host keeps running beside its jobs), [`clock`] and [`config`].
+//! [`services`] (what a host keeps running beside its jobs), [`warm`] (a JVM that attempts are lent), [`clock`] and [`config`].
 
 pub mod config;
 pub mod join;
@@ -13,6 +13,7 @@ pub mod run;
 pub mod agent;
 pub mod services;
 pub mod supervise;
+pub mod warm;
 
 pub mod environment;
 pub mod etl;

@@ -79,8 +79,18 @@ enum Command {
         /// What it is, as JSON.
         #[arg(long)]
         about: String,
+        /// Where the warm engine of this host listens.
+        #[arg(long)]
+        warm: Option<PathBuf>,
         #[arg(last = true, required = true)]
         argv: Vec<String>,
+    },
+    /// Keep a JVM with Kettle or Hop loaded, and lend it to attempts: what the service `warm` is started as.
+    #[command(hide = true)]
+    Warm {
+        /// `[warm]` of executor.toml, as JSON.
+        #[arg(long)]
+        about: String,
     },
     /// Look on at what lives on a server: what an attempt of such a kind is started as.
     #[command(hide = true)]
@@ -163,7 +173,8 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     // Asked while the file still is where it was started from.
     let done = match &command {
-        Command::Etl { about, argv } => executor::etl::run(about, argv),
+        Command::Etl { about, warm, argv } => executor::etl::run(about, warm.as_deref(), argv),
+        Command::Warm { about } => executor::warm::run(about),
         Command::External { about } => executor::external::run(about),
         _ => own::program().and_then(|_| obey(command)).map(|()| ExitCode::SUCCESS),
     };
@@ -191,7 +202,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
         | Command::Status(given)
         | Command::Upgrade(given) => given,
         // It is of a job, and has no configuration.
-        Command::Etl { .. } | Command::External { .. } => return Ok(()),
+        Command::Etl { .. } | Command::External { .. } | Command::Warm { .. } => return Ok(()),
     };
     let config = given.config()?;
     shared::logs::start(&config.log);
@@ -214,7 +225,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
                 false => executor::supervise::supervise(called),
             }
         }
-        Command::Etl { .. } | Command::External { .. } => Ok(()),
+        Command::Etl { .. } | Command::External { .. } | Command::Warm { .. } => Ok(()),
         Command::Agent(_) => executor::agent::run(&config),
         Command::Services(_) => executor::services::run(&config),
         Command::Status(_) => {

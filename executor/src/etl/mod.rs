@@ -7,6 +7,7 @@
 
 pub(crate) mod pump;
 mod ready;
+mod warm;
 
 use crate::process::piped::{self, Piped};
 use anyhow::Context;
@@ -14,23 +15,26 @@ use pump::News;
 use shared::clock::Clock;
 use shared::etl::log::Reading;
 use shared::etl::outcome::{Ended, NO_START, NOT_READY, judge};
+use shared::etl::warm::Asked;
 use shared::etl::{Engine, Etl};
 use shared::ids::Millis;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use warm::Outcome;
 
 /// What is still on its way when the program has ended comes within this, or is nobody's.
 const LAST_WORDS_MS: Millis = 5_000;
 
-/// Runs it. `argv` begins with the path of its script.
+/// Runs it. `argv` begins with the path of its script; `socket` is of the warm engine of its host.
 ///
 /// # Errors
 /// What is meant cannot be understood, or the system gives us no pipe or thread.
-pub fn run(about: &str, argv: &[String]) -> anyhow::Result<ExitCode> {
+pub fn run(about: &str, socket: Option<&Path>, argv: &[String]) -> anyhow::Result<ExitCode> {
     let etl: Etl = serde_json::from_str(about).context("what is to be run (--about)")?;
     let _ignoring = ignore_signals()?;
     let ready = match ready::ready(&etl, argv) {
@@ -41,6 +45,12 @@ pub fn run(about: &str, argv: &[String]) -> anyhow::Result<ExitCode> {
         }
     };
     ready.notes.iter().for_each(|note| say(note));
+    if let Some(what) = &etl.warm {
+        match lent(socket, &etl, what)? {
+            Outcome::Over(code) => return Ok(code),
+            Outcome::Cold(why) => say(&format!("it starts cold: {why}")),
+        }
+    }
     let command: Vec<String> = ready.before.iter().chain(argv).cloned().collect();
     let child = match piped::start(&command, &ready.set, ready.unset) {
         Ok(child) => child,
@@ -68,6 +78,16 @@ pub fn run(about: &str, argv: &[String]) -> anyhow::Result<ExitCode> {
     };
     let reading = reading.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(conclude(etl.engine, ended, &reading, etl.speaks))
+}
+
+fn lent(socket: Option<&Path>, etl: &Etl, what: &Asked) -> anyhow::Result<Outcome> {
+    match socket {
+        Some(socket) => warm::run(socket, etl, what),
+        None => Ok(Outcome::Cold(
+            "this host has no warm engine for its kind and environment ([warm] in executor.toml)"
+                .into(),
+        )),
+    }
 }
 
 fn conclude(engine: Engine, ended: Ended, reading: &Reading, speaks: bool) -> ExitCode {

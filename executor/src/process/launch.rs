@@ -9,7 +9,9 @@ use super::mark::{self, Mark};
 use super::sys::{Step, User};
 use crate::config::{self, Config, Jobs};
 use crate::environment::Environments;
+use crate::warm::defined::Warm;
 use serde::Serialize;
+use shared::etl::Family;
 use shared::wire::Work;
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -37,6 +39,15 @@ pub struct Common {
     umask: u32,
     accounts: Accounts,
     environments: Environments,
+    warm: Option<Lent>,
+}
+
+/// The warm engine of this host: jobs of its engine, in its environment, may go there.
+#[derive(Clone, Debug)]
+struct Lent {
+    family: Family,
+    environment: String,
+    socket: PathBuf,
 }
 
 impl Common {
@@ -46,7 +57,12 @@ impl Common {
         let jobs = config.jobs.clone();
         let (accounts, umask) = (Accounts::new(&jobs)?, jobs.umask_bits()?);
         let environments = Environments::new(config);
-        Ok(Common { jobs, limits: config.limits.clone(), umask, accounts, environments })
+        let warm = config.warm.family().map(|family| Lent {
+            family,
+            environment: config.warm.environment.clone(),
+            socket: Warm::socket(&config.data),
+        });
+        Ok(Common { jobs, limits: config.limits.clone(), umask, accounts, environments, warm })
     }
 
     pub fn umask(&self) -> u32 {
@@ -84,7 +100,8 @@ impl Common {
         let c = |what: String, text: &str| {
             CString::new(text).map_err(|_| format!("{what} holds a zero byte"))
         };
-        let (program, argv) = command(work, env.get("PATH").map_or("", String::as_str), &dir)?;
+        let (program, argv) =
+            self.command(work, env.get("PATH").map_or("", String::as_str), &dir)?;
         let argv = (0..).zip(&argv).map(|(at, text)| c(format!("argument {at}"), text));
         let env = env.iter().map(|(name, value)| c(name.clone(), &format!("{name}={value}")));
         Ok(Launch {
@@ -94,6 +111,33 @@ impl Common {
             dir: c("the directory".into(), &dir.to_string_lossy())?,
             user: account.user,
         })
+    }
+
+    /// The program and its arguments; of some kinds it is our own, which starts or submits what is meant.
+    fn command(
+        &self,
+        work: &Work,
+        path: &str,
+        dir: &Path,
+    ) -> Result<(String, Vec<String>), String> {
+        if let Some(external) = &work.external {
+            return own("external", external, []);
+        }
+        let Some(first) = work.argv.first().filter(|first| !first.is_empty()) else {
+            return Err("no program is named: the first argument is empty".into());
+        };
+        let program = find(first, path, dir)?;
+        let Some(etl) = &work.etl else { return Ok((program, work.argv.clone())) };
+        let rest = work.argv.iter().skip(1).cloned();
+        let fits = |lent: &&Lent| {
+            etl.warm.is_some()
+                && lent.family == etl.engine.family()
+                && work.environment.as_deref() == Some(&lent.environment)
+        };
+        let lent = self.warm.as_ref().filter(fits);
+        let warm = lent.map(|lent| ["--warm".to_owned(), lent.socket.display().to_string()]);
+        let before = warm.into_iter().flatten().chain(["--".to_owned(), program]);
+        own("etl", etl, before.chain(rest))
     }
 
     /// Small and fixed, then what is asked for by name, then the work's own; our mark last.
@@ -130,20 +174,6 @@ impl Common {
         env.insert(mark::VARIABLE.into(), mark.text());
         Ok(env)
     }
-}
-
-/// The program and its arguments; of some kinds it is our own, which starts or submits what is meant.
-fn command(work: &Work, path: &str, dir: &Path) -> Result<(String, Vec<String>), String> {
-    if let Some(external) = &work.external {
-        return own("external", external, []);
-    }
-    let Some(first) = work.argv.first().filter(|first| !first.is_empty()) else {
-        return Err("no program is named: the first argument is empty".into());
-    };
-    let program = find(first, path, dir)?;
-    let Some(etl) = &work.etl else { return Ok((program, work.argv.clone())) };
-    let rest = work.argv.iter().skip(1).cloned();
-    own("etl", etl, ["--".to_owned(), program].into_iter().chain(rest))
 }
 
 /// The one that runs now, wherever its file is by then.

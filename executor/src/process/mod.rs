@@ -2,7 +2,7 @@
 //!
 //! [`launch`] makes a plan out of a job's work, [`account`] says as whom, [`sys`] carries it out (the one place with `unsafe`),
 //! [`table`] reads what lives, [`mark`] says whose it is, [`limits`] what it may use, [`memory`] whether that ended it, [`cgroup`] helps where it can, [`own`]
-//! starts our own program, [`piped`] one whose output is read.
+//! starts our own program, [`piped`] one whose output is read; [`peer`] says who has connected.
 
 pub mod account;
 pub mod cgroup;
@@ -11,6 +11,7 @@ pub mod limits;
 pub mod mark;
 pub mod memory;
 pub mod own;
+pub mod peer;
 pub mod piped;
 pub mod sys;
 pub mod table;

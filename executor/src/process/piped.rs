@@ -3,7 +3,8 @@
 use shared::clock::Clock;
 use shared::ids::Millis;
 use std::io::{self, Read};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -35,6 +36,28 @@ pub fn start(argv: &[String], set: &[(String, String)], unset: &[&str]) -> io::R
         (Some(out), Some(err)) => Ok(Piped { process, out, err }),
         _ => Err(io::Error::other("its output is not to be had")),
     }
+}
+
+/// One that is spoken with; its standard error is ours.
+#[derive(Debug)]
+pub struct Spoken {
+    pub process: Child,
+    pub input: Option<ChildStdin>,
+    pub output: Option<ChildStdout>,
+}
+
+/// With our own environment, in that directory.
+///
+/// # Errors
+/// As the operating system says.
+pub fn start_spoken(argv: &[String], dir: &Path) -> io::Result<Spoken> {
+    let missing = || io::Error::new(io::ErrorKind::InvalidInput, "no program is named");
+    let (program, args) = argv.split_first().ok_or_else(missing)?;
+    let mut command = command(program);
+    command.args(args).current_dir(dir).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = command.spawn()?;
+    let (input, output) = (process.stdin.take(), process.stdout.take());
+    Ok(Spoken { process, input, output })
 }
 
 /// What a program prints, however it ends; one that takes longer is left to whoever ends us.

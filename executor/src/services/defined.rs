@@ -1,5 +1,6 @@
 //! `[services.NAME]` of `executor.toml`.
 
+use crate::warm;
 use anyhow::ensure;
 use serde::Deserialize;
 use shared::ids::Millis;
@@ -68,6 +69,7 @@ impl Service {
 
     fn check(&self, name: &str) -> anyhow::Result<()> {
         let at = format!("services.{name}");
+        ensure!(name != warm::defined::NAME, "{at}: the warm engine has this name: write [warm]");
         ensure!(is_environment(name), "{at}: a name is letters, digits, _ - and ., at most 40");
         let named = self.argv.first().is_some_and(|program| !program.is_empty());
         ensure!(

@@ -19,6 +19,7 @@ use crate::spool::Layout;
 use crate::spool::layout::private_dir;
 use crate::supervise::ending::send;
 use crate::supervise::{signals, strays};
+use crate::warm;
 use anyhow::Context;
 use life::{Due, Life};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -50,7 +51,8 @@ pub fn names(config: &Config) -> Vec<String> {
 }
 
 fn all(config: &Config) -> BTreeMap<String, defined::Service> {
-    config.services.clone()
+    let warm = config.warm.service().map(|service| (warm::defined::NAME.to_owned(), service));
+    config.services.clone().into_iter().chain(warm).collect()
 }
 
 /// Keeps them until it is told to end.
@@ -85,7 +87,9 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     });
     let kept: Vec<Kept> = kept.collect();
     if kept.is_empty() {
-        tracing::warn!("[services] of executor.toml names none: there is nothing to keep running");
+        tracing::warn!(
+            "executor.toml has no [services] and no [warm] engine: there is nothing to keep running"
+        );
     }
     let null = File::open("/dev/null").context("/dev/null")?;
     Keeper { layout, dir, mark, common, clock, kept, null, looked: now }.keep(&signals)

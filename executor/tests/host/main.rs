@@ -17,3 +17,4 @@ mod services;
 mod stop;
 mod upgrade;
 mod users;
+mod warm;

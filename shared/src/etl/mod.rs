@@ -12,6 +12,7 @@ pub mod counts;
 pub mod declared;
 pub mod log;
 pub mod outcome;
+pub mod warm;
 
 pub mod drawn;
 pub mod found;
@@ -32,7 +33,22 @@ pub enum Engine {
     Hop,
 }
 
+/// What an engine is a program of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    Kettle,
+    Hop,
+}
+
 impl Engine {
+    pub fn family(self) -> Family {
+        match self {
+            Engine::Kitchen | Engine::Pan => Family::Kettle,
+            Engine::Hop => Family::Hop,
+        }
+    }
+
     /// As it is called on a host's `PATH`.
     pub fn program(self) -> &'static str {
         match self {
@@ -63,4 +79,7 @@ pub struct Etl {
     /// A `KETTLE_HOME` of the attempt's own, copied from the shared one.
     #[serde(default)]
     pub own_home: bool,
+    /// It may be lent a JVM that has its engine loaded, where its host has one.
+    #[serde(default)]
+    pub warm: Option<Box<warm::Asked>>,
 }

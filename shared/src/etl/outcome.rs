@@ -19,6 +19,8 @@ pub const NOT_READY: i32 = 203;
 pub const OUT_OF_HEAP: i32 = 204;
 /// It did not begin in time: it waits for a browser or a password, or its machine is too slow.
 pub const NO_START: i32 = 205;
+/// The JVM that was lent to it has gone, by another run perhaps. (206 and 207: [`crate::external::outcome`].)
+pub const WARM_LOST: i32 = 208;
 
 /// How the program itself has ended, as a shell tells it: 128 and a signal's number, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +93,7 @@ pub fn means(engine: Engine, code: i32) -> Option<&'static str> {
         NOT_READY => Some("something that it needs is not there: its log says what"),
         OUT_OF_HEAP => Some("its JVM had no heap left"),
         NO_START => Some("it did not begin in time"),
+        WARM_LOST => Some("the warm engine has lost it: it may have run in part"),
         143 => Some("it was told to end by SIGTERM"),
         _ => None,
     };

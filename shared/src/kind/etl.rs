@@ -44,6 +44,14 @@ pub(super) const START_WITHIN: Field = Field {
     input: Input::Number { min: 10, max: 86_400 },
     required: false,
 };
+pub(super) const WARM: Field = Field {
+    name: "warm",
+    label: "Warm engine",
+    help: "In a JVM that the host keeps ready with its engine loaded, if it has one ([warm] of its \
+           executor.toml): it begins at once, and shares that JVM with other runs. Else it starts cold.",
+    input: Input::Switch,
+    required: false,
+};
 pub(super) const ENV: Field = Field {
     name: "env",
     label: "Environment",
@@ -107,6 +115,23 @@ pub(super) fn validate(fields: &Fields, jvm_variable: &str) -> Vec<FieldError> {
         errors.push(FieldError::new(format!("fields.env.{name}"), why));
     }
     errors
+}
+
+/// It may be lent a JVM.
+pub(super) fn warm(fields: &Fields) -> bool {
+    fields.get("warm").and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// What one JVM cannot give to each of its runs.
+pub(super) fn check_warm(fields: &Fields, others: &[&str]) -> Vec<FieldError> {
+    let given =
+        |name: &str| !text(fields, name).trim().is_empty() || !items(fields, name).is_empty();
+    let wrong = |name: &&&str| warm(fields) && given(name);
+    let error = |name: &&str| {
+        let why = "runs of a warm engine share its JVM and have none of their own: empty it, or start cold";
+        FieldError::new(format!("fields.{name}"), why)
+    };
+    ["java_options", "env"].iter().chain(others).filter(wrong).map(error).collect()
 }
 
 /// A field, filled in.

@@ -2,7 +2,7 @@
 
 use super::etl::{self, filled, filled_map, text};
 use super::{Context, Field, FieldError, Fields, Input, Kind, Locus};
-use crate::etl::{Engine, Etl, outcome};
+use crate::etl::{Engine, Etl, outcome, warm::Asked};
 use crate::wire::Work;
 use std::collections::BTreeMap;
 
@@ -54,6 +54,7 @@ const FIELDS: &[Field] = &[
     },
     etl::ERRORS,
     etl::START_WITHIN,
+    etl::WARM,
     etl::ENV,
     etl::OUTPUT,
 ];
@@ -131,6 +132,7 @@ impl Kind for Hop {
 
     fn validate(&self, fields: &Fields) -> Vec<FieldError> {
         let mut errors = etl::validate(fields, JVM_VARIABLE);
+        errors.extend(etl::check_warm(fields, &[]));
         let mut wrong = |name: &str, message: &str| {
             errors.push(FieldError::new(format!("fields.{name}"), message));
         };
@@ -169,14 +171,24 @@ impl Kind for Hop {
         };
         let params = filled_map(fields, "params", context)?;
         let argv = argv(&source, etl::level(fields), &params)?;
+        let asked = || Asked {
+            file: source.path(),
+            level: etl::level(fields).to_owned(),
+            configuration: source.run_configuration.clone(),
+            project: source.project.clone(),
+            lifecycle: source.lifecycle.clone(),
+            params: params.clone(),
+        };
+        let warm = etl::warm(fields).then(asked).map(Box::new);
         let about = Etl {
             engine: Engine::Hop,
             file: Some(source.path()),
-            project: Some(source.project).filter(|name| !name.is_empty()),
-            params: params.into_keys().collect(),
+            project: Some(source.project.clone()).filter(|name| !name.is_empty()),
+            params: params.keys().cloned().collect(),
             speaks: etl::speaks(fields),
             start_within_s: etl::start_within_s(fields),
             own_home: false,
+            warm,
         };
         etl::work(fields, context, (argv, JVM_VARIABLE), about)
     }

@@ -2,7 +2,7 @@
 
 use super::etl::{self, filled, filled_map, text};
 use super::{Context, Field, FieldError, Fields, Input, Kind, Locus};
-use crate::etl::{Engine, Etl, outcome};
+use crate::etl::{Engine, Etl, outcome, warm::Asked};
 use crate::external::Source;
 use crate::wire::Work;
 use std::collections::BTreeMap;
@@ -83,6 +83,7 @@ const FIELDS: &[Field] = &[
     },
     etl::ERRORS,
     etl::START_WITHIN,
+    etl::WARM,
     etl::ENV,
     etl::OUTPUT,
 ];
@@ -198,6 +199,11 @@ impl Kind for Kettle {
     fn validate(&self, fields: &Fields) -> Vec<FieldError> {
         let mut errors = etl::validate(fields, JVM_VARIABLE);
         errors.extend(check_source(fields));
+        errors.extend(etl::check_warm(fields, &["repository"]));
+        if etl::warm(fields) && text(fields, "kettle_home") == "per_run" {
+            let why = "runs of a warm engine share its KETTLE_HOME: choose shared, or start cold";
+            errors.push(FieldError::new("fields.kettle_home", why));
+        }
         errors
     }
 
@@ -222,6 +228,16 @@ impl Kind for Kettle {
         let source = source(fields, context)?;
         let params = filled_map(fields, "params", context)?;
         let argv = argv(engine, &source, etl::level(fields), &params);
+        let asked = |file: &String| Asked {
+            file: file.clone(),
+            level: etl::level(fields).to_owned(),
+            params: params.clone(),
+            ..Asked::default()
+        };
+        let warm = match &source {
+            Source::File(file) if etl::warm(fields) => Some(Box::new(asked(file))),
+            _ => None,
+        };
         let about = Etl {
             engine,
             file: match &source {
@@ -229,10 +245,11 @@ impl Kind for Kettle {
                 Source::Repository { .. } => None,
             },
             project: None,
-            params: params.into_keys().collect(),
+            params: params.keys().cloned().collect(),
             speaks: etl::speaks(fields),
             start_within_s: etl::start_within_s(fields),
             own_home: text(fields, "kettle_home") == "per_run",
+            warm,
         };
         etl::work(fields, context, (argv, JVM_VARIABLE), about)
     }

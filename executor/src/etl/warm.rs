@@ -1,0 +1,155 @@
+//! A run that is lent a JVM: submitted to the warm engine's desk of this host, in the place of a program of its own.
+//!
+//! The process of the attempt stays here: its lines are those of its run alone, a signal stops the run, and its death
+//! does too. What the desk did not take up starts cold; what it has begun, and lost, may have run in part.
+
+use super::{code, conclude, say};
+use crate::supervise::talk as frames;
+use crate::warm::talk::{Ask, Ended, How, Told};
+use anyhow::Context;
+use shared::etl::counts::Counts;
+use shared::etl::log::Reading;
+use shared::etl::outcome::{self, WARM_LOST};
+use shared::etl::{Engine, Etl, warm::Asked};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How it came out, or why nothing was begun: then it starts cold.
+pub(super) enum Outcome {
+    Over(ExitCode),
+    Cold(String),
+}
+
+/// # Errors
+/// The system gives us no runtime.
+pub(super) fn run(socket: &Path, etl: &Etl, what: &Asked) -> anyhow::Result<Outcome> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().context("a runtime")?;
+    runtime.block_on(async {
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let [term, int, hup] = kinds.map(signal);
+        let signals = [term?, int?, hup?];
+        let stream = match UnixStream::connect(socket).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                return Ok(Outcome::Cold(format!("{} does not answer: {error}", socket.display())));
+            }
+        };
+        let reading = Reading::new(etl.engine);
+        let counts = Counts::default();
+        let mut guest = Guest { stream, engine: etl.engine, reading, counts, begun: false };
+        Ok(guest.stay(what, signals).await)
+    })
+}
+
+struct Guest {
+    stream: UnixStream,
+    engine: Engine,
+    reading: Reading,
+    /// As the engine itself has counted.
+    counts: Counts,
+    /// It may have done something.
+    begun: bool,
+}
+
+impl Guest {
+    async fn stay(&mut self, what: &Asked, [mut term, mut int, mut hup]: [Signal; 3]) -> Outcome {
+        let run = Ask::Run { engine: self.engine, what: Box::new(what.clone()) };
+        if let Err(error) = self.ask(&run).await {
+            return Outcome::Cold(format!("it does not take what is to be run: {error}"));
+        }
+        let mut received = Vec::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            loop {
+                let told = match frames::take_frame(&mut received) {
+                    Ok(Some(frame)) => frames::decode::<Told>(&frame),
+                    Ok(None) => break,
+                    Err(error) => Err(error),
+                };
+                let told =
+                    told.unwrap_or_else(|error| Told::Lost(format!("not understood: {error}")));
+                if let Some(outcome) = self.heard(told) {
+                    return outcome;
+                }
+            }
+            let _ = std::io::stdout().flush();
+            let read = tokio::select! {
+                read = self.stream.read(&mut buffer) => read,
+                _ = term.recv() => { self.stop().await; continue }
+                _ = int.recv() => { self.stop().await; continue }
+                _ = hup.recv() => { self.stop().await; continue }
+            };
+            match read {
+                Ok(0) | Err(_) if !self.begun => {
+                    return Outcome::Cold("it has closed the connection before it began".into());
+                }
+                Ok(0) | Err(_) => return self.lost("the warm engine itself has gone"),
+                Ok(count) => received.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+
+    async fn ask(&mut self, ask: &Ask) -> std::io::Result<()> {
+        self.stream.write_all(&frames::encode(ask)?).await
+    }
+
+    async fn stop(&mut self) {
+        say("told to end: so is its run in the warm engine");
+        // Should the desk be gone, the next read says so.
+        let _ = self.ask(&Ask::Stop).await;
+    }
+
+    fn heard(&mut self, told: Told) -> Option<Outcome> {
+        match told {
+            Told::Begun => self.begun = true,
+            Told::Log(line) => {
+                self.reading.line(&line);
+                // Whoever does not read us is no reason to stop.
+                let _ = writeln!(std::io::stdout(), "{line}");
+            }
+            Told::Step(step) => self.counts.add(step),
+            Told::Refused(why) => return Some(Outcome::Cold(why)),
+            Told::Lost(why) => return Some(self.lost(&why)),
+            Told::Ended(ended) => return Some(self.ended(ended)),
+        }
+        None
+    }
+
+    /// What the engine has counted is truer than what its log says; of a workflow only the log does.
+    fn count(&mut self) {
+        if !self.counts.is_empty() {
+            self.reading.counts = std::mem::take(&mut self.counts);
+        }
+    }
+
+    fn lost(&mut self, why: &str) -> Outcome {
+        self.count();
+        let words = outcome::means(self.engine, WARM_LOST).unwrap_or_default();
+        say(&format!("{words}: {why}"));
+        Outcome::Over(code(WARM_LOST))
+    }
+
+    fn ended(&mut self, Ended { how, errors, words }: Ended) -> Outcome {
+        let _ = std::io::stdout().flush();
+        self.count();
+        // At a level at which it says nothing, the engine still counts.
+        self.reading.errors = self.reading.errors.max(errors);
+        if !words.is_empty() {
+            self.reading.first_error.get_or_insert(words);
+        }
+        let code = match (how, self.engine) {
+            (How::Well, _) => 0,
+            (How::WithErrors, _) => 1,
+            (How::Stopped, _) => 143,
+            (How::NotLoaded, Engine::Kitchen | Engine::Pan) => 7,
+            (How::NotPrepared, Engine::Pan) => 3,
+            (How::NotLoaded | How::NotPrepared, _) => 1,
+        };
+        Outcome::Over(conclude(self.engine, outcome::Ended::Code(code), &self.reading, false))
+    }
+}

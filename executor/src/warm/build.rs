@@ -1,0 +1,186 @@
+//! Our Java sources, compiled on this host against the engine that is here: once for each set of jars.
+
+use super::defined::Warm;
+use crate::environment::java_version;
+use crate::process::piped;
+use anyhow::{Context, bail, ensure};
+use shared::config::env;
+use shared::etl::Family;
+use shared::ids::Millis;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+const COMPILED_WITHIN_MS: Millis = 120_000;
+const JARS_MAX: usize = 5_000;
+const ADAPTER_BYTES_MAX: u64 = 1024 * 1024;
+const OURS: (&str, &str) = ("Warm", include_str!("java/Warm.java"));
+const KETTLE: (&str, &str) = ("WarmKettle", include_str!("java/WarmKettle.java"));
+const HOP: (&str, &str) = ("WarmHop", include_str!("java/WarmHop.java"));
+/// Of Hop: variables that its own scripts hand on as properties.
+const HOP_PROPERTIES: &[&str] = &[
+    "HOP_CONFIG_FOLDER",
+    "HOP_SHARED_JDBC_FOLDERS",
+    "HOP_PLUGIN_BASE_FOLDERS",
+    "HOP_PASSWORD_ENCODER_PLUGIN",
+    "HOP_AES_ENCODER_KEY_FILE",
+];
+
+/// How a JVM is started.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) argv: Vec<String>,
+    /// The engine's own folder, as its scripts do.
+    pub(super) dir: PathBuf,
+}
+
+/// Where the engine is, and with which Java.
+#[derive(Debug)]
+struct Place {
+    home: PathBuf,
+    /// As `-cp` understands it.
+    jars: String,
+    java: String,
+    javac: String,
+    java_version: String,
+}
+
+/// # Errors
+/// The engine or a JDK is not there, or our sources do not fit it.
+pub(super) fn build(warm: &Warm, own: &Path) -> anyhow::Result<Built> {
+    let family = warm.family().context("no engine is named")?;
+    let place = place(family)?;
+    let (name, text) = match (warm.adapter.as_os_str().is_empty(), family) {
+        (true, Family::Kettle) => (KETTLE.0.to_owned(), KETTLE.1.to_owned()),
+        (true, Family::Hop) => (HOP.0.to_owned(), HOP.1.to_owned()),
+        (false, _) => adapter(&warm.adapter)?,
+    };
+    let classes = classes(&place, own, &[(OURS.0, OURS.1), (&name, &text)])?;
+    let mut argv = vec![place.java.clone(), format!("-Xmx{}m", warm.heap_mib)];
+    // Without memory nothing in it can be trusted; which run took it is not known.
+    for option in ["-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStdout"] {
+        argv.push(option.into());
+    }
+    argv.push("-Djava.awt.headless=true".into());
+    argv.extend(properties(family, own, &place));
+    argv.extend(warm.java_options.iter().cloned());
+    argv.extend(["-cp".into(), format!("{}:{}", classes.display(), place.jars)]);
+    argv.extend(["Warm".to_owned(), name]);
+    Ok(Built { argv, dir: place.home })
+}
+
+fn place(family: Family) -> anyhow::Result<Place> {
+    let variable = match family {
+        Family::Kettle => "PDI_HOME",
+        Family::Hop => "HOP_HOME",
+    };
+    let home = env(variable).filter(|home| !home.is_empty());
+    let home = PathBuf::from(home.with_context(|| {
+        format!("{variable} is not set: warm.environment must name where the engine is")
+    })?);
+    let arch = std::env::consts::ARCH;
+    let shown = home.display();
+    let jars = match family {
+        Family::Kettle => {
+            format!("{shown}:{shown}/classes:{shown}/lib/*:{shown}/libswt/linux/{arch}/*")
+        }
+        Family::Hop => format!("{shown}/lib/core/*:{shown}/lib/swt/linux/{arch}/*"),
+    };
+    let program = |name: &str| match env("JAVA_HOME") {
+        Some(java) => format!("{java}/bin/{name}"),
+        None => name.to_owned(),
+    };
+    let java_version = env("JAVA_HOME").and_then(|java| java_version(Path::new(&java)));
+    let (java, javac) = (program("java"), program("javac"));
+    Ok(Place { home, jars, java, javac, java_version: java_version.unwrap_or_default() })
+}
+
+fn properties(family: Family, own: &Path, place: &Place) -> Vec<String> {
+    let given = |name: &&str| Some(format!("-D{name}={}", env(name).filter(|it| !it.is_empty())?));
+    let mut all: Vec<String> = Vec::new();
+    match family {
+        Family::Hop => {
+            let audit = env("HOP_AUDIT_FOLDER");
+            let audit = audit.unwrap_or_else(|| own.join("audit").display().to_string());
+            all.push("-DHOP_DISABLE_CONSOLE_LOGGING=Y".into());
+            all.push(format!("-DHOP_AUDIT_FOLDER={audit}"));
+            all.push("-DHOP_PLATFORM_RUNTIME=Run".into());
+            all.extend(HOP_PROPERTIES.iter().filter_map(given));
+        }
+        Family::Kettle => {
+            all.push("-DKETTLE_DISABLE_CONSOLE_LOGGING=Y".into());
+            all.extend(["KETTLE_HOME", "KETTLE_PLUGIN_PACKAGES"].iter().filter_map(given));
+            let old = place.java_version.starts_with("1.") || place.java_version.is_empty();
+            if !old {
+                all.push("--add-opens=java.base/sun.net.www.protocol.jar=ALL-UNNAMED".into());
+            }
+        }
+    }
+    all
+}
+
+/// The class is called as its file.
+fn adapter(path: &Path) -> anyhow::Result<(String, String)> {
+    let what = || format!("warm.adapter: {}", path.display());
+    let length = path.metadata().with_context(what)?.len();
+    ensure!(length <= ADAPTER_BYTES_MAX, "{}: longer than {ADAPTER_BYTES_MAX} bytes", what());
+    let name = path.file_stem().and_then(|name| name.to_str()).with_context(what)?;
+    Ok((name.to_owned(), std::fs::read_to_string(path).with_context(what)?))
+}
+
+/// The folder with the classes; those of other jars or sources go.
+fn classes(place: &Place, own: &Path, sources: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+    let key = key(place, sources)?;
+    let cache = own.join("classes");
+    let dir = cache.join(format!("{key:016x}"));
+    let whole = |dir: &Path| {
+        sources.iter().all(|(name, _)| dir.join(name).with_extension("class").is_file())
+    };
+    if whole(&dir) {
+        return Ok(dir);
+    }
+    let what = || format!("the folder {}", cache.display());
+    match std::fs::remove_dir_all(&cache) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(what);
+        }
+        _ => {}
+    }
+    let part = cache.join("part");
+    std::fs::create_dir_all(&part).with_context(what)?;
+    let (mut argv, into) = (vec![place.javac.clone()], part.display().to_string());
+    argv.extend(["-nowarn", "-encoding", "UTF-8", "-d", &into, "-cp"].map(str::to_owned));
+    argv.push(place.jars.clone());
+    for (name, text) in sources {
+        let path = part.join(name).with_extension("java");
+        std::fs::write(&path, text).with_context(what)?;
+        argv.push(path.display().to_string());
+    }
+    let told = piped::ask(&argv, &[], &[], COMPILED_WITHIN_MS)
+        .with_context(|| format!("{} (a JDK is needed, not only a Java)", place.javac))?;
+    if !whole(&part) {
+        let first = told.lines().find(|line| line.contains("error")).unwrap_or(&told);
+        bail!("our sources do not fit {}: {first}", place.home.display());
+    }
+    std::fs::rename(&part, &dir).with_context(what)?;
+    Ok(dir)
+}
+
+/// Another one when a jar, the Java or a source is another one.
+fn key(place: &Place, sources: &[(&str, &str)]) -> anyhow::Result<u64> {
+    let mut key = DefaultHasher::new();
+    (env!("CARGO_PKG_VERSION"), sources, &place.jars, &place.java, &place.java_version)
+        .hash(&mut key);
+    let mut jars = 0;
+    for dir in place.jars.split(':').filter_map(|part| part.strip_suffix("/*")) {
+        let mut found: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().collect();
+        jars += found.len();
+        found.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in found.iter().take(JARS_MAX) {
+            let meta = entry.metadata().with_context(|| entry.path().display().to_string())?;
+            (entry.file_name(), meta.len(), meta.modified().ok()).hash(&mut key);
+        }
+    }
+    let shown = place.home.display();
+    ensure!(jars > 0, "there are no jars in {shown}: is that an install of the engine?");
+    Ok(key.finish())
+}

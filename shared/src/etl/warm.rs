@@ -1,0 +1,17 @@
+//! What a warm engine is asked to run: a JVM of the host that has its engine loaded already.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One run, as its kind has described it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    pub file: String,
+    pub level: String,
+    /// Of Hop: a run configuration, a project, an environment of it; empty: none is named.
+    pub configuration: String,
+    pub project: String,
+    pub lifecycle: String,
+    pub params: BTreeMap<String, String>,
+}
