@@ -102,7 +102,7 @@ impl Warm {
         let below = table::descendants(&table::all(), |process| process.pid == root);
         let is_jvm = |pid: &i32| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains("WarmEcho")
+            String::from_utf8_lossy(&line).contains("\0Warm\0WarmEcho")
         };
         below
             .into_iter()
@@ -245,5 +245,5 @@ fn without_a_desk_or_a_jvm_it_starts_cold_and_says_so() {
     let mut warm = Warm::with("java_options = [\"-Decho.dies=1\"]");
     let (state, out, err) = warm.run("say x\n");
     assert_eq!((state, out.as_str()), (ok(), "cold\n"), "{err}");
-    assert!(err.contains("no JVM can be had") && err.contains("told to die"), "{err}");
+    assert!(err.contains("no JVM can be had: it has ended (exit status: 7)"), "{err}");
 }
