@@ -44,6 +44,7 @@ pub const NAV: &[Nav] = &[
     nav("Monitor", "Why?", "/why/", "layui-icon-help", "y"),
     nav("Define", "Interfaces", "/interface/", "layui-icon-template-1", "i"),
     nav("Define", "Jobs", "/job/", "layui-icon-component", "j"),
+    nav("Define", "Files", "/browse/", "layui-icon-file", "f"),
     nav("Schedule", "Dispatches", "/dispatch/", "layui-icon-release", "d"),
     nav("Schedule", "Calendar", "/dispatch/calendar/", "layui-icon-date", "c"),
     nav("Schedule", "Working days", "/calendar/", "layui-icon-flag", "w"),

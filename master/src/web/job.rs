@@ -4,6 +4,8 @@ mod edit;
 mod fields;
 mod preview;
 
+pub(super) use preview::context;
+
 use super::auth::Right;
 use super::error::{Error, Result};
 use super::form::Form;
@@ -12,7 +14,7 @@ use super::list::{self, Asked, Key, Sorter};
 use super::save::{self, Draft, Saver};
 use super::version;
 use super::version::history::Turned;
-use super::{Page, Routes, choices, filters};
+use super::{Page, Routes, browse, choices, filters};
 use crate::engine::catalog::{Catalog, Interface, Job};
 use crate::store;
 use crate::store::version::Of;
@@ -194,6 +196,13 @@ struct Tab {
     tab: String,
 }
 
+/// The job was saved, and its host could not be asked what its file declares.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Saved {
+    unchecked: String,
+}
+
 /// Another job, by a link.
 #[derive(Clone, Debug, Serialize)]
 struct Link {
@@ -242,18 +251,23 @@ async fn detail(
     Path(id): Path<i64>,
     Query(tab): Query<Tab>,
     Query(turned): Query<Turned>,
+    Query(unchecked): Query<Saved>,
 ) -> Result {
     let app = &page.app;
     let viewer = page.viewer()?;
     let catalog = app.catalog().await?;
     let (interface, job) = save::job_of(&catalog, JobId(id), viewer)?;
     let tab = match tab.tab.as_str() {
-        tab @ ("runs" | "versions") => tab,
+        tab @ ("runs" | "versions" | "picture") => tab,
         _ => "facts",
     };
     let names = store::user::names(&app.db).await?;
     let versions = match tab {
         "versions" => Some(version::tab(&page, Of::Job(job.id), &turned).await?),
+        _ => None,
+    };
+    let drawn = match tab {
+        "picture" => Some(browse::job::tab(&page, &catalog, &interface, &job).await?),
         _ => None,
     };
     let newest = store::job::meta(&app.db, job.id).await?;
@@ -273,7 +287,7 @@ async fn detail(
     page.render(
         "job/detail.html",
         context! {
-            tab, id,
+            tab, id, drawn, unchecked => unchecked.unchecked, is_drawn => browse::job::is_drawn(&job.spec.kind),
             name => job.name.as_str(), spec => Serde(&job.spec),
             version => newest.as_ref().map(|newest| newest.version),
             kind_title => kind::find(&job.spec.kind).map(|kind| kind.title()),

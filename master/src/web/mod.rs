@@ -20,6 +20,7 @@ pub mod zone;
 pub mod account;
 pub mod api;
 
+pub mod browse;
 pub mod calendar;
 pub mod dispatch;
 pub mod history;
@@ -67,6 +68,7 @@ pub fn routes() -> Routes {
         .merge(away::routes())
         .merge(interface::routes())
         .merge(job::routes())
+        .merge(browse::routes())
         .merge(calendar::routes())
         .merge(dispatch::routes())
         .merge(host::routes())

@@ -9,6 +9,7 @@ mod apply;
 mod access;
 mod api;
 mod backfill;
+mod browse;
 mod calendar;
 mod days;
 mod definitions;

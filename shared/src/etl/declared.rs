@@ -59,6 +59,20 @@ pub fn check(given: &[String], declared: &BTreeSet<String>, of: &str) -> Result<
     })
 }
 
+/// Each that is given and not declared, with words beside a field.
+pub fn undeclared<'a>(
+    given: &'a [String],
+    declared: &'a BTreeSet<String>,
+) -> impl Iterator<Item = (&'a str, String)> {
+    let known: Vec<&str> = declared.iter().map(String::as_str).take(20).collect();
+    let words = match known.is_empty() {
+        true => "the file declares no parameters".to_owned(),
+        false => format!("the file declares no such parameter; it has: {}", known.join(", ")),
+    };
+    let missing = given.iter().filter(|name| !declared.contains(*name));
+    missing.map(move |name| (name.as_str(), words.clone()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +142,10 @@ mod tests {
         assert_eq!(check(&given(&["WHO"]), &declared, "x.kjb"), Ok(()));
         let error = check(&given(&["WHO", "WHOM"]), &declared, "x.kjb").unwrap_err();
         assert_eq!(error, "x.kjb declares no parameter \"WHOM\"; it has: KTR, WHO");
+        let given_names = given(&["A", "WHO", "B"]);
+        let beside: Vec<_> = undeclared(&given_names, &declared).collect();
+        assert_eq!(beside.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["A", "B"]);
+        assert_eq!(beside[0].1, "the file declares no such parameter; it has: KTR, WHO");
         let error = check(&given(&["A"]), &BTreeSet::new(), "x.kjb").unwrap_err();
         assert_eq!(error, "x.kjb declares no parameters, and \"A\" is given");
     }

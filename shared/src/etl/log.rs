@@ -5,9 +5,13 @@
 
 use super::Engine;
 use super::counts::{Counts, Step, short};
+use std::collections::BTreeMap;
 
 /// Characters of an error that is kept.
 const ERROR_CHARS_MAX: usize = 300;
+
+/// Steps whose errors are told.
+const FAULTS_MAX: usize = 200;
 
 /// What was read so far.
 #[derive(Clone, Debug)]
@@ -87,6 +91,37 @@ impl Reading {
     }
 }
 
+/// Steps and entries that an output tells errors of, with the first line of each; without words an
+/// entry that has only said that it went wrong.
+pub fn faults(text: &str) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for rest in text.lines().filter_map(dated) {
+        let error = [" - ERROR (", " - ERROR: "].iter().find_map(|mark| rest.split_once(mark));
+        let (subject, words) = match error {
+            // A step has the number of its copy.
+            Some((subject, words)) => {
+                let (name, copy) = subject.rsplit_once('.').unwrap_or((subject, ""));
+                let is_copy = !copy.is_empty() && copy.bytes().all(|byte| byte.is_ascii_digit());
+                let words = words.split_once(") : ").map_or(words, |(_, words)| words);
+                (if is_copy { name } else { subject }, words)
+            }
+            // In any language.
+            None => match rest.trim_end().strip_suffix("] (result=[false])") {
+                Some(head) => (head.rsplit_once('[').map_or("", |(_, name)| name), ""),
+                None => continue,
+            },
+        };
+        if !found.contains_key(subject) && found.len() >= FAULTS_MAX {
+            continue;
+        }
+        let known = found.entry(short(subject)).or_default();
+        if known.is_empty() {
+            *known = words.trim().chars().take(ERROR_CHARS_MAX).collect();
+        }
+    }
+    found
+}
+
 /// What comes after `2026/11/20 10:19:21 - `.
 fn dated(line: &str) -> Option<&str> {
     const SHAPE: &[u8] = b"0000/00/00 00:00:00 - ";
@@ -157,6 +192,21 @@ mod tests {
         let failed = read(Engine::Kitchen, include_str!("fixtures/kitchen-7.1-failed.txt"));
         assert_eq!(failed.errors, 2);
         assert!(failed.first_error.unwrap().ends_with("deliberate abort"));
+    }
+
+    #[test]
+    fn errors_are_told_of_the_step_that_has_them() {
+        let told = faults(include_str!("fixtures/kitchen-7.1-failed.txt"));
+        assert_eq!(told["abort"], "deliberate abort");
+        assert_eq!(told.get("trans").map(String::as_str), Some(""), "{told:?}");
+        let told = faults(include_str!("fixtures/hop-2.15-failed.txt"));
+        assert!(told.values().any(|words| words.contains("bad row seen")), "{told:?}");
+        let told = faults(
+            "2026/11/20 10:19:21 - a.b.0 - ERROR (version 9) : x\n2026/11/20 10:19:21 - a.b.1 - ERROR (version 9) : y",
+        );
+        assert_eq!(told.into_iter().collect::<Vec<_>>(), [("a.b".to_owned(), "x".to_owned())]);
+        let many = (0..1_000).map(|n| format!("2026/11/20 10:19:21 - s{n} - ERROR: x\n"));
+        assert_eq!(faults(&many.collect::<String>()).len(), FAULTS_MAX);
     }
 
     #[test]

@@ -83,6 +83,11 @@ pub(super) fn level(fields: &Fields) -> &str {
     }
 }
 
+/// Of the parameters that it is given.
+pub(super) fn names(fields: &Fields) -> Vec<String> {
+    items(fields, "params").into_keys().collect()
+}
+
 /// At less than *Minimal* it does not even say that it begins.
 pub(super) fn speaks(fields: &Fields) -> bool {
     !matches!(level(fields), "Nothing" | "Error")

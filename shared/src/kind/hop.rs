@@ -1,7 +1,8 @@
 //! *Hop*: a pipeline or a workflow by `hop-run`.
 
 use super::etl::{self, filled, filled_map, text};
-use super::{Context, Field, FieldError, Fields, Input, Kind, Locus};
+use super::{Context, Field, FieldError, Fields, Input, Kind, Locus, Ran};
+use crate::etl::browse::At;
 use crate::etl::{Engine, Etl, outcome, warm::Asked};
 use crate::wire::Work;
 use std::collections::BTreeMap;
@@ -69,6 +70,15 @@ struct Source {
 }
 
 impl Source {
+    fn of(fields: &Fields, context: &Context) -> Result<Source, FieldError> {
+        Ok(Source {
+            file: filled(fields, "file", context)?,
+            project: filled(fields, "project", context)?,
+            lifecycle: filled(fields, "lifecycle", context)?,
+            run_configuration: filled(fields, "run_configuration", context)?,
+        })
+    }
+
     /// Its script changes into its own folder: nothing is relative to the caller's.
     fn path(&self) -> String {
         match self.file.starts_with('/') || self.file.contains("${") || self.file.contains(':') {
@@ -162,13 +172,21 @@ impl Kind for Hop {
         true
     }
 
-    fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {
-        let source = Source {
-            file: filled(fields, "file", context)?,
-            project: filled(fields, "project", context)?,
-            lifecycle: filled(fields, "lifecycle", context)?,
-            run_configuration: filled(fields, "run_configuration", context)?,
+    fn file(&self, fields: &Fields, context: &Context) -> Result<Option<Ran>, FieldError> {
+        let source = Source::of(fields, context)?;
+        let path = source.path();
+        let at = match (path.starts_with('/'), source.project.is_empty()) {
+            (true, _) => At::Path(path),
+            (false, true) => return Ok(None),
+            (false, false) => {
+                At::Project { environment: String::new(), name: source.project, file: path }
+            }
         };
+        Ok(Some(Ran { at, params: etl::names(fields) }))
+    }
+
+    fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {
+        let source = Source::of(fields, context)?;
         let params = filled_map(fields, "params", context)?;
         let argv = argv(&source, etl::level(fields), &params)?;
         let asked = || Asked {

@@ -16,6 +16,7 @@ mod shell;
 
 pub use check::{check, check_placeholders};
 
+use crate::etl::browse::At;
 use crate::ids::{AttemptId, ExecutionId};
 use crate::period::Period;
 use crate::wire::Work;
@@ -85,6 +86,13 @@ pub trait Kind: Sync {
     /// An attempt that has ended with this code is not tried again without a person's word.
     fn is_final(&self, _code: i32) -> bool {
         false
+    }
+    /// The file that it runs, where a host can be asked what is in it.
+    ///
+    /// # Errors
+    /// A field that only now turns out to be wrong.
+    fn file(&self, _fields: &Fields, _context: &Context) -> Result<Option<Ran>, FieldError> {
+        Ok(None)
     }
     /// The exact command of one attempt on its host.
     ///
@@ -172,6 +180,14 @@ pub struct Context {
     pub unseen: Vec<AttemptId>,
     /// project < interface < job < run, already merged; values still unrendered.
     pub params: BTreeMap<String, String>,
+}
+
+/// What a job of Kettle or Hop runs, and the names of the parameters that it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Of the environment that it names.
+    pub at: At,
+    pub params: Vec<String>,
 }
 
 /// Bytes of one attempt's command and environment together: it travels in one frame with others.

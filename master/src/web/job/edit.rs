@@ -5,9 +5,9 @@ use super::super::form::*;
 use super::super::interface::word;
 use super::super::save::{self, Draft, Refused, Saver};
 use super::super::uses::{self, Beside, Review, Stale};
-use super::super::{Page, choices};
+use super::super::{Page, browse, choices};
 use super::fields::{fields, read_fields, write_fields};
-use crate::engine::catalog::Catalog;
+use crate::engine::catalog::{Catalog, Job};
 use crate::store;
 use crate::store::version::How;
 use axum::extract::{Path, Query};
@@ -243,6 +243,9 @@ pub(super) struct For {
     interface: i64,
     /// A job to begin from.
     copy: i64,
+    /// A file of Kettle or Hop, and the host that has it.
+    file: String,
+    host: i64,
 }
 
 pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
@@ -254,11 +257,31 @@ pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
         form.set("copy", job.id);
         return render(&page, None, &form, Beside::default()).await;
     }
+    if let Some(spec) = of_file(&asked) {
+        let mut form = write("", InterfaceId(asked.interface), &spec, None);
+        let name = asked.file.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
+        form.set("name", name.map_or("", |(stem, _)| stem));
+        return render(&page, None, &form, Beside::default()).await;
+    }
     let first = kind::ALL.first().map(|kind| kind.name()).unwrap_or_default();
     let json = serde_json::json!({ "kind": first });
     let spec: JobSpec = serde_json::from_value(json).map_err(anyhow::Error::from)?;
     render(&page, None, &write("", InterfaceId(asked.interface), &spec, None), Beside::default())
         .await
+}
+
+/// What a job that runs this file begins with.
+fn of_file(asked: &For) -> Option<JobSpec> {
+    let form = shared::etl::drawn::Form::of_file(&asked.file)?;
+    let mut fields = serde_json::json!({ "file": asked.file });
+    if form.kind() == "kettle" {
+        fields["runs"] = form.word().into();
+    }
+    let hosts: Vec<i64> = Some(asked.host).filter(|host| *host != 0).into_iter().collect();
+    let json = serde_json::json!({
+        "kind": form.kind(), "fields": fields, "place": { "hosts": hosts },
+    });
+    serde_json::from_value(json).ok()
 }
 
 pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
@@ -292,6 +315,14 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     if !form.errors.is_empty() {
         return render(&page, id, &form, Beside::default()).await;
     }
+    let unchecked = match declared(&page, &catalog, (id, interface), &draft).await? {
+        Declared::Wrong(errors) => {
+            form.errors = errors;
+            return render(&page, id, &form, Beside::default()).await;
+        }
+        Declared::Right => "",
+        Declared::Unchecked(why) => why,
+    };
     let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     let saver = match (id, form.text("copy").parse()) {
         (None, Ok(source)) => saver.by(How::JobCopied(JobId(source))),
@@ -309,7 +340,11 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
         }
     }
     match saver.job(id.map(JobId), interface, &draft).await {
-        Ok(id) => Ok(Redirect::to(&format!("/job/{id}/")).into_response()),
+        Ok(id) if unchecked.is_empty() => Ok(Redirect::to(&format!("/job/{id}/")).into_response()),
+        Ok(id) => {
+            let address = format!("/job/{id}/?unchecked={unchecked}");
+            Ok(Redirect::to(&address).into_response())
+        }
         Err(Refused::Invalid(errors)) => {
             form.errors = errors;
             render(&page, id, &form, Beside::default()).await
@@ -328,6 +363,32 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
         }
         Err(Refused::Error(error)) => Err(error),
     }
+}
+
+/// Whether the file of the job declares the parameters that it is given.
+enum Declared {
+    Right,
+    Wrong(Vec<kind::FieldError>),
+    /// Its host cannot say so now, or not of this file: why.
+    Unchecked(&'static str),
+}
+
+async fn declared(
+    page: &Page,
+    catalog: &Catalog,
+    (id, interface): (Option<i64>, InterfaceId),
+    draft: &Draft<JobSpec>,
+) -> Result<Declared, Error> {
+    let Some(interface) = catalog.interfaces.get(&interface) else { return Ok(Declared::Right) };
+    page.viewer()?.must(super::Right::Write, interface.project)?;
+    let id = JobId(id.unwrap_or_default());
+    let job = Job { id, name: draft.name.clone(), spec: draft.spec.clone() };
+    let checked = browse::job::check(page, catalog, interface, &job).await?;
+    Ok(match checked.unchecked {
+        _ if !checked.errors.is_empty() => Declared::Wrong(checked.errors),
+        Some(problem) => Declared::Unchecked(problem.word),
+        None => Declared::Right,
+    })
 }
 
 pub(super) async fn delete(page: Page, Path(id): Path<i64>, form: Form) -> Result {

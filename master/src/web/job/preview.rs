@@ -26,20 +26,20 @@ pub(super) struct Command {
     error: Option<(String, String)>,
 }
 
-/// For the period that would run now: the one before this one.
-pub(super) async fn command(
+/// As an attempt for the period that would run now would have it.
+pub(in crate::web) fn context(
     page: &Page,
     catalog: &Catalog,
     interface: &Interface,
     job: &Job,
-) -> Command {
+) -> kind::Context {
     let utc = |_| Cut::natural(interface.spec.granularity, Tz::UTC);
     let cut = catalog.cut(&interface.spec).unwrap_or_else(utc);
     let holding = cut.containing(page.app.clock.wall_ms());
     let period = cut.offset(holding, -1).unwrap_or(holding);
     let project = catalog.projects.get(&interface.project).map(|project| project.name.clone());
     let run = RunId::of(interface.id, period, 1);
-    let context = kind::Context {
+    kind::Context {
         project: project.unwrap_or_default(),
         interface: interface.name.clone(),
         job: job.name.clone(),
@@ -48,7 +48,18 @@ pub(super) async fn command(
         attempt: AttemptId { run, job: job.id, number: 1, reign: 0 },
         unseen: Vec::new(),
         params: params::merged(catalog, interface, job, &std::collections::BTreeMap::new()),
-    };
+    }
+}
+
+/// For the period that would run now: the one before this one.
+pub(super) async fn command(
+    page: &Page,
+    catalog: &Catalog,
+    interface: &Interface,
+    job: &Job,
+) -> Command {
+    let context = context(page, catalog, interface, job);
+    let period = context.period;
     match kind::work(&job.spec.kind, &job.spec.fields, &context) {
         Ok(work) => Command {
             text: kind::preview(&work),

@@ -1,0 +1,250 @@
+//! Files of Kettle and Hop: a host that shows its own, folders, pictures, and what a job's form says of
+//! a parameter that its file does not declare.
+
+use crate::app::{Answer, Client, NOW, TestApp};
+use axum::http::Method;
+use executor::agent::browse::Browser;
+use master::leader::dial::Inside;
+use master::store;
+use master::store::leader::HostStatus;
+use serde_json::json;
+use shared::clock::Clock;
+use shared::etl::browse;
+use shared::ids::*;
+use shared::rpc::{self, Executor, ExecutorClient};
+use shared::wire::*;
+use std::path::Path;
+use std::sync::Arc;
+use tarpc::context::Context;
+
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../executor/tests/kettle/samples");
+
+/// A host that has nothing but files: what it shows is what an executor shows.
+#[derive(Clone)]
+struct Host(Browser);
+
+impl Executor for Host {
+    async fn hello(self, _: Context, hello: Hello) -> Result<Hello, Refused> {
+        Ok(hello)
+    }
+
+    async fn order(self, _: Context, _: OrderCall) -> Result<(), Refused> {
+        Err(Refused::Role)
+    }
+
+    async fn watch(self, _: Context, _: WatchCall) -> Result<WatchAnswer, Refused> {
+        Err(Refused::Role)
+    }
+
+    async fn read_log(self, _: Context, _: LogQuery) -> Result<Option<LogPart>, Refused> {
+        Ok(None)
+    }
+
+    async fn probe(self, _: Context, _: Call) -> Result<HostFacts, Refused> {
+        Err(Refused::Role)
+    }
+
+    async fn browse(self, _: Context, ask: browse::Ask) -> Result<browse::Answer, Refused> {
+        Ok(self.0.answer(ask).await)
+    }
+
+    async fn next_key(self, _: Context, _: Call) -> Result<String, Refused> {
+        Err(Refused::Role)
+    }
+
+    async fn next_certificate(self, _: Context, _: Call, _: String) -> Result<(), Refused> {
+        Err(Refused::Role)
+    }
+}
+
+/// `files` shows them, `closed` shows none, `gone` does not answer.
+struct Hosts {
+    files: Browser,
+    closed: Browser,
+}
+
+impl Inside for Hosts {
+    fn connect(&self, address: &str) -> anyhow::Result<(String, ExecutorClient)> {
+        let browser = match address {
+            "files:1" => self.files.clone(),
+            "closed:1" => self.closed.clone(),
+            _ => anyhow::bail!("nobody answers at {address}"),
+        };
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        shared::tasks::spawn("a host", rpc::serve(ours, Host(browser)));
+        Ok((address.to_owned(), rpc::connect(theirs)))
+    }
+}
+
+struct Shop {
+    app: TestApp,
+    admin: Client,
+    root: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Shop {
+    async fn new() -> Shop {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let etl = root.join("etl");
+        std::fs::create_dir_all(etl.join("daily")).unwrap();
+        for entry in std::fs::read_dir(SAMPLES).unwrap().flatten() {
+            std::fs::copy(entry.path(), etl.join("daily").join(entry.file_name())).unwrap();
+        }
+        let mut config = executor::config::Config { data: root.join("data"), ..Default::default() };
+        let closed = Browser::new(&config.clone().checked().unwrap(), Clock::system());
+        config.browse.folders = vec![etl.clone()];
+        let files = Browser::new(&config.checked().unwrap(), Clock::system());
+        let app = TestApp::with_hosts(Arc::new(Hosts { files, closed })).await;
+        let admin = app.admin().await;
+        for name in ["files", "closed", "gone"] {
+            let spec = json!({"address": format!("{name}:1")});
+            let body = json!({"name": name, "spec": spec});
+            app.api(&admin, Method::POST, "/api/v1/hosts", body).await.is(201);
+        }
+        let body = json!({"name": "load", "spec": {"granularity": "day"}});
+        app.api(&admin, Method::POST, "/api/v1/interfaces", body).await.is(201);
+        let root = etl.display().to_string();
+        Shop { app, admin, root, _dir: dir }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.app.get(&self.admin, &path.replace("ETL", &self.root)).await
+    }
+
+    /// A job of the interface, by its form.
+    async fn save(&self, host: &str, params: &str) -> Answer {
+        let file = format!("{}/daily/job.kjb", self.root);
+        let form = [
+            ("interface", "1"),
+            ("name", "job"),
+            ("kind", "kettle"),
+            ("fields.runs", "job"),
+            ("fields.file", &file),
+            ("fields.params", params),
+            ("place.hosts", host),
+            ("place.slots", "1"),
+            ("environment", "pdi-8"),
+        ];
+        self.app.post(&self.admin, "/job/add/", &form).await
+    }
+
+    async fn heard(&self, host: i64) {
+        let status = HostStatus {
+            host: HostId(host),
+            state: "live".into(),
+            heard_ms: NOW,
+            incarnation: Incarnation(7),
+            why: String::new(),
+            facts: "{}".into(),
+        };
+        self.app.app.db.commit([store::leader::host_statuses(&[status])]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_person_goes_down_to_a_file_and_sees_its_picture() {
+    let shop = Shop::new().await;
+    shop.get("/browse/?host=1")
+        .await
+        .is(200)
+        .has(&shop.root)
+        .has("href=\"/browse/?host=1&amp;path=");
+    let page = shop.get("/browse/?host=1&path=ETL/daily").await;
+    page.is(200).has("job.kjb</a>").has("one folder up").has_not("data-pick");
+    let page = shop.get("/browse/?host=1&path=ETL/daily/job.kjb").await;
+    page.is(200).has("<svg viewBox").has("job1").has("<code>WHO</code>").has("New job from it");
+    page.has("class=\"hop success\"").has(&format!("{}/daily/hello.ktr", shop.root));
+    page.has_not("Encrypted");
+    let page = shop.app.get(&shop.admin.in_chinese(), "/browse/?host=1").await;
+    page.has("Kettle 与 Hop 文件");
+    let form = shop.get("/job/add/?host=1&file=ETL/daily/hello.ktr").await;
+    form.is(200).has("value=\"hello\"").has("<option value=\"transformation\" selected>");
+    form.has(&format!("value=\"{}/daily/hello.ktr\"", shop.root)).has("data-browse");
+    let part = shop.get("/browse/part/?host=1&path=ETL/daily").await;
+    part.is(200)
+        .has(&format!("data-pick=\"{}/daily/job.kjb\"", shop.root))
+        .has("data-form=\"job\"");
+}
+
+#[tokio::test]
+async fn what_a_host_does_not_show_is_said() {
+    let shop = Shop::new().await;
+    for (path, words) in [
+        ("/browse/?host=2", "shows no files yet"),
+        ("/browse/?host=3", "cannot be asked now: nobody answers"),
+        ("/browse/?host=1&path=/etc", "is in none of the folders"),
+        ("/browse/?host=1&path=ETL/nowhere", "is not there"),
+        ("/browse/file/?host=1&path=/etc/passwd", "is in none of the folders"),
+        ("/browse/file/?host=1&path=ETL/daily/gone.ktr", "is not there"),
+    ] {
+        shop.get(path).await.is(200).has(words);
+    }
+    std::fs::write(Path::new(&shop.root).join("daily/odd.ktr"), "<script>alert(1)</script>")
+        .unwrap();
+    let page = shop.get("/browse/file/?host=1&path=ETL/daily/odd.ktr").await;
+    page.is(200).has("It is no file that Kettle or Hop would read").has_not("<script>alert");
+    shop.get("/browse/?host=99").await.is(404);
+    shop.get("/browse/file/?host=99&path=/x.ktr").await.is(404);
+    let nobody = shop.app.get(&Client::nobody(), "/browse/?host=1").await;
+    assert!(nobody.status.is_redirection(), "{nobody:?}");
+    // Of another project: its hosts are not theirs.
+    let second = "INSERT INTO project (id, name, title, params, created_ms, row_version) \
+                  VALUES (2, 'second', 'Second', '{}', 0, 1)";
+    let theirs = "UPDATE host SET project_id = 2, version = version + 1";
+    let raise = "UPDATE revision SET value = value + 1";
+    let only = "UPDATE user_right SET project_id = 1 WHERE user_id = \
+                (SELECT id FROM user_account WHERE name = 'stranger')";
+    let stranger = shop.app.client("stranger", "view").await;
+    let all = [second, theirs, raise, only].map(|text| master::db::sql(text, vec![]));
+    shop.app.app.db.commit(all).await.unwrap();
+    shop.app.get(&stranger, "/browse/?host=1").await.is(404);
+}
+
+#[tokio::test]
+async fn a_parameter_that_the_file_does_not_declare_is_an_error_beside_its_field() {
+    let shop = Shop::new().await;
+    let refused = shop.save("1", "WHO=me\nWHOM=you").await;
+    refused.is(422).has("fields.params.WHOM").has("it has: KTR, WHO").has_not("fields.params.WHO<");
+    let chinese = shop.admin.in_chinese();
+    let form = [
+        ("interface", "1"),
+        ("name", "j"),
+        ("kind", "kettle"),
+        ("fields.runs", "job"),
+        ("fields.file", &format!("{}/daily/job.kjb", shop.root)),
+        ("fields.params", "X=1"),
+        ("place.hosts", "1"),
+        ("place.slots", "1"),
+        ("environment", "pdi-8"),
+    ];
+    shop.app.post(&chinese, "/job/add/", &form).await.is(422).has("已声明的有：KTR, WHO");
+    let saved = shop.save("1", "WHO=me").await;
+    assert_eq!(saved.is(303).location(), "/job/1/");
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_say_refuses_nothing() {
+    let shop = Shop::new().await;
+    let saved = shop.save("3", "WHOM=you").await;
+    assert_eq!(saved.is(303).location(), "/job/1/?unchecked=away");
+    shop.get("/job/1/?unchecked=away").await.has("was not checked now");
+    // Nobody has set it up to be asked: there is nothing to be told.
+    let shop = Shop::new().await;
+    assert_eq!(shop.save("2", "WHOM=you").await.is(303).location(), "/job/1/");
+}
+
+#[tokio::test]
+async fn the_page_of_a_job_has_the_picture_of_its_file() {
+    let shop = Shop::new().await;
+    shop.heard(1).await;
+    shop.save("1", "WHO=me").await.is(303);
+    let page = shop.get("/job/1/?tab=picture").await;
+    page.is(200).has("<svg viewBox").has("As it is on exec host files now").has("SUCCESS");
+    shop.get("/job/1/").await.has("?tab=picture");
+    shop.get("/browse/file/?host=1&path=ETL/daily/job.kjb")
+        .await
+        .has("Jobs that run it")
+        .has("/job/1/");
+}
