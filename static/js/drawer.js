@@ -4,15 +4,18 @@
 import { t, why as said } from './t.js';
 import { api, badge, button, bytes, clock, duration, el } from './state.js';
 import { viewLog } from './log.js';
+import { followSteps, stepsTable } from './steps.js';
 import { ask } from './verbs.js';
 import { endWords, waitWords } from './words.js';
 
-let place = null, shown = null, log = null, turn = 0;
+let place = null, shown = null, log = null, rows = null, turn = 0;
 
 export function closeDrawer() {
   turn++;
   log?.destroy();
   log = null;
+  rows?.stop();
+  rows = null;
   shown = null;
   if (place) { place.hidden = true; place.replaceChildren(); }
   document.body.classList.remove('with-drawer');
@@ -55,8 +58,11 @@ async function fill() {
   const before = place.querySelector('.drawer-log');
   const kept = before && before.dataset.attempt === (facts.attempt || '') ? before : null;
   if (!kept) { log?.destroy(); log = null; }
+  rows?.stop();
+  const counted = el('div', { class: 'drawer-steps' }, steps(facts.steps));
+  rows = facts.attempt && LIVE.has(facts.state) ? followSteps(facts.attempt, (news) => counted.replaceChildren(steps(news))) : null;
   const box = kept || (facts.attempt ? el('div', { class: 'drawer-log', 'data-attempt': facts.attempt }) : null);
-  place.replaceChildren(...[header(facts, run, close), verbs(facts), parts(facts), why(facts), facts.attempts.length ? attempts(facts) : null, steps(facts),
+  place.replaceChildren(...[header(facts, run, close), verbs(facts), parts(facts), why(facts), facts.attempts.length ? attempts(facts) : null, counted,
     box && el('h3', {}, t('Last lines'), ' ', el('a', { href: `/execute/job/log/${facts.attempt}/` }, t('open the log'))), box, command(facts)].filter(Boolean));
   if (box && !kept) log = viewLog(box, facts.attempt, { compact: true, tail: 6144 });
 }
@@ -108,14 +114,10 @@ function attempts(facts) {
       one.rss_max_kib != null && bytes(one.rss_max_kib * 1024), one.cpu_ms != null && `cpu ${duration(one.cpu_ms)}`].filter(Boolean).join(' · '))))));
 }
 
+const LIVE = new Set(['assigned', 'running', 'stopping', 'unknown']);
 /** Rows of the steps of the newest attempt, where its kind counts them. */
-function steps(facts) {
-  if (!facts.steps?.length) return null;
-  const head = [t('Step'), t('From outside'), t('To outside'), t('Errors, rejected')];
-  return el('div', {}, el('h3', {}, t('Rows of its steps')), el('table', { class: 'layui-table' },
-    el('thead', {}, el('tr', {}, head.map((text) => el('th', {}, text)))),
-    el('tbody', {}, facts.steps.map((step) => el('tr', { class: step.errors ? 's-failed' : '' }, el('td', { title: step.part }, step.name),
-      [step.input, step.output, step.errors].map((count) => el('td', { class: 'number' }, String(count))))))));
+function steps(list) {
+  return list?.length ? el('div', {}, el('h3', {}, t('Rows of its steps')), stepsTable(list, true)) : '';
 }
 
 function command(facts) {

@@ -2,8 +2,9 @@
 //!
 //! It is a process of the attempt like any other: supervised, limited and killed with it, as the job's
 //! user. It looks at what can be known before a JVM starts ([`ready`]), passes their output on while
-//! reading it ([`pump`]), and ends with the code that [`shared::etl::outcome`] makes of all that. Its
-//! last lines on standard error are the row counts and, unless all is well, what has happened.
+//! reading it ([`pump`]), and ends with the code that [`shared::etl::outcome`] makes of all that. While it
+//! runs it says now and then on standard error how many rows there are; its last lines there are the
+//! row counts and, unless all is well, what has happened.
 
 pub(crate) mod pump;
 mod ready;
@@ -15,6 +16,7 @@ use pump::News;
 use shared::clock::Clock;
 use shared::etl::log::Reading;
 use shared::etl::outcome::{Ended, NO_START, NOT_READY, judge};
+use shared::etl::progress::Progress;
 use shared::etl::warm::Asked;
 use shared::etl::{Engine, Etl};
 use shared::ids::Millis;
@@ -62,7 +64,7 @@ pub fn run(about: &str, socket: Option<&Path>, argv: &[String]) -> anyhow::Resul
     let reading = Arc::new(Mutex::new(Reading::new(etl.engine)));
     let news = follow(child, &reading, Arc::new(ready.secrets))?;
     let begin_ms = (etl.speaks && ready.live).then(|| Millis::from(etl.start_within_s) * 1_000);
-    let Some(status) = until_over(&news, begin_ms) else {
+    let Some(status) = until_over(&news, begin_ms, &reading) else {
         say(&format!(
             "{} has said nothing of its own for {} s: it does not begin, perhaps it waits for a browser \
              or a password (start_within_s says how long it may take)",
@@ -145,22 +147,20 @@ fn follow(
 /// None: it has not begun in time.
 fn until_over(
     news: &Receiver<News>,
-    mut begin_until: Option<Millis>,
+    begin_ms: Option<Millis>,
+    reading: &Mutex<Reading>,
 ) -> Option<std::io::Result<ExitStatus>> {
     // It counts from here.
     let clock = Clock::system();
+    let mut begin_until = begin_ms.map(|ms| clock.mono_ms() + ms);
+    let mut progress = Progress::new(clock.mono_ms());
     let mut status = None;
     let mut until: Option<Millis> = None;
     let mut open = 2;
     while open > 0 || status.is_none() {
-        let next = match until.or(begin_until) {
-            None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(at) => {
-                let left = u64::try_from((at - clock.mono_ms()).max(0)).unwrap_or(0);
-                news.recv_timeout(Duration::from_millis(left))
-            }
-        };
-        match next {
+        let at = until.or(begin_until).unwrap_or(Millis::MAX).min(progress.due());
+        let left = u64::try_from((at - clock.mono_ms()).max(0)).unwrap_or(0);
+        match news.recv_timeout(Duration::from_millis(left)) {
             Ok(News::Began) => begin_until = None,
             Ok(News::Closed) => open -= 1,
             Ok(News::Over(ended)) => {
@@ -168,8 +168,19 @@ fn until_over(
                 begin_until = None;
                 until = Some(clock.mono_ms() + LAST_WORDS_MS);
             }
-            Err(_) if status.is_some() => break,
-            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Timeout) => {
+                let now = clock.mono_ms();
+                if until.is_some_and(|until| until <= now) {
+                    break;
+                }
+                if begin_until.is_some_and(|until| until <= now) {
+                    return None;
+                }
+                let counts = reading.lock().unwrap_or_else(PoisonError::into_inner).counts.clone();
+                if let Some(line) = progress.line(now, &counts) {
+                    told(&line);
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }

@@ -32,7 +32,8 @@ pub(super) fn pass(
     told: &Sender<News>,
 ) {
     let mut from = BufReader::with_capacity(LINE_MAX, from);
-    let mut to = BufWriter::new(to);
+    // Only whole lines leave it: somebody else writes lines of their own to the same stream.
+    let mut to = BufWriter::with_capacity(2 * LINE_MAX, to);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -55,7 +56,7 @@ pub(super) fn pass(
             _ => to.write_all(text.split(PICKED_UP).next().unwrap_or_default().as_bytes()),
         };
         // Whoever looks on sees each line when it is there.
-        if from.buffer().is_empty() {
+        if from.buffer().is_empty() || to.buffer().len() >= LINE_MAX {
             let _ = to.flush();
         }
     }

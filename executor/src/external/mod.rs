@@ -14,6 +14,7 @@ use shared::clock::Clock;
 use shared::config::env;
 use shared::etl::log::Reading;
 use shared::etl::outcome::{NOT_READY, WITH_ERRORS};
+use shared::etl::progress::Progress;
 use shared::external::External;
 use shared::external::carte::{Beside, Reply};
 use shared::external::observe::{Answer, Ask, Ended, Next, Observer, Plan, Verdict};
@@ -29,8 +30,8 @@ const LATE_MS: Millis = 30_000;
 const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Of a file with Hop's metadata.
 const METADATA_BYTES_MAX: u64 = 1024 * 1024;
-/// Without a file of metadata: the engines that every Hop has.
-const METADATA: &str = r#"{"pipeline-run-configuration":[{"name":"local","description":"","configurationVariables":[],"defaultSelection":true,"engineRunConfiguration":{"Local":{"rowset_size":"10000","wait_time":"1","safe_mode":false,"feedback_size":"50000","show_feedback":false,"topo_sort":false,"gather_metrics":false,"sample_type_in_gui":"Last","sample_size":"100"}}}],"workflow-run-configuration":[{"name":"local","description":"","defaultSelection":true,"engineRunConfiguration":{"Local":{"safe_mode":false}}}]}"#;
+/// Without a file of metadata: the engines that every Hop has. They tell on their way how far they are.
+const METADATA: &str = r#"{"pipeline-run-configuration":[{"name":"local","description":"","configurationVariables":[],"defaultSelection":true,"engineRunConfiguration":{"Local":{"rowset_size":"10000","wait_time":"1","safe_mode":false,"feedback_size":"100000","show_feedback":true,"topo_sort":false,"gather_metrics":false,"sample_type_in_gui":"Last","sample_size":"100"}}}],"workflow-run-configuration":[{"name":"local","description":"","defaultSelection":true,"engineRunConfiguration":{"Local":{"safe_mode":false}}}]}"#;
 
 /// Runs it.
 ///
@@ -57,6 +58,7 @@ struct Looker {
     connection: Connection,
     clock: Clock,
     reading: Reading,
+    progress: Progress,
     /// Not to be seen in our output.
     secrets: Vec<String>,
     repository_password: String,
@@ -95,12 +97,14 @@ impl Looker {
             late_ms: LATE_MS,
             again_if_gone: external.again_if_gone,
         };
+        let clock = Clock::system();
         Ok(Looker {
+            progress: Progress::new(clock.mono_ms()),
             observer: Observer::new(plan),
             reading: Reading::new(external.server.engine()),
             external,
             connection,
-            clock: Clock::system(),
+            clock,
             secrets: secrets.filter(|secret| !secret.is_empty()).collect(),
             repository_password,
             metadata: server::packed(metadata.as_bytes()),
@@ -112,13 +116,16 @@ impl Looker {
 
     async fn look_on(&mut self) -> ExitCode {
         use tokio::signal::unix::{SignalKind, signal};
-        let told = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-        let [term, int, hup] = told.map(signal);
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let [term, int, hup] = kinds.map(signal);
         let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (term, int, hup) else {
             say("no signal can be caught here");
             return code(NOT_READY);
         };
         loop {
+            if let Some(line) = self.progress.line(self.clock.mono_ms(), &self.reading.counts) {
+                told(&line);
+            }
             let ask = match self.observer.next(self.clock.mono_ms()) {
                 Next::Over(verdict) => return self.conclude(verdict),
                 Next::Ask(ask) => Some(ask),

@@ -103,7 +103,11 @@ transformation() {
   rows=$(filled "$(grep -o '<limit>[^<]*' <<<"$of" | sed 's/.*>//')")
   message=$(filled "$(grep -o '<nullif>[^<]*' <<<"$of" | sed 's/.*>//')")
   if grep -q '<never_ending>Y' <<<"$of"; then
-    while :; do line log.0 "msg = $message"; sleep .2; done
+    for ((n = 1000; ; n += 1000)); do
+      line log.0 "msg = $message"
+      line gen.0 "linenr $n"
+      sleep .2
+    done
   fi
   if grep -q '<type>Abort</type>' <<<"$of"; then
     error abort.0 'deliberate abort'

@@ -72,6 +72,11 @@ pub fn steps() -> Vec<Step> {
             name: "015_execution_fill",
             text: include_str!("../../../ddl/015_execution_fill.sql"),
         },
+        Step {
+            version: 16,
+            name: "016_step_time",
+            text: include_str!("../../../ddl/016_step_time.sql"),
+        },
     ]
 }
 

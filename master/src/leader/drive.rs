@@ -97,7 +97,7 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(life: i64, ports: Ports) -> Shell {
         let Ports { desk, lease, clock, caller, logs, pace, status } = ports;
-        let counter = Counter::start(desk.db.clone(), logs);
+        let counter = Counter::start(desk.db.clone(), logs, clock.clone());
         let (lines, told) = Lines::new(caller);
         let (send_back, back) = mpsc::channel(INBOX_MAX);
         Shell {
@@ -344,6 +344,7 @@ impl Shell {
                 let catalog = reign.world().catalog();
                 if self.followed.as_ref().is_none_or(|known| !Arc::ptr_eq(known, catalog)) {
                     let catalog = catalog.clone();
+                    self.counter.leads(&catalog);
                     self.lines.follow(&catalog);
                     self.hosts.keep(&catalog.hosts.keys().copied().collect());
                     self.followed = Some(catalog);
@@ -351,6 +352,7 @@ impl Shell {
             }
             Role::Follower | Role::Claiming(_) => {
                 if self.followed.take().is_some() {
+                    self.counter.follows();
                     self.lines.follow(&Catalog::default());
                     self.hosts = Hosts::default();
                 }

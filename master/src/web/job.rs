@@ -2,6 +2,7 @@
 
 mod edit;
 mod fields;
+mod history;
 mod preview;
 
 pub(super) use preview::context;
@@ -270,6 +271,10 @@ async fn detail(
         "picture" => Some(browse::job::tab(&page, &catalog, &interface, &job).await?),
         _ => None,
     };
+    let history = match tab {
+        "runs" => history::of(&page, interface.id, &job).await?,
+        _ => None,
+    };
     let newest = store::job::meta(&app.db, job.id).await?;
     let by = newest.as_ref().and_then(|newest| names.get(&newest.updated_by)).cloned();
     let command = preview::command(&page, &catalog, &interface, &job).await;
@@ -300,6 +305,7 @@ async fn detail(
             updated_ms => newest.as_ref().map(|newest| newest.updated_ms),
             updated_by => by.unwrap_or_default(),
             versions => versions,
+            history => Serde(history),
             granularity => format!("{:?}", interface.spec.granularity).to_lowercase(),
             may_write => viewer.may(Right::Write, interface.project),
             may_execute => viewer.may(Right::Execute, interface.project),

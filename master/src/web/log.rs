@@ -436,6 +436,7 @@ async fn page(page: Page, Path(attempt): Path<String>) -> Result {
             code => attempt.end_code,
             text => attempt.end_text,
             steps => Serde(&steps),
+            counts_rows => kind::find(kind).is_some_and(kind::Kind::counts_rows),
             means,
         },
     )

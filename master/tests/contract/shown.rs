@@ -2,12 +2,14 @@
 
 use crate::every_database;
 use master::db::{Db, Error, params};
+use master::store::counts;
 use master::store::edit::Edit;
 use master::store::filter::{self, FILTERS_MAX, Filter};
 use master::store::host::{self, SAMPLE_MS, SAMPLES, Sample};
 use master::store::version::{self, How, Of};
 use master::store::{catalog, dispatch, interface, job};
 use serde_json::json;
+use shared::etl::counts::{Counts, Step};
 use shared::ids::*;
 use shared::spec::{DispatchSpec, InterfaceSpec, JobSpec};
 
@@ -184,6 +186,61 @@ async fn a_version_says_who_made_it_why_and_how() {
         db.commit([master::db::sql(note, params!["x: a new source"])]).await.unwrap();
         let old = version::at(&db, Of::Interface(of), 2).await.unwrap().unwrap();
         assert_eq!((old.name.as_str(), old.reason.as_str()), ("", "x: a new source"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_of_steps_are_replaced_missed_ones_found_and_added_up_by_period() {
+    every_database(async |db| {
+        let row = |run: i64, period: &str, at: i64, generation: i64| {
+            let run_sql = "INSERT INTO run (id, project_id, interface_id, period, period_ms, generation, \
+                version, execution_id, priority, params, state, paused, stale, waits, wait_until_ms, \
+                created_ms, ended_ms, batch) VALUES (?, 1, 7, ?, ?, ?, 1, 1, 1, '{}', 'succeeded', 0, 0, \
+                '[]', 0, 0, ?, 1)";
+            let job_sql = "INSERT INTO job_run (run_id, job_id, project_id, state, reason, number, reign, \
+                allowed, not_before_ms, waits, started_ms, ended_ms, batch) \
+                VALUES (?, 8, 1, 'succeeded', '', 1, 9, 1, 0, '[]', 1000, 3500, 1)";
+            let attempt_sql = "INSERT INTO attempt (run_id, job_id, number, reign, project_id, host_id, \
+                incarnation, basis_seq, mark, end_kind, end_code, assigned_ms, started_ms, ended_ms, \
+                out_bytes, err_bytes) VALUES (?, 8, 1, 9, 1, 1, '', 0, 'plain', 'code', 0, 1, 2, 3, 0, 0)";
+            [
+                master::db::sql(run_sql, params![run, period, at, generation, NOW + at]),
+                master::db::sql(job_sql, params![run]),
+                master::db::sql(attempt_sql, params![run]),
+            ]
+        };
+        for (run, period, at, generation) in
+            [(1, "2026-11-18", 1, 0), (2, "2026-11-19", 2, 0), (3, "2026-11-19", 2, 1)]
+        {
+            db.commit(row(run, period, at, generation)).await.unwrap();
+        }
+        let attempt =
+            |run: i64| AttemptId { run: RunId(run), job: JobId(8), number: 1, reign: 9 };
+        let step = |name: &str, input| Step { name: name.into(), input, output: 1, ..Step::default() };
+        let put = async |steps: Vec<Step>| {
+            let counts = Counts { steps, more: 0 };
+            db.commit(counts::put(attempt(3), &counts)).await.unwrap();
+        };
+        put(vec![step("a", 1), step("b", 2), step("c", 3)]).await;
+        let last = Step { took_ms: 1_500, at_row: 7, ..step("b", 10) };
+        put(vec![step("a", 5), last.clone()]).await;
+        let kept = counts::of_job(&db, RunId(3), JobId(8)).await.unwrap();
+        assert_eq!(kept[&attempt(3)], [step("a", 5), last], "what was kept before is replaced");
+        let missed = async |jobs: &[i64], since| {
+            let jobs: Vec<JobId> = jobs.iter().copied().map(JobId).collect();
+            counts::missed(&db, &jobs, since, 10).await.unwrap()
+        };
+        assert_eq!(missed(&[8, 99], NOW).await, [attempt(2), attempt(1)]);
+        assert_eq!(missed(&[8], NOW + 2).await, [attempt(2)]);
+        assert_eq!((missed(&[99], NOW).await, missed(&[], NOW).await), (vec![], vec![]));
+        let past = counts::past(&db, (InterfaceId(7), JobId(8)), 5).await.unwrap();
+        let told: Vec<_> = past.iter().map(|one| (one.run.0, one.took_ms)).collect();
+        assert_eq!(told, [(3, Some(2_500)), (1, Some(2_500))], "the newest run of a period");
+        assert_eq!(counts::past(&db, (InterfaceId(7), JobId(8)), 1).await.unwrap().len(), 1);
+        let moved = counts::of_runs(&db, &[RunId(3), RunId(1)], JobId(8)).await.unwrap();
+        let expected = counts::Moved { run: RunId(3), input: 15, output: 2, errors: 0 };
+        assert_eq!(moved, [expected]);
     })
     .await;
 }

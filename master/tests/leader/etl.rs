@@ -40,6 +40,26 @@ async fn waits_for_an_environment(rig: &Rig) {
     assert!(waits.is_ok(), "{}", rig.story().await);
 }
 
+/// The leader keeps what a run tells on its way; nobody asks its host for that.
+async fn tells_its_rows_while_it_runs(rig: &Rig) {
+    rig.run_now(3, "2026-11-20").await;
+    let told = async {
+        loop {
+            let text = "SELECT run_id FROM attempt WHERE job_id = 4 AND end_kind IS NULL";
+            if let Some(row) = rig.db.first(text, params![]).await.unwrap() {
+                let run = RunId(row.int("run_id").unwrap());
+                let kept = master::store::counts::of_job(&rig.db, run, JobId(4)).await.unwrap();
+                if let Some(step) = kept.into_values().flatten().find(|step| step.name == "gen") {
+                    return step;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let step = tokio::time::timeout(LONG, told).await.expect("rows are kept while it runs");
+    assert!(step.lines == 0 && step.at_row >= 10_000 && step.speed().is_some(), "{step:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kettle_job_goes_where_its_environment_is_and_its_rows_are_kept() {
     let rig = Rig::new().await;
@@ -66,6 +86,8 @@ async fn a_kettle_job_goes_where_its_environment_is_and_its_rows_are_kept() {
         &[(1, "load", kettle("kettle", hello)), (2, "sloppy", kettle("kettle", lenient))],
     )
     .await;
+    let forever = json!({"runs": "transformation", "file": standin("samples/forever.ktr")});
+    rig.interface(3, "long", &[(4, "goes-on", kettle("kettle", forever))]).await;
     rig.interface(2, "far", &[(3, "waits", kettle("pdi-99", elsewhere))]).await;
     let mut leading = rig.lead(Caller::over_tls(&own).unwrap());
     leading.until(|status| status.leads && status.why.is_empty()).await;
@@ -100,6 +122,7 @@ async fn a_kettle_job_goes_where_its_environment_is_and_its_rows_are_kept() {
     let steps = tokio::time::timeout(LONG, kept).await.expect("rows are kept");
     let told: Vec<_> = steps.iter().map(|it| (&*it.part, &*it.name, it.read, it.written)).collect();
     assert_eq!(told, [("hello", "gen", 0, 7), ("hello", "log", 7, 7)]);
+    tells_its_rows_while_it_runs(&rig).await;
     waits_for_an_environment(&rig).await;
     assert_ne!(rig.state_of(far).await, "succeeded");
     leading.stop().await;

@@ -1,6 +1,7 @@
-//! Rows that steps have moved, as the log has said: made on the host, told in the last lines of the
-//! attempt's output, kept by the leader.
+//! Rows that steps have moved, as the log has said: made on the host, told in the attempt's output while it
+//! runs and in its last lines, kept by the leader.
 
+use crate::ids::Millis;
 use serde::{Deserialize, Serialize};
 
 /// Steps of one attempt; more are only counted. All of them fit what is read of the end of an output.
@@ -9,6 +10,8 @@ pub const STEPS_MAX: usize = 200;
 pub const NAME_CHARS_MAX: usize = 64;
 /// What the line with the counts begins with.
 pub const MARK: &str = "hcndc: counts ";
+/// While it runs they are told when they have changed, and so often at most.
+pub const EVERY_MS: Millis = 10_000;
 
 /// One step, its copies added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +21,7 @@ pub struct Step {
     pub part: String,
     #[serde(rename = "n")]
     pub name: String,
-    /// Lines that told of it: copies, and rounds of a loop.
+    /// Lines that told of its end: copies, and rounds of a loop. 0: it goes on.
     #[serde(rename = "l")]
     pub lines: u32,
     #[serde(rename = "i")]
@@ -34,6 +37,33 @@ pub struct Step {
     /// Errors and rejected rows.
     #[serde(rename = "e")]
     pub errors: u64,
+    /// From the beginning of its part to the last line that told of it, rounds of a loop added up. Lines
+    /// have whole seconds: 0 is less than one.
+    #[serde(rename = "t", default, skip_serializing_if = "is_zero")]
+    pub took_ms: u64,
+    /// The row that it was at, as it has told on its way; 0 once its end is told.
+    #[serde(rename = "s", default, skip_serializing_if = "is_zero")]
+    pub at_row: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+impl Step {
+    /// Rows that have gone through it: the most that one of its counts says.
+    pub fn rows(&self) -> u64 {
+        let Step { input, output, read, written, updated, at_row, .. } = self;
+        [input, output, read, written, updated, at_row].into_iter().copied().max().unwrap_or(0)
+    }
+
+    /// Rows in a second; none: it took less than the log can tell.
+    pub fn speed(&self) -> Option<u64> {
+        let rows = u128::from(self.rows()) * 1_000;
+        let speed = rows.checked_div(u128::from(self.took_ms))?;
+        (speed > 0).then(|| u64::try_from(speed).unwrap_or(u64::MAX))
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,15 +75,18 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// One that is on its way (`lines` is 0) replaces what it has told on its way before.
     pub fn add(&mut self, step: Step) {
         let same = |known: &&mut Step| known.part == step.part && known.name == step.name;
         let Some(known) = self.steps.iter_mut().find(same) else {
             match self.steps.len() < STEPS_MAX {
                 true => self.steps.push(step),
-                false => self.more = self.more.saturating_add(1),
+                false if step.lines > 0 => self.more = self.more.saturating_add(1),
+                false => {}
             }
             return;
         };
+        known.at_row = step.at_row;
         known.lines = known.lines.saturating_add(step.lines);
         for (sum, value) in [
             (&mut known.input, step.input),
@@ -62,6 +95,7 @@ impl Counts {
             (&mut known.written, step.written),
             (&mut known.updated, step.updated),
             (&mut known.errors, step.errors),
+            (&mut known.took_ms, step.took_ms),
         ] {
             *sum = sum.saturating_add(value);
         }
@@ -120,12 +154,33 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_on_is_at_a_row_until_its_end_is_told() {
+        let mut counts = Counts::default();
+        let on_its_way = |at_row, took_ms| Step { lines: 0, at_row, took_ms, ..step("a", 0) };
+        counts.add(on_its_way(50_000, 1_000));
+        counts.add(on_its_way(100_000, 1_000));
+        let shown = &counts.steps[0];
+        assert_eq!(
+            (shown.lines, shown.at_row, shown.took_ms, shown.speed()),
+            (0, 100_000, 2_000, Some(50_000))
+        );
+        counts.add(Step { took_ms: 2_000, ..step("a", 120_000) });
+        let shown = &counts.steps[0];
+        assert_eq!(
+            (shown.lines, shown.at_row, shown.rows(), shown.speed()),
+            (1, 0, 120_000, Some(30_000))
+        );
+        assert_eq!(step("b", 7).speed(), None, "faster than a second");
+        assert_eq!(Counts::find(&counts.line()), Some(counts));
+    }
+
+    #[test]
     fn there_is_a_limit_to_it() {
         let mut counts = Counts::default();
         (0..STEPS_MAX + 7).for_each(|n| counts.add(step(&n.to_string(), 1)));
         assert_eq!((counts.steps.len(), counts.more), (STEPS_MAX, 7));
         let long = step(&"字".repeat(NAME_CHARS_MAX), u64::MAX);
-        let long = Step { part: long.name.clone(), ..long };
+        let long = Step { part: long.name.clone(), took_ms: u64::MAX, at_row: u64::MAX, ..long };
         let whole = Counts { steps: vec![long; STEPS_MAX], more: u32::MAX };
         assert!(whole.line().len() < 120 * 1024, "{}", whole.line().len());
         let forged = Counts { steps: vec![step(&"x".repeat(9_000), 1); 600], more: 0 };

@@ -1,14 +1,19 @@
 //! Reading what Kettle and Hop print, line by line as it goes by, in whatever language.
 //!
 //! `yyyy/MM/dd HH:mm:ss - SUBJECT - text`: only what no translation touches is looked at: the date, the
-//! subject, `ERROR (version`, the brackets with a name, and `(I=…, O=…, R=…, W=…, U=…, E=…)`.
+//! subject, `ERROR (version`, the brackets with a name, `(I=…, O=…, R=…, W=…, U=…, E=…)`, and, on the way,
+//! the number at the end of `read.0 - Linenr 50000` (where a run is configured to give such feedback).
 
 use super::Engine;
-use super::counts::{Counts, Step, short};
+use super::counts::{Counts, STEPS_MAX, Step, short};
+use crate::ids::Millis;
+use chrono::NaiveDate;
 use std::collections::BTreeMap;
 
 /// Characters of an error that is kept.
 const ERROR_CHARS_MAX: usize = 300;
+/// What stands before the number of a row, in any language: no more than that.
+const FEEDBACK_CHARS_MAX: usize = 16;
 
 /// Steps whose errors are told.
 const FAULTS_MAX: usize = 200;
@@ -27,6 +32,10 @@ pub struct Reading {
     pub counts: Counts,
     /// The transformation that began last.
     part: String,
+    /// When that was, by the clock of the log.
+    begun: Millis,
+    /// Of steps of any part: when its round began, and what it has taken of it so far.
+    took: BTreeMap<(String, String), (Millis, u64)>,
     /// Lines of the program itself.
     own: u32,
 }
@@ -41,24 +50,28 @@ impl Reading {
             out_of_heap: false,
             counts: Counts::default(),
             part: String::new(),
+            begun: 0,
+            took: BTreeMap::new(),
             own: 0,
         }
     }
 
     pub fn line(&mut self, line: &str) {
         self.out_of_heap |= line.contains("java.lang.OutOfMemoryError");
-        let Some(rest) = dated(line) else { return self.bare(line) };
+        let Some((at, rest)) = dated(line) else { return self.bare(line) };
         if is_error(self.engine, rest) {
             return self.error(rest);
         }
-        if let Some(mut step) = step(rest) {
+        if let Some(mut step) = step(rest).or_else(|| feedback(rest)) {
             step.part.clone_from(&self.part);
+            step.took_ms = self.took(at, (&step.part, &step.name));
             return self.counts.add(step);
         }
         let Some((subject, text)) = rest.split_once(" - ") else { return };
         let named = text.trim_end().strip_suffix(']').and_then(|text| text.rsplit_once('['));
         if named.is_some_and(|(_, name)| name == subject) {
             self.part = short(subject);
+            self.begun = at;
         }
         match self.engine {
             Engine::Kitchen | Engine::Pan => {
@@ -70,6 +83,22 @@ impl Reading {
             }
             Engine::Hop => self.began = true,
         }
+    }
+
+    /// What a step has taken beyond what was counted of it already: its copies run side by side, the
+    /// rounds of a loop one after the other.
+    fn took(&mut self, at: Millis, (part, name): (&str, &str)) -> u64 {
+        // The clock of a log goes back in autumn.
+        let all = u64::try_from(at - self.begun).unwrap_or(0);
+        let key = (part.to_owned(), name.to_owned());
+        let room = self.took.len() < STEPS_MAX;
+        let known = self.took.get(&key).filter(|(begun, _)| *begun == self.begun);
+        let known = known.map_or(0, |(_, took)| *took);
+        if part.is_empty() || !room && !self.took.contains_key(&key) {
+            return 0;
+        }
+        self.took.insert(key, (self.begun, known.max(all)));
+        all.saturating_sub(known)
     }
 
     /// What is printed before there is a log, or instead of one.
@@ -95,7 +124,7 @@ impl Reading {
 /// entry that has only said that it went wrong.
 pub fn faults(text: &str) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
-    for rest in text.lines().filter_map(dated) {
+    for rest in text.lines().filter_map(dated).map(|(_, rest)| rest) {
         let error = [" - ERROR (", " - ERROR: "].iter().find_map(|mark| rest.split_once(mark));
         let (subject, words) = match error {
             // A step has the number of its copy.
@@ -122,15 +151,22 @@ pub fn faults(text: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// What comes after `2026/11/20 10:19:21 - `.
-fn dated(line: &str) -> Option<&str> {
+/// When it was said (by a clock without a zone), and what comes after `2026/11/20 10:19:21 - `.
+fn dated(line: &str) -> Option<(Millis, &str)> {
     const SHAPE: &[u8] = b"0000/00/00 00:00:00 - ";
     let head = line.as_bytes().get(..SHAPE.len())?;
     let fits = |(byte, shape): (&u8, &u8)| match shape {
         b'0' => byte.is_ascii_digit(),
         _ => byte == shape,
     };
-    head.iter().zip(SHAPE).all(fits).then(|| line.get(SHAPE.len()..)).flatten()
+    if !head.iter().zip(SHAPE).all(fits) {
+        return None;
+    }
+    let number = |at: usize, len: usize| line.get(at..at + len)?.parse::<u32>().ok();
+    let year = number(0, 4).and_then(|year| i32::try_from(year).ok())?;
+    let day = NaiveDate::from_ymd_opt(year, number(5, 2)?, number(8, 2)?)?;
+    let at = day.and_hms_opt(number(11, 2)?, number(14, 2)?, number(17, 2)?)?;
+    Some((at.and_utc().timestamp_millis(), line.get(SHAPE.len()..)?))
 }
 
 fn is_error(engine: Engine, rest: &str) -> bool {
@@ -162,7 +198,22 @@ fn step(rest: &str) -> Option<Step> {
         written,
         updated,
         errors,
+        ..Step::default()
     })
+}
+
+/// `gen.0 - LineNr : 50000`, whatever the words: what a step says every so many rows.
+fn feedback(rest: &str) -> Option<Step> {
+    let (subject, text) = rest.trim_end().rsplit_once(" - ")?;
+    let (name, copy) = subject.rsplit_once('.')?;
+    let (words, number) = text.rsplit_once(' ')?;
+    let at_row: u64 = number.parse().ok()?;
+    let is_copy = !copy.is_empty() && copy.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = words.chars().count() <= FEEDBACK_CHARS_MAX
+        && !words.contains(|c: char| c.is_ascii_digit());
+    // It is given at round numbers.
+    let fits = fits && at_row > 0 && at_row % 1_000 == 0 && is_copy && !name.is_empty();
+    fits.then(|| Step { name: short(name), at_row, ..Step::default() })
 }
 
 #[cfg(test)]
@@ -177,7 +228,8 @@ mod tests {
 
     fn steps(reading: &Reading) -> Vec<String> {
         let told = |step: &Step| {
-            let Step { part, name, lines, input, output, read, written, updated, errors } = step;
+            let Step { part, name, lines, input, output, read, written, updated, errors, .. } =
+                step;
             format!("{part}/{name} {lines}: {input} {output} {read} {written} {updated} {errors}")
         };
         reading.counts.steps.iter().map(told).collect()
@@ -230,6 +282,45 @@ mod tests {
         assert!(failed.errors > 0, "{failed:?}");
         let failed = read(Engine::Hop, include_str!("fixtures/hop-2.15-failed.txt"));
         assert!(failed.first_error.unwrap().contains("bad row seen"));
+    }
+
+    #[test]
+    fn on_its_way_a_step_is_at_a_row_and_its_speed_is_known() {
+        let mut reading = Reading::new(Engine::Hop);
+        let mut say = |text: &str| reading.line(&format!("2026/11/30 07:{text}"));
+        say("49:30 - rows - Execution started for pipeline [rows]");
+        say("49:30 - gen.0 - LineNr : 50000");
+        say("49:34 - gen.0 - LineNr : 400000");
+        say("49:33 - out.0 - Linenr 300000");
+        say("49:34 - out.0 - 行号 350000");
+        for none in [
+            "out.0 - Opened 7 files 4000",
+            "out.0 - at 1234",
+            "out - Linenr 50000",
+            "out.x - row 9000",
+        ] {
+            say(&format!("49:40 - {none}"));
+        }
+        let told: Vec<_> = reading
+            .counts
+            .steps
+            .iter()
+            .map(|it| (&*it.name, it.lines, it.at_row, it.speed()))
+            .collect();
+        assert_eq!(told, [("gen", 0, 400_000, Some(100_000)), ("out", 0, 350_000, Some(87_500))]);
+    }
+
+    #[test]
+    fn copies_take_their_time_side_by_side_and_rounds_one_after_the_other() {
+        let mut reading = Reading::new(Engine::Pan);
+        let mut say = |text: &str| reading.line(&format!("2026/11/30 07:{text}"));
+        for (begin, first, second) in [("10:00", "10:04", "10:06"), ("11:00", "11:01", "11:02")] {
+            say(&format!("{begin} - load - Dispatching started for transformation [load]"));
+            say(&format!("{first} - a.0 - Finished processing (I=0, O=0, R=0, W=4000, U=0, E=0)"));
+            say(&format!("{second} - a.1 - Finished processing (I=0, O=0, R=0, W=4000, U=0, E=0)"));
+        }
+        let step = &reading.counts.steps[0];
+        assert_eq!((step.lines, step.took_ms, step.speed()), (4, 8_000, Some(2_000)));
     }
 
     #[test]

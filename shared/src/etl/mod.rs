@@ -12,6 +12,7 @@ pub mod counts;
 pub mod declared;
 pub mod log;
 pub mod outcome;
+pub mod progress;
 pub mod warm;
 
 pub mod drawn;

@@ -182,7 +182,9 @@ fn looked(text: &str) -> Reply {
 /// By its words, and by the result within.
 fn there(text: &str) -> There {
     let status = element(text, "status_desc").map_or_else(String::new, |text| plain(text.trim()));
-    let result = element(text, "result").unwrap_or_default();
+    // Hop tells before it how each of its actions has ended.
+    let whole = text.rsplit_once("</action_status_list>").map_or(text, |(_, behind)| behind);
+    let result = element(whole, "result").unwrap_or_default();
     let errors: i64 =
         element(&result, "nr_errors").and_then(|n| n.trim().parse().ok()).unwrap_or(0);
     let bad = errors > 0 || element(&result, "result").is_some_and(|word| word.trim() == "N");
@@ -377,3 +379,6 @@ fn query(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;
