@@ -6,6 +6,9 @@
 #[path = "../host/rig.rs"]
 mod rig;
 
+mod database;
+mod server;
+
 use executor::process::table;
 use rig::{Rig, alive};
 use serde_json::{Value, json};
@@ -25,26 +28,13 @@ struct Hop {
 impl Hop {
     /// The install that HCNDC_TEST_HOP names, with a project of its own.
     fn new() -> Hop {
-        let install = shared::config::env("HCNDC_TEST_HOP").map(PathBuf::from);
-        let install = install.expect("HCNDC_TEST_HOP names no Hop: make test-engines E=hop");
         let home = tempfile::tempdir().unwrap();
-        let project = home.path().join("project");
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hop/project"), &project);
-        let config = home.path().join("config");
-        std::fs::create_dir_all(&config).unwrap();
-        let registered = json!({"projectsConfig": {
-            "enabled": true, "projectMandatory": false,
-            "projectConfigurations": [{
-                "projectName": "demo", "projectHome": project, "configFilename": "project-config.json",
-            }],
-            "lifecycleEnvironments": [{
-                "name": "dev", "purpose": "Testing", "projectName": "demo",
-                "configurationFiles": [project.join("env-dev.json")],
-            }],
-        }});
-        std::fs::write(config.join("hop-config.json"), registered.to_string()).unwrap();
+        let (install, config) = (install(), prepare(home.path()));
+        // Of the driver that no Hop brings.
+        let jdbc = shared::config::env("HCNDC_TEST_JDBC").unwrap_or_default();
         let rig = Rig::with(&format!(
             "[environments.hop]\nvars = {{ HOP_HOME = \"{}\", HOP_CONFIG_FOLDER = \"{}\", \
+             HOP_SHARED_JDBC_FOLDERS = \"lib/jdbc,{jdbc}\", \
              HOP_OPTIONS = \"-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC\" }}\n",
             install.display(),
             config.display(),
@@ -99,6 +89,32 @@ impl Hop {
         let below = table::descendants(&all, |process| process.pid == own);
         below.into_iter().map(|process| process.pid).filter(|pid| *pid != own).collect()
     }
+}
+
+/// The install that is to be tried.
+fn install() -> PathBuf {
+    let install = shared::config::env("HCNDC_TEST_HOP").map(PathBuf::from);
+    install.expect("HCNDC_TEST_HOP names no Hop: make test-engines E=hop")
+}
+
+/// A project in this folder, and the configuration that knows it.
+fn prepare(home: &Path) -> PathBuf {
+    let project = home.join("project");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hop/project"), &project);
+    let config = home.join("config");
+    std::fs::create_dir_all(&config).unwrap();
+    let registered = json!({"projectsConfig": {
+        "enabled": true, "projectMandatory": false,
+        "projectConfigurations": [{
+            "projectName": "demo", "projectHome": project, "configFilename": "project-config.json",
+        }],
+        "lifecycleEnvironments": [{
+            "name": "dev", "purpose": "Testing", "projectName": "demo",
+            "configurationFiles": [project.join("env-dev.json")],
+        }],
+    }});
+    std::fs::write(config.join("hop-config.json"), registered.to_string()).unwrap();
+    config
 }
 
 fn copy(from: &Path, to: &Path) {

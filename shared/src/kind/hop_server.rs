@@ -12,8 +12,8 @@ const FIELDS: &[Field] = &[
     Field {
         name: "file",
         label: "File",
-        help: "A .hpl or .hwf as the server sees it: an absolute path, or one that begins with \
-               ${PROJECT_HOME}/ where the server runs a project.",
+        help: "A .hpl or .hwf as the server sees it: an absolute path, a URL, or a path in the home of the \
+               project that the server runs.",
         input: Input::Line { chars_max: 1_000 },
         required: true,
     },
@@ -56,9 +56,6 @@ impl Kind for HopServer {
     fn validate(&self, fields: &Fields) -> Vec<FieldError> {
         let file = text(fields, "file").trim();
         let mut errors = Vec::new();
-        if !file.starts_with(['/', '$']) && !file.contains(':') {
-            errors.push(FieldError::new("fields.file", "an absolute path or a URL is expected"));
-        }
         if !file.ends_with(".hpl") && !file.ends_with(".hwf") && !file.ends_with('}') {
             errors.push(FieldError::new("fields.file", "a .hpl or a .hwf is expected"));
         }
@@ -90,7 +87,11 @@ impl Kind for HopServer {
     }
 
     fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {
-        let file = filled(fields, "file", context)?;
+        let file = match filled(fields, "file", context)? {
+            file if file.starts_with(['/', '$']) || file.contains(':') => file,
+            // The server knows where that is.
+            file => format!("${{PROJECT_HOME}}/{file}"),
+        };
         let flow = file.ends_with(".hwf");
         let configured = filled(fields, "run_configuration", context)?;
         external::work(fields, context, (Server::Hop, Source::File(file), flow, configured))

@@ -1,0 +1,265 @@
+//! The kind `hop_server` on a real Hop server: started on loopback, asked, killed.
+
+use super::rig::{Rig, program};
+use super::{install, prepare, read_by};
+use executor::process::table;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use shared::etl::counts::Counts;
+use shared::ids::*;
+use shared::kind::{self, Context, Fields};
+use shared::wire::*;
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+const WELL: State = State::Ended(Exit::Code(0));
+
+/// It lives until it is dropped.
+struct Server {
+    process: Child,
+    ports: [u16; 2],
+}
+
+impl Server {
+    fn start(home: &Path, config: &Path, ports: [u16; 2]) -> Server {
+        let about = format!(
+            "<hop-server-config><hop-server><name>h</name><hostname>127.0.0.1</hostname><port>{}</port>\
+             <shutdownPort>{}</shutdownPort><username>cluster</username><password>s3cret</password>\
+             </hop-server><max_log_lines>0</max_log_lines><max_log_timeout_minutes>0\
+             </max_log_timeout_minutes><object_timeout_minutes>0</object_timeout_minutes></hop-server-config>",
+            ports[0], ports[1]
+        );
+        let file = home.join("server.xml");
+        std::fs::write(&file, about).unwrap();
+        let log = std::fs::File::create(home.join("server.log")).unwrap();
+        let mut command = program(&install().join("hop-server.sh"));
+        // Its script starts java as a child: both are ended as a group.
+        command.arg(&file).args(["-j", "demo"]).process_group(0);
+        command.env("HOP_CONFIG_FOLDER", config).env("HOP_AUDIT_FOLDER", home.join("audit"));
+        command.env("HOP_OPTIONS", "-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
+        command.stdin(Stdio::null()).stderr(log.try_clone().unwrap()).stdout(log);
+        Server { process: command.spawn().unwrap(), ports }
+    }
+
+    fn answers(&self) -> bool {
+        std::net::TcpStream::connect(("127.0.0.1", self.ports[0])).is_ok()
+    }
+
+    /// All of it, by SIGKILL.
+    fn kill(&mut self) {
+        let group = Pid::from_raw(self.process.id().cast_signed());
+        let _ = killpg(group, Signal::SIGKILL);
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+struct Host {
+    rig: Rig,
+    server: Server,
+    home: tempfile::TempDir,
+}
+
+impl Host {
+    fn new() -> Host {
+        let home = tempfile::tempdir().unwrap();
+        let config = prepare(home.path());
+        let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = free.each_ref().map(|one| one.local_addr().unwrap().port());
+        drop(free);
+        let server = Server::start(home.path(), &config, ports);
+        let rig = Rig::with(&format!(
+            "[environments.hop]\nvars = {{ HOP_SERVER_URL = \"http://127.0.0.1:{}\", \
+             HOP_SERVER_USER = \"cluster\", HOP_SERVER_PASSWORD = \"s3cret\" }}\n",
+            ports[0],
+        ));
+        let host = Host { rig, server, home };
+        host.ready();
+        host
+    }
+
+    fn ready(&self) {
+        self.rig.until("the Hop server", |_| self.server.answers());
+    }
+
+    /// It was killed, or not: another one takes its place.
+    fn again(&mut self) {
+        self.server.kill();
+        let ports = self.server.ports;
+        self.server = Server::start(self.home.path(), &self.home.path().join("config"), ports);
+        self.ready();
+    }
+
+    fn begin(&mut self, fields: Value, unseen: Vec<AttemptId>) -> AttemptId {
+        let mut start = self.rig.plan(&["-"]);
+        start.grace_ms = 10_000;
+        let fields: Fields = serde_json::from_value(fields).unwrap();
+        assert_eq!(kind::check("hop_server", &fields), []);
+        let context = Context {
+            project: "default".into(),
+            interface: "flights".into(),
+            job: "load".into(),
+            period: "2026-11-20".parse().unwrap(),
+            execution: ExecutionId(1),
+            attempt: start.attempt,
+            unseen,
+            params: BTreeMap::new(),
+        };
+        start.work = kind::work("hop_server", &fields, &context).unwrap();
+        start.work.environment = Some("hop".into());
+        self.rig.begin(start)
+    }
+
+    fn end(&mut self, attempt: AttemptId) -> (State, String, String) {
+        let state = self.rig.end(attempt);
+        (state, self.rig.out(attempt), self.rig.out_of(attempt, Stream::Err))
+    }
+
+    fn run(&mut self, fields: Value) -> (State, String, String) {
+        let attempt = self.begin(fields, Vec::new());
+        self.end(attempt)
+    }
+
+    fn fails(&mut self, file: &str, words: &str) {
+        let (state, out, err) = self.run(json!({ "file": file }));
+        assert_eq!(state, State::Ended(Exit::Code(1)), "{out}\n{err}");
+        let last = err.lines().last().unwrap_or_default();
+        assert!(last.contains("it ended with errors") && last.contains(words), "{last}\n{out}");
+    }
+
+    /// What has come of its log by now.
+    fn said(&self, attempt: AttemptId, words: &str) {
+        self.rig.until(words, |rig| {
+            let query = LogQuery { attempt, stream: Stream::Out, from: 0, max: 64 * 1024 };
+            let read = executor::spool::output::read(&rig.layout, &query, false);
+            let part = read.ok().flatten().unwrap_or_default();
+            String::from_utf8_lossy(&part.bytes).contains(words)
+        });
+    }
+
+    fn forever(&mut self, unseen: Vec<AttemptId>) -> AttemptId {
+        let attempt = self.begin(json!({"file": "forever.hpl"}), unseen);
+        self.said(attempt, "Execution started for pipeline [forever]");
+        attempt
+    }
+}
+
+#[test]
+fn a_pipeline_and_a_workflow_run_on_a_server_with_their_log_and_rows() {
+    let mut host = Host::new();
+    let out = host.home.path().join("a, b=<c>").display().to_string();
+    let (state, log, err) = host.run(json!({
+        "file": "sales.hpl", "params": {"OUT": out, "MIN": "20"},
+    }));
+    assert_eq!(state, WELL, "{log}\n{err}");
+    assert_eq!(log.matches("Start of workflow execution").count(), 1, "each line once: {log}");
+    let counts = Counts::find(&err).expect("row counts");
+    assert_eq!(read_by(&counts, "read"), 7, "six rows and the head: {counts:?}");
+    assert!(counts.steps.iter().all(|step| step.part == "sales"), "{counts:?}");
+    let written = std::fs::read_to_string(host.home.path().join("a, b=<c>.csv")).unwrap();
+    assert!(written.contains("south") && !written.contains(";10;"), "{written}");
+    let out = host.home.path().join("daily").display().to_string();
+    let (state, log, err) = host.run(json!({
+        "file": format!("{}/project/daily.hwf", host.home.path().display()), "params": {"OUT": out},
+    }));
+    assert_eq!(state, WELL, "{log}\n{err}");
+    assert_eq!(read_by(&Counts::find(&err).expect("row counts"), "read"), 7);
+    assert!(host.home.path().join("daily.csv").exists());
+}
+
+#[test]
+fn the_truth_of_an_end_on_a_server_is_told() {
+    let mut host = Host::new();
+    host.fails("fail.hpl", "stop.0 - ERROR");
+    host.fails("unknown.hpl", "missing.Missing");
+    host.fails("gone.hpl", "gone.hpl is invalid");
+    host.fails("gone.hwf", "Error running action");
+    // It knows no such run configuration.
+    let nowhere = json!({"file": "rows.hpl", "run_configuration": "nope"});
+    let (state, out, err) = host.run(nowhere);
+    assert_eq!(state, State::Ended(Exit::Code(1)), "{out}\n{err}");
+    assert!(!out.contains("s3cret") && !err.contains("s3cret"));
+}
+
+#[test]
+fn a_long_pipeline_on_a_server_tells_its_rows_on_its_way() {
+    let mut host = Host::new();
+    let rows = json!({"file": "rows.hpl", "params": {"ROWS": "25000000"}});
+    let attempt = host.begin(rows, Vec::new());
+    let mut seen = 0;
+    host.rig.until("rows on its way", |rig| {
+        let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
+        let read = executor::spool::output::read(&rig.layout, &query, false);
+        let part = read.ok().flatten().unwrap_or_default();
+        let counts = Counts::find(&String::from_utf8_lossy(&part.bytes)).unwrap_or_default();
+        seen = counts.steps.iter().map(|step| step.at_row).max().unwrap_or(0);
+        seen > 0
+    });
+    assert!((100_000..25_000_000).contains(&seen), "{seen}");
+    let (state, log, err) = host.end(attempt);
+    assert_eq!(state, WELL, "{log}\n{err}");
+    let counts = Counts::find(&err).unwrap();
+    let told: Vec<_> =
+        counts.steps.iter().map(|it| (it.rows(), it.at_row, it.speed().is_some())).collect();
+    assert_eq!(told, [(25_000_000, 0, true); 2], "{counts:?}");
+}
+
+#[test]
+fn a_stop_ends_it_on_the_server_first() {
+    let mut host = Host::new();
+    let attempt = host.forever(Vec::new());
+    host.rig.stop(attempt, 20_000);
+    let (state, out, err) = host.end(attempt);
+    assert_eq!(state, State::Ended(Exit::Killed), "{err}");
+    assert!(err.contains("it was told to end, and has ended"), "{err}");
+    assert!(out.contains("Execution finished on a local pipeline engine"), "{out}");
+}
+
+#[test]
+fn what_goes_on_without_who_looked_on_is_adopted_from_the_server() {
+    let mut host = Host::new();
+    let first = host.forever(Vec::new());
+    let own = host.rig.pid();
+    let below = table::descendants(&table::all(), |process| process.pid == own);
+    let looker = below.into_iter().map(|process| process.pid).find(|pid| *pid != own);
+    kill(Pid::from_raw(looker.expect("a looker-on")), Signal::SIGKILL).unwrap();
+    assert_eq!(host.end(first).0, State::Ended(Exit::Signal(9)));
+    // Its log comes from the beginning: the pipeline has begun once.
+    let second = host.forever(vec![first]);
+    host.rig.stop(second, 20_000);
+    let (state, out, err) = host.end(second);
+    assert_eq!(state, State::Ended(Exit::Killed), "{out}\n{err}");
+    assert!(err.contains(&format!("what hcndc-{first} has submitted is there")), "{err}");
+    assert_eq!(out.matches("Execution started for pipeline").count(), 1, "{out}");
+}
+
+#[test]
+fn a_server_that_is_killed_has_forgotten_and_nothing_is_submitted_twice() {
+    let mut host = Host::new();
+    let first = host.forever(Vec::new());
+    host.again();
+    let (state, _, err) = host.end(first);
+    assert_eq!(state, State::Ended(Exit::Code(207)), "{err}");
+    assert!(err.contains("does not know any more what was submitted to it"), "{err}");
+    let out = host.home.path().join("again").display().to_string();
+    let sales = json!({
+        "file": "sales.hpl", "params": {"OUT": out}, "again_if_gone": true,
+    });
+    let next = host.begin(sales, vec![first]);
+    let (state, log, err) = host.end(next);
+    assert_eq!(state, WELL, "{log}\n{err}");
+    // And where there is none, nothing has run.
+    host.server.kill();
+    let away = json!({"file": "sales.hpl", "patience_s": 10});
+    let (state, _, err) = host.run(away);
+    assert_eq!(state, State::Ended(Exit::Code(203)), "{err}");
+    assert!(err.contains("Hop server does not answer") && err.contains("nothing has run"), "{err}");
+}
