@@ -6,13 +6,16 @@ SEEDS ?= 2000
 export PORT ?= 8630
 export DATA ?= var
 
-.PHONY: help run run-full check lint test test-engines sim soak bench boot services stop-services needs vendor clean-run
+.PHONY: help run run-hop run-full check lint test test-engines sim soak bench boot services stop-services needs vendor clean-run
 
 help:            ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 run: vendor      ## Master and one executor on SQLite with the sample mesh: PORT=8630 DATA=var
 	@config/run.sh
+
+run-hop: vendor  ## As run, with an Apache Hop (fetched once: 630 MB; Java 17, Maven) and an interface that it runs
+	@HOP=1 config/run.sh
 
 run-full: export PORT := $(if $(filter-out 8630,$(PORT)),$(PORT),8640)
 run-full: export DATA := $(if $(filter-out var,$(DATA)),$(DATA),var-full)

@@ -4,6 +4,7 @@
 #
 #   PORT  of the pages, default 8630          DATA  where everything is kept, default var
 #   EXECUTOR_PORT  default PORT + 1           PROFILE  dev or release, default dev
+#   HOP  not empty: `make run-hop`, with an Apache Hop and an interface that it runs (hop.sh)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -15,6 +16,9 @@ data=$(cd "${DATA:-var}" && pwd)
 tools="cargo npm awk gzip"
 # shellcheck source=config/prepare.sh
 . config/prepare.sh
+# shellcheck source=config/hop.sh
+. config/hop.sh
+[ -z "${HOP:-}" ] || hop_prepare
 export HCNDC_CONFIG=$data/client.toml
 
 master_pid='' executor_pid=''
@@ -45,6 +49,7 @@ if [ ! -s "$data/executor/pki/cert.pem" ]; then
     "$master" issue-host --data "$data/master" --name local --out "$data/executor/pki"
 fi
 setsid "$executor" run --data "$data/executor" --listen "127.0.0.1:$executor_port" --stop-jobs \
+    ${HOP:+--config "$data/executor.toml"} \
     >> "$data/executor.log" 2>&1 &
 executor_pid=$!
 
@@ -68,6 +73,7 @@ for back in 2 1; do
     hcndc run flights_load --period "$period" --cascade --missing-only --wait --timeout 5m
 done
 cat "$data/sample/reports/$period.txt"
+[ -z "${HOP:-}" ] || hop_run
 start_last_month
 
 password=$(cat "$data/admin-password" 2> /dev/null || echo "as you have set it")
@@ -79,7 +85,7 @@ HCNDC is running:   http://127.0.0.1:$port/
                     http://127.0.0.1:$port/interface/          the five interfaces and their mesh
                     http://127.0.0.1:$port/why/?what=flights_month&when=${period%-*}   a month that waits, and for which days
                     http://127.0.0.1:$port/dispatch/           flights_daily: when it fires next
-                    http://127.0.0.1:$port/base/exec/host/     the executor
+                    http://127.0.0.1:$port/base/exec/host/     the executor${HOP:+$hop_pages}
   command line      export HCNDC_CONFIG=$data/client.toml; $bin/hcndc execution list
   logs              $data/master.log, $data/executor.log
 

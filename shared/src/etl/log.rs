@@ -206,13 +206,14 @@ fn step(rest: &str) -> Option<Step> {
 fn feedback(rest: &str) -> Option<Step> {
     let (subject, text) = rest.trim_end().rsplit_once(" - ")?;
     let (name, copy) = subject.rsplit_once('.')?;
-    let (words, number) = text.rsplit_once(' ')?;
-    let at_row: u64 = number.parse().ok()?;
+    // Some leave no blank between them.
+    let words = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let at_row: u64 = text.get(words.len()..)?.parse().ok()?;
     let is_copy = !copy.is_empty() && copy.bytes().all(|byte| byte.is_ascii_digit());
     let fits = words.chars().count() <= FEEDBACK_CHARS_MAX
         && !words.contains(|c: char| c.is_ascii_digit());
     // It is given at round numbers.
-    let fits = fits && at_row > 0 && at_row % 1_000 == 0 && is_copy && !name.is_empty();
+    let fits = fits && at_row > 0 && at_row % 1_000 == 0 && is_copy && !name.is_empty() && !words.is_empty();
     fits.then(|| Step { name: short(name), at_row, ..Step::default() })
 }
 
@@ -292,7 +293,8 @@ mod tests {
         say("49:30 - gen.0 - LineNr : 50000");
         say("49:34 - gen.0 - LineNr : 400000");
         say("49:33 - out.0 - Linenr 300000");
-        say("49:34 - out.0 - 行号 350000");
+        say("49:34 - out.0 - linenr350000");
+        say("49:35 - 写.0 - 行号 1000");
         for none in [
             "out.0 - Opened 7 files 4000",
             "out.0 - at 1234",
@@ -307,7 +309,11 @@ mod tests {
             .iter()
             .map(|it| (&*it.name, it.lines, it.at_row, it.speed()))
             .collect();
-        assert_eq!(told, [("gen", 0, 400_000, Some(100_000)), ("out", 0, 350_000, Some(87_500))]);
+        assert_eq!(told, [
+                ("gen", 0, 400_000, Some(100_000)),
+                ("out", 0, 350_000, Some(87_500)),
+                ("写", 0, 1_000, Some(200)),
+            ]);
     }
 
     #[test]
