@@ -213,7 +213,12 @@ fn feedback(rest: &str) -> Option<Step> {
     let fits = words.chars().count() <= FEEDBACK_CHARS_MAX
         && !words.contains(|c: char| c.is_ascii_digit());
     // It is given at round numbers.
-    let fits = fits && at_row > 0 && at_row % 1_000 == 0 && is_copy && !name.is_empty() && !words.is_empty();
+    let fits = fits
+        && at_row > 0
+        && at_row % 1_000 == 0
+        && is_copy
+        && !name.is_empty()
+        && !words.is_empty();
     fits.then(|| Step { name: short(name), at_row, ..Step::default() })
 }
 
@@ -309,11 +314,14 @@ mod tests {
             .iter()
             .map(|it| (&*it.name, it.lines, it.at_row, it.speed()))
             .collect();
-        assert_eq!(told, [
+        assert_eq!(
+            told,
+            [
                 ("gen", 0, 400_000, Some(100_000)),
                 ("out", 0, 350_000, Some(87_500)),
                 ("写", 0, 1_000, Some(200)),
-            ]);
+            ]
+        );
     }
 
     #[test]
