@@ -21,6 +21,8 @@ pub const NAMED_MAX: usize = 32;
 pub const NAMED_WORDS_MAX: usize = 160;
 /// Services of one host: they travel with an answer too.
 pub const SERVICES_MAX: usize = 16;
+/// Servers of named environments that a host asks whether they are there.
+pub const SERVERS_MAX: usize = 16;
 /// Former lives that an answer names.
 pub const FOLLOWS_MAX: usize = 16;
 /// Orders in one call.
@@ -270,6 +272,20 @@ pub struct HostFacts {
     /// What it keeps running beside its jobs, by name; at most [`SERVICES_MAX`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub services: BTreeMap<String, Service>,
+    /// Servers that its named environments name, by environment and kind; at most [`SERVERS_MAX`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub servers: BTreeMap<String, Reach>,
+}
+
+/// A server elsewhere (Carte, Hop server), as a host reaches it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reach {
+    pub answers: bool,
+    /// Since when it does, or does not: the host's wall clock.
+    pub since_ms: Millis,
+    /// Why it does not; at most [`NAMED_WORDS_MAX`] bytes.
+    pub words: String,
 }
 
 /// A service of a host, as its host tells of it.
@@ -423,6 +439,12 @@ mod tests {
                     .map(|n| {
                         let words = "x".repeat(NAMED_WORDS_MAX);
                         (format!("{n:-<40}"), Service { words, ..Service::default() })
+                    })
+                    .collect(),
+                servers: (0..SERVERS_MAX)
+                    .map(|n| {
+                        let words = "x".repeat(NAMED_WORDS_MAX);
+                        (format!("{n:-<50}"), Reach { words, ..Reach::default() })
                     })
                     .collect(),
                 ..HostFacts::default()

@@ -4,6 +4,7 @@
 //! versions are read off names and `release` files.
 
 use super::link::SupervisorLink;
+use super::servers::Servers;
 use crate::config::Config;
 use crate::environment::Environments;
 use crate::services;
@@ -47,6 +48,7 @@ pub struct Facts {
     data: Arc<PathBuf>,
     /// Names of what `hcndc-executor services` is to keep running.
     services: Arc<Vec<String>>,
+    servers: Servers,
     link: SupervisorLink,
 }
 
@@ -65,7 +67,8 @@ impl Facts {
         let latest = Latest { system, ..Latest::default() };
         let shared = Arc::new(Mutex::new(latest));
         let services = Arc::new(services::names(config));
-        let facts = Facts { shared, data: Arc::new(config.data.clone()), services, link };
+        let (data, servers) = (Arc::new(config.data.clone()), Servers::watch(config));
+        let facts = Facts { shared, data, services, servers, link };
         let every = Duration::from_millis(u64::try_from(config.timing.facts_ms).unwrap_or(10_000));
         let (gathering, path) = (facts.clone(), config.jobs.path.clone());
         let named = Environments::new(config);
@@ -109,6 +112,7 @@ impl Facts {
             (latest.facts.environments, latest.facts.named) = (programs, named);
         }
         latest.facts.services = services;
+        latest.facts.servers = self.servers.told();
         latest.look(&self.data);
         latest.fresh = true;
     }

@@ -8,6 +8,7 @@ pub mod facts;
 pub mod link;
 pub mod own;
 pub mod server;
+pub mod servers;
 pub mod ship;
 
 use crate::config::Config;

@@ -4,7 +4,7 @@
 //! to ask next is decided by [`shared::external::observe`]; here it is asked ([`server`]), the log of the
 //! server goes into our own output, and a TERM ends the work there before it ends us.
 
-mod server;
+pub(crate) mod server;
 
 use crate::etl::pump::hidden;
 use crate::etl::{code, say, told};

@@ -16,7 +16,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     client: reqwest::Client,
     /// Without a `/` at its end.
     url: String,
@@ -26,7 +26,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// `ca`: a PEM file of who has signed its certificate; empty: the system's.
-    pub(super) fn new(
+    pub(crate) fn new(
         url: &str,
         (user, password): (String, String),
         ca: &str,
@@ -57,6 +57,27 @@ impl Connection {
         Ok(Connection { client, url: url.trim_end_matches('/').to_owned(), user, password })
     }
 
+    /// Whether it answers as such a server does, and within that time; or why not.
+    pub(crate) async fn reach(&self, server: Server, within: Duration) -> Result<(), String> {
+        let url = format!("{}{}", self.url, carte::list(server));
+        let asked = self.with_user(self.client.get(url)).timeout(within);
+        let answer = match asked.send().await {
+            Ok(response) => answer(server, &Ask::List, response).await.answer,
+            Err(error) => Answer::Away(words(&error)),
+        };
+        match answer {
+            Answer::Away(why) | Answer::Lost(why) | Answer::Refused(why) => Err(why),
+            _ => Ok(()),
+        }
+    }
+
+    fn with_user(&self, asked: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match self.user.as_str() {
+            "" => asked,
+            user => asked.basic_auth(user, Some(&self.password)),
+        }
+    }
+
     pub(super) async fn ask(&self, external: &External, ask: &Ask, beside: Beside<'_>) -> Reply {
         let request = carte::request(external, ask, beside);
         let url = format!("{}{}", self.url, request.path);
@@ -64,11 +85,7 @@ impl Connection {
             Some(body) => self.client.post(url).header("Content-Type", "text/xml").body(body),
             None => self.client.get(url),
         };
-        let asked = match self.user.as_str() {
-            "" => asked,
-            user => asked.basic_auth(user, Some(&self.password)),
-        };
-        match asked.send().await {
+        match self.with_user(asked).send().await {
             Ok(response) => answer(external.server, ask, response).await,
             Err(error) if error.is_connect() => Answer::Away(words(&error)).into(),
             Err(error) => Answer::Lost(words(&error)).into(),

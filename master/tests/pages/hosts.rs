@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::ids::{HostId, Incarnation};
 use shared::join::{Answer, Ask};
 use shared::pki::Request;
-use shared::wire::{HostFacts, Named, Service};
+use shared::wire::{HostFacts, Named, Reach, Service};
 use std::collections::BTreeMap;
 
 const HOST: HostId = HostId(1);
@@ -33,6 +33,14 @@ async fn heard(app: &TestApp, at: i64, cpu_percent: f32) {
             "carte".to_owned(),
             Service { runs: true, since_ms: at, restarts: 3, words: "ended with 1".into() },
         )]),
+        servers: [
+            ("a: Carte".to_owned(), Reach { answers: true, since_ms: at, words: String::new() }),
+            (
+                "b: Hop server".to_owned(),
+                Reach { since_ms: at, words: "<refused>".into(), ..Reach::default() },
+            ),
+        ]
+        .into(),
         ..HostFacts::default()
     };
     let status = HostStatus {
@@ -79,6 +87,8 @@ async fn how_busy_a_host_was_is_drawn_and_said() {
             page.has("In the last 30 minutes").has("<dt>lowest</dt><dd>5 %</dd>");
             page.has("<b>carte</b>").has("started again 3 times").has("ended with 1");
             page.has("<b>pdi-8.3</b>").has("PDI_HOME").has("is no directory here");
+            page.has("<b>a: Carte</b> it answers, since");
+            page.has("it does not answer, since</b>").has("&lt;refused&gt;");
         }
     }
     let form = app.get(&admin, "/job/add/").await;

@@ -98,7 +98,7 @@ pub fn request(external: &External, ask: &Ask, beside: Beside) -> Request {
         body: None,
     };
     match ask {
-        Ask::List => Request { path: format!("{base}/status/?xml=Y"), body: None },
+        Ask::List => Request { path: list(external.server), body: None },
         Ask::Register => Request {
             path: format!("{base}/{}/?xml=Y", words.register),
             body: Some(match external.server {
@@ -111,6 +111,11 @@ pub fn request(external: &External, ask: &Ask, beside: Beside) -> Request {
         Ask::Stop(entry) => named(words.stop, entry, ""),
         Ask::Remove(entry) => named(words.remove, entry, ""),
     }
+}
+
+/// Where it tells all that it knows.
+pub fn list(server: Server) -> String {
+    format!("{}/status/?xml=Y", words(server).base)
 }
 
 /// What an answer with status 200 says.

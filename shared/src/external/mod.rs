@@ -26,6 +26,8 @@ pub enum Server {
 }
 
 impl Server {
+    pub const ALL: [Server; 2] = [Server::Carte, Server::Hop];
+
     /// What the variables of its environment begin with: `CARTE_URL`, `CARTE_USER`, `CARTE_PASSWORD`.
     pub fn variables(self) -> &'static str {
         match self {
