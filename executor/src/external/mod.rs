@@ -15,10 +15,10 @@ use shared::config::env;
 use shared::etl::log::Reading;
 use shared::etl::outcome::{NOT_READY, WITH_ERRORS};
 use shared::etl::progress::Progress;
-use shared::external::External;
 use shared::external::carte::{Beside, Reply};
 use shared::external::observe::{Answer, Ask, Ended, Next, Observer, Plan, Verdict};
 use shared::external::outcome::{GONE, UNSEEN};
+use shared::external::{External, Server};
 use shared::ids::Millis;
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -123,9 +123,7 @@ impl Looker {
             return code(NOT_READY);
         };
         loop {
-            if let Some(line) = self.progress.line(self.clock.mono_ms(), &self.reading.counts) {
-                told(&line);
-            }
+            self.tell_progress().await;
             let ask = match self.observer.next(self.clock.mono_ms()) {
                 Next::Over(verdict) => return self.conclude(verdict),
                 Next::Ask(ask) => Some(ask),
@@ -146,6 +144,24 @@ impl Looker {
                 let reply = self.ask(&ask).await;
                 self.heard(&ask, reply);
             }
+        }
+    }
+
+    /// How far it is, by its log and, where the server tells it, by itself.
+    async fn tell_progress(&mut self) {
+        if self.clock.mono_ms() < self.progress.due() {
+            return;
+        }
+        let mut counts = self.reading.counts.clone();
+        let part = self.reading.part();
+        if self.external.server == Server::Carte
+            && self.observer.follows().is_some()
+            && !part.is_empty()
+        {
+            counts.on_their_way(self.connection.steps(part).await);
+        }
+        if let Some(line) = self.progress.line(self.clock.mono_ms(), &counts) {
+            told(&line);
         }
     }
 

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use shared::external::carte::{self, Beside, Reply};
+use shared::etl::counts::Step;
+use shared::external::carte::{self, Beside, Reply, live};
 use shared::external::observe::{Answer, Ask};
 use shared::external::{External, Server};
 use std::io::{Read, Write};
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// How far it is can wait.
+const GLANCE_MAX: Duration = Duration::from_secs(3);
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -71,6 +74,26 @@ impl Connection {
         }
     }
 
+    /// Of a transformation that runs on a Carte; nothing where it cannot be told now.
+    pub(super) async fn steps(&self, part: &str) -> Vec<Step> {
+        let Some(entry) =
+            self.get(&live::listing()).await.and_then(|text| live::running(&text, part))
+        else {
+            return Vec::new();
+        };
+        let text = self.get(&live::looking(&entry)).await;
+        text.map_or_else(Vec::new, |text| live::steps(&text, part))
+    }
+
+    async fn get(&self, path: &str) -> Option<String> {
+        let asked = self.with_user(self.client.get(format!("{}{path}", self.url)));
+        let response = asked.timeout(GLANCE_MAX).send().await.ok()?;
+        match response.status().as_u16() {
+            200 => body(response).await.ok(),
+            _ => None,
+        }
+    }
+
     fn with_user(&self, asked: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         match self.user.as_str() {
             "" => asked,
@@ -93,21 +116,23 @@ impl Connection {
     }
 }
 
-async fn answer(server: Server, ask: &Ask, mut response: reqwest::Response) -> Reply {
-    let status = response.status();
+async fn body(mut response: reqwest::Response) -> Result<String, String> {
     let mut bytes = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > ANSWER_BYTES_MAX => {
-                let why = format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
-                return Answer::Lost(why).into();
-            }
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(error) => return Answer::Lost(words(&error)).into(),
+    while let Some(chunk) = response.chunk().await.map_err(|error| words(&error))? {
+        if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes"));
         }
+        bytes.extend_from_slice(&chunk);
     }
-    let text = String::from_utf8_lossy(&bytes);
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+async fn answer(server: Server, ask: &Ask, response: reqwest::Response) -> Reply {
+    let status = response.status();
+    let text = match body(response).await {
+        Ok(text) => text,
+        Err(why) => return Answer::Lost(why).into(),
+    };
     match status.as_u16() {
         200 => carte::reply(server, ask, &text),
         401 | 403 => {

@@ -101,6 +101,18 @@ impl Counts {
         }
     }
 
+    /// What somebody else tells of steps on their way (`lines` is 0); what has told its end stays.
+    pub fn on_their_way(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            let same = |known: &&mut Step| known.part == step.part && known.name == step.name;
+            match self.steps.iter_mut().find(same) {
+                Some(known) if known.lines == 0 => *known = step,
+                Some(_) => {}
+                None => self.add(step),
+            }
+        }
+    }
+
     pub fn errors(&self) -> u64 {
         self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.errors))
     }
@@ -127,7 +139,7 @@ impl Counts {
     }
 }
 
-pub(super) fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     name.chars().take(NAME_CHARS_MAX).collect()
 }
 

@@ -56,6 +56,11 @@ impl Reading {
         }
     }
 
+    /// The transformation that began last; empty: none has.
+    pub fn part(&self) -> &str {
+        &self.part
+    }
+
     pub fn line(&mut self, line: &str) {
         self.out_of_heap |= line.contains("java.lang.OutOfMemoryError");
         let Some((at, rest)) = dated(line) else { return self.bare(line) };

@@ -6,6 +6,8 @@
 //! others as of Kettle 7.1 and 8.3; Hop server: `/hop/registerWorkflow/` as of 2.15. A `<result>ERROR`
 //! comes with 200 from both.
 
+pub mod live;
+
 use super::observe::{Answer, Ask, Ended, Entry, There};
 use super::{External, Server, Source};
 use crate::etl::xml;

@@ -169,6 +169,26 @@ fn a_stop_ends_it_there_first() {
 }
 
 #[test]
+fn how_far_its_steps_are_is_asked_of_the_server() {
+    let mut host = Host::new();
+    let attempt = host.begin(ktr("forever"), Vec::new());
+    let mut steps = Vec::new();
+    host.rig.until("rows on their way", |rig| {
+        let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
+        let read = executor::spool::output::read(&rig.layout, &query, false);
+        let part = read.ok().flatten().unwrap_or_default();
+        let counts = Counts::find(&String::from_utf8_lossy(&part.bytes)).unwrap_or_default();
+        steps = counts.steps;
+        steps.len() > 1
+    });
+    let told: Vec<_> =
+        steps.iter().map(|it| (&*it.name, it.lines, it.rows(), it.speed())).collect();
+    assert_eq!(told, [("gen", 1, 3, None), ("sort", 0, 7_000, Some(3_500))]);
+    host.rig.stop(attempt, 20_000);
+    assert_eq!(host.end(attempt).0, State::Ended(Exit::Killed));
+}
+
+#[test]
 fn what_goes_on_without_who_looked_on_is_adopted() {
     let mut host = Host::new();
     let first = host.begin(ktr("forever"), Vec::new());

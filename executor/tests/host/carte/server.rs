@@ -20,6 +20,13 @@ use std::sync::{Arc, Mutex};
 /// How long what ends by itself takes.
 const TAKES_MS: Millis = 400;
 
+/// What it tells of a transformation that runs.
+const STEPS: &str = "<?xml version=\"1.0\"?><transstatus><transname>hello</transname><status_desc>Running</status_desc>\
+    <stepstatuslist><stepstatus><stepname>sort</stepname><copy>0</copy><linesRead>7000</linesRead>\
+    <linesWritten>0</linesWritten><linesInput>0</linesInput><linesOutput>0</linesOutput><linesUpdated>0</linesUpdated>\
+    <linesRejected>0</linesRejected><errors>0</errors><statusDescription>Running</statusDescription>\
+    <seconds>2.0s</seconds><speed> 3,500</speed></stepstatus></stepstatuslist></transstatus>";
+
 #[derive(Clone, Debug)]
 struct Entry {
     name: String,
@@ -161,11 +168,13 @@ impl Inner {
                     )
                 });
                 format!(
-                    "<?xml version=\"1.0\"?><serverstatus><statusdesc>Online</statusdesc><transstatuslist/>\
-                     <jobstatuslist>{}</jobstatuslist></serverstatus>",
+                    "<?xml version=\"1.0\"?><serverstatus><statusdesc>Online</statusdesc><transstatuslist>{}\
+                     </transstatuslist><jobstatuslist>{}</jobstatuslist></serverstatus>",
+                    self.begun_by_jobs(now),
                     all.collect::<String>()
                 )
             }
+            ("transStatus", _) if name == "hello" && id.starts_with("t-") => STEPS.into(),
             ("addJob", _) => self.add(body),
             (_, None) => missing(),
             ("startJob", Some(at)) => {
@@ -188,6 +197,19 @@ impl Inner {
             }
             _ => result("ERROR", "what?", ""),
         }
+    }
+
+    /// Each job that runs has begun a transformation, which is listed under its own name.
+    fn begun_by_jobs(&self, now: Millis) -> String {
+        let runs = self.entries.iter().filter(|entry| status(entry, now) == "Running");
+        let one = |entry: &Entry| {
+            format!(
+                "<transstatus><transname>hello</transname><id>t-{}</id><status_desc>Running</status_desc>\
+                 </transstatus>",
+                entry.id
+            )
+        };
+        runs.map(one).collect()
     }
 
     fn add(&mut self, body: String) -> String {
