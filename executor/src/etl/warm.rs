@@ -7,9 +7,11 @@ use super::{code, conclude, say};
 use crate::supervise::talk as frames;
 use crate::warm::talk::{Ask, Ended, How, Told};
 use anyhow::Context;
+use shared::clock::Clock;
 use shared::etl::counts::Counts;
 use shared::etl::log::Reading;
 use shared::etl::outcome::{self, WARM_LOST};
+use shared::etl::progress::Progress;
 use shared::etl::{Engine, Etl, warm::Asked};
 use std::io::Write;
 use std::path::Path;
@@ -41,7 +43,10 @@ pub(super) fn run(socket: &Path, etl: &Etl, what: &Asked) -> anyhow::Result<Outc
         };
         let reading = Reading::new(etl.engine);
         let counts = Counts::default();
-        let mut guest = Guest { stream, engine: etl.engine, reading, counts, begun: false };
+        let clock = Clock::system();
+        let progress = Progress::new(clock.mono_ms());
+        let (engine, begun) = (etl.engine, false);
+        let mut guest = Guest { stream, engine, reading, counts, progress, clock, begun };
         Ok(guest.stay(what, signals).await)
     })
 }
@@ -52,6 +57,8 @@ struct Guest {
     reading: Reading,
     /// As the engine itself has counted.
     counts: Counts,
+    progress: Progress,
+    clock: Clock,
     /// It may have done something.
     begun: bool,
 }
@@ -111,6 +118,10 @@ impl Guest {
                 self.reading.line(&line);
                 // Whoever does not read us is no reason to stop.
                 let _ = writeln!(std::io::stdout(), "{line}");
+                let now = self.clock.mono_ms();
+                if let Some(line) = self.progress.line(now, &self.reading.counts) {
+                    super::told(&line);
+                }
             }
             Told::Step(step) => self.counts.add(step),
             Told::Refused(why) => return Some(Outcome::Cold(why)),
@@ -123,6 +134,8 @@ impl Guest {
     /// What the engine has counted is truer than what its log says; of a workflow only the log does.
     fn count(&mut self) {
         if !self.counts.is_empty() {
+            // Only the log has times.
+            self.counts.take_times(&self.reading.counts);
             self.reading.counts = std::mem::take(&mut self.counts);
         }
     }

@@ -69,7 +69,18 @@ fn known(line: &str) -> Option<Word> {
             };
             let short = |name: &str| name.chars().take(NAME_CHARS_MAX).collect();
             let (part, name) = (short(part), short(name));
-            let step = Step { part, name, lines: 1, input, output, read, written, updated, errors };
+            let step = Step {
+                part,
+                name,
+                lines: 1,
+                input,
+                output,
+                read,
+                written,
+                updated,
+                errors,
+                ..Step::default()
+            };
             Some(Word::Step(id.parse().ok()?, step))
         }
         ["END", id, how, errors, words] => {

@@ -113,6 +113,16 @@ impl Counts {
         }
     }
 
+    /// How long its steps took, where somebody else knows that.
+    pub fn take_times(&mut self, known: &Counts) {
+        for step in &mut self.steps {
+            let same = |one: &&Step| one.part == step.part && one.name == step.name;
+            if let Some(one) = known.steps.iter().find(same) {
+                step.took_ms = one.took_ms;
+            }
+        }
+    }
+
     pub fn errors(&self) -> u64 {
         self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.errors))
     }
