@@ -220,7 +220,7 @@ fn feedback(rest: &str) -> Option<Step> {
     // It is given at round numbers.
     let fits = fits
         && at_row > 0
-        && at_row % 1_000 == 0
+        && at_row.is_multiple_of(1_000)
         && is_copy
         && !name.is_empty()
         && !words.is_empty();
