@@ -248,3 +248,117 @@ async fn the_page_of_a_job_has_the_picture_of_its_file() {
         .has("Jobs that run it")
         .has("/job/1/");
 }
+
+/// The fields of the review as a browser would send them back, with some of them changed.
+fn typed(page: &Answer, changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let input = regex::Regex::new(r#"<input[^>]*name="([^"]+)"[^>]*>"#).unwrap();
+    let value = regex::Regex::new(r#"value="([^"]*)""#).unwrap();
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for found in input.captures_iter(&page.text) {
+        let (tag, name) = (&found[0], found[1].to_owned());
+        let known =
+            ["host", "path", "how", "zone", "environment_kettle", "environment_hop", "only_here"];
+        if !name.starts_with("rows[") && !known.contains(&name.as_str()) {
+            continue;
+        }
+        if tag.contains("checkbox") && !tag.contains("checked") {
+            continue;
+        }
+        let value = value.captures(tag).map_or(String::new(), |found| found[1].to_owned());
+        fields.push((name, value));
+    }
+    fields.push(("granularity".into(), "day".into()));
+    for (name, value) in changes {
+        fields.retain(|(other, _)| other != name);
+        fields.push(((*name).to_owned(), (*value).to_owned()));
+    }
+    fields
+}
+
+impl Shop {
+    async fn import(&self, fields: &[(String, String)]) -> Answer {
+        let pairs: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.app.post(&self.admin, "/browse/import/", &pairs).await
+    }
+}
+
+#[tokio::test]
+async fn a_folder_becomes_jobs_once_a_person_has_looked_at_it() {
+    let shop = Shop::new().await;
+    let review = shop.get("/browse/import/?host=1&path=ETL").await;
+    review.is(200).has("etl_daily").has("job.kjb runs it: it need not be a job of its own");
+    // Nothing is saved by looking.
+    let before = shop.app.app.catalog().await.unwrap().interfaces.len();
+    assert_eq!(before, 1);
+    let refused = shop.import(&typed(&review, &[])).await;
+    refused.is(422).has("environment");
+    assert_eq!(shop.app.app.catalog().await.unwrap().interfaces.len(), 1);
+    let refused = shop
+        .import(&typed(
+            &review,
+            &[("environment_kettle", "pdi-8"), ("rows[0].take", "on"), ("rows[0].after", "nobody")],
+        ))
+        .await;
+    refused.is(422).has("rows[0].after");
+    let saved = shop.import(&typed(&review, &[("environment_kettle", "pdi-8")])).await;
+    assert_eq!(saved.is(303).location(), "/interface/2/");
+    let catalog = shop.app.app.catalog().await.unwrap();
+    let made = &catalog.interfaces[&InterfaceId(2)];
+    assert_eq!(made.name, "etl_daily");
+    let names: Vec<&str> = made.jobs.iter().map(|job| job.name.as_str()).collect();
+    assert!(names.contains(&"job") && !names.contains(&"hello"), "{names:?}");
+    let job = made.jobs.iter().find(|job| job.name == "job").unwrap();
+    assert_eq!(job.spec.fields["file"], format!("{}/daily/job.kjb", shop.root));
+    assert_eq!(
+        (job.spec.fields["runs"].as_str(), &job.spec.place.hosts[..]),
+        (Some("job"), &[HostId(1)][..])
+    );
+    // What is there already is not touched.
+    let again = shop.import(&typed(&review, &[("environment_kettle", "pdi-8")])).await;
+    again.is(422).has("there is a job of this name already");
+}
+
+#[tokio::test]
+async fn the_entries_of_a_job_become_jobs_after_its_hops() {
+    let shop = Shop::new().await;
+    let entry = |name: &str, kind: &str| {
+        format!(
+            "<entry><name>{name}</name><type>{kind}</type><filename>{}/{name}.ktr</filename></entry>",
+            shop.root
+        )
+    };
+    let hop = |from: &str, to: &str, good: &str| {
+        format!(
+            "<hop><from>{from}</from><to>{to}</to><enabled>Y</enabled><evaluation>{good}</evaluation>\
+                 <unconditional>N</unconditional></hop>"
+        )
+    };
+    let text = format!(
+        "<job><name>night</name><entries>{}{}{}{}</entries><hops>{}{}{}</hops></job>",
+        entry("START", "SPECIAL"),
+        entry("extract", "TRANS"),
+        entry("load", "TRANS"),
+        entry("mend", "TRANS"),
+        hop("START", "extract", "Y"),
+        hop("extract", "load", "Y"),
+        hop("load", "mend", "N"),
+    );
+    std::fs::write(Path::new(&shop.root).join("night.kjb"), text).unwrap();
+    let review = shop.get("/browse/import/?host=1&path=ETL/night.kjb&how=expanded").await;
+    review.is(200).has("value=\"load:failure\"");
+    let saved = shop.import(&typed(&review, &[("environment_kettle", "pdi-8")])).await;
+    assert_eq!(saved.is(303).location(), "/interface/2/");
+    let catalog = shop.app.app.catalog().await.unwrap();
+    let made = &catalog.interfaces[&InterfaceId(2)];
+    assert_eq!((made.name.as_str(), made.jobs.len()), ("night", 3));
+    let told: Vec<_> =
+        made.jobs.iter().map(|job| (job.name.as_str(), job.spec.after.len())).collect();
+    assert_eq!(told, [("extract", 0), ("load", 1), ("mend", 1)]);
+    assert_eq!(serde_json::to_value(made.jobs[2].spec.after[0].expect).unwrap(), "failure");
+    // Who may only look imports nothing.
+    let guest = shop.app.client("guest", "view").await;
+    let path = format!("/browse/import/?host=1&path={}", shop.root);
+    shop.app.get(&guest, &path).await.is(403);
+    shop.app.post(&guest, "/browse/import/", &[("host", "1")]).await.is(403);
+}

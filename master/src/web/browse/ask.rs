@@ -37,6 +37,11 @@ impl Problem {
     fn new(word: &'static str, host: &str, what: String) -> Problem {
         Problem { word, what, host: host.to_owned() }
     }
+
+    /// The host is not to be asked now, whatever the question.
+    pub(in crate::web) fn is_away(&self) -> bool {
+        matches!(self.word, "away" | "late" | "broken")
+    }
 }
 
 /// A connection of its own to one host; it takes nothing over.

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// A person who saves waits so long for the host.
 const SAVE_PATIENCE: Duration = Duration::from_secs(2);
+/// Steps of other files whose errors are shown.
+const OTHERS_MAX: usize = 10;
 /// Of the end of an output.
 const TAIL_MAX: u32 = 128 * 1024;
 
@@ -102,10 +104,11 @@ pub(in crate::web) async fn tab(
     match ask(&page.app, host, Ask::File(ran.at), PATIENCE).await {
         Ok(Shown::File(file)) => {
             let marks = last.as_ref().map(|last| marks(&file.drawn, &last.steps, &last.faults));
+            let others = last.as_ref().map(|last| others(&file.drawn, &last.faults));
             let view = View::of(host.id, *file, &marks.unwrap_or_default());
             let shown = Serde(view);
             Ok(
-                context! { view => shown, host => host.id.0, host_name => name, last => Serde(last_told) },
+                context! { view => shown, host => host.id.0, host_name => name, last => Serde(last_told), others => Serde(others) },
             )
         }
         Ok(_) => Ok(context! { away => true }),
@@ -175,6 +178,21 @@ fn marks(
         marks.insert(at.name.clone(), mark);
     }
     marks
+}
+
+/// What was said of steps that are not in the picture, but in a file that one of it runs. The programs
+/// themselves only sum up.
+fn others<'a>(drawn: &Drawn, faults: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str)> {
+    let drawn: BTreeSet<&str> = drawn.steps.iter().map(|step| step.name.as_str()).collect();
+    let programs = ["Kitchen", "Pan", "HopRun"];
+    faults
+        .iter()
+        .map(|(name, words)| (name.as_str(), words.as_str()))
+        .filter(|(name, words)| {
+            !words.is_empty() && !drawn.contains(name) && !programs.contains(name)
+        })
+        .take(OTHERS_MAX)
+        .collect()
 }
 
 fn stem(file: &str) -> &str {

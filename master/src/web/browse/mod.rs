@@ -4,6 +4,7 @@
 //! Who sees a host sees what it shows.
 
 pub(super) mod ask;
+mod import;
 pub(super) mod job;
 mod picture;
 
@@ -29,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const JOBS_MAX: usize = 50;
 
 pub(super) fn routes() -> Routes {
-    Routes::default()
+    import::add(Routes::default())
         .get("/browse/", Right::View, show)
         .get("/browse/part/", Right::View, part)
         .get("/browse/file/", Right::View, file)

@@ -17,6 +17,8 @@ const CELL: i32 = 40;
 const ASIDE: i32 = 120;
 /// Pixels: a file with one step far away is drawn smaller.
 const SIDE_MAX: f64 = 6_000.0;
+/// A picture is drawn smaller where there is no room for it, down to this.
+const SHRINK_MIN: f64 = 0.6;
 /// Columns of a name that is not cut.
 const NAME_COLUMNS: usize = 18;
 
@@ -34,6 +36,8 @@ pub(super) struct Mark {
 pub(super) struct Picture {
     width: String,
     height: String,
+    /// It is not made narrower on a small screen: then its frame scrolls.
+    least: String,
     nodes: Vec<Node>,
     lines: Vec<Line>,
     /// Steps with errors.
@@ -93,8 +97,10 @@ pub(super) fn picture(
     };
     let nodes: Vec<Node> = drawn.steps.iter().zip(&places).map(node).collect();
     let far = |side: fn(&Place) -> f64| places.iter().map(side).fold(0.0, f64::max);
+    let width = far(|place| place.x) + MARGIN;
     Picture {
-        width: number(far(|place| place.x) + MARGIN),
+        width: number(width),
+        least: number(width * SHRINK_MIN),
         height: number(far(|place| place.y) + BELOW + HALF),
         lines: drawn.hops.iter().filter_map(|hop| line(hop, &places)).collect(),
         wrong: nodes.iter().filter(|node| node.bad).count(),

@@ -62,6 +62,19 @@ async fn apply(State(app): State<App>, viewer: Viewer, request: Request) -> Resu
     let asked: Apply = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         Error::invalid(vec![FieldError::new(error.path().to_string(), error.inner().to_string())])
     })?;
+    judged(&app, &viewer, asked).await.map(Json)
+}
+
+/// The same, of documents that were made by a page.
+///
+/// # Errors
+/// What is wrong with which document, or a right that is missing.
+pub async fn put(app: &App, viewer: &Viewer, asked: Apply) -> Result<Applied> {
+    let _turn = app.applying.acquire().await.map_err(Error::internal)?;
+    judged(app, viewer, asked).await
+}
+
+async fn judged(app: &App, viewer: &Viewer, asked: Apply) -> Result<Applied> {
     let Apply { dry_run, reason, documents } = asked;
     if let Some(problem) = reason_problem(&reason) {
         return Err(Error::invalid(vec![problem]));
@@ -73,8 +86,8 @@ async fn apply(State(app): State<App>, viewer: Viewer, request: Request) -> Resu
     }
     let mut kept = None;
     for _ in 0..TRIES {
-        match once(&app, &viewer, &items, (dry_run, &reason, &mut kept)).await {
-            Ok(applied) => return Ok(Json(applied)),
+        match once(app, viewer, &items, (dry_run, &reason, &mut kept)).await {
+            Ok(applied) => return Ok(applied),
             Err(Failure::Conflict) => {}
             Err(Failure::Told(error)) => return Err(error),
         }
