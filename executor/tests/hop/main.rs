@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../host/rig.rs"]
 mod rig;
+mod warm;
 
 mod database;
 mod server;
@@ -19,6 +20,9 @@ use shared::wire::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Of a JVM that starts cold.
+const OPTIONS: &str = "-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
+
 struct Hop {
     rig: Rig,
     /// Project, configuration and what is written.
@@ -28,21 +32,28 @@ struct Hop {
 impl Hop {
     /// The install that HCNDC_TEST_HOP names, with a project of its own.
     fn new() -> Hop {
+        Hop::with("", &[])
+    }
+
+    /// With these lines of `executor.toml`, and environments with options of their own.
+    fn with(lines: &str, environments: &[(&str, String)]) -> Hop {
         let home = tempfile::tempdir().unwrap();
         let (install, config) = (install(), prepare(home.path()));
+        let (install, config) = (install.display(), config.display());
         // Of the driver that no Hop brings.
         let jdbc = shared::config::env("HCNDC_TEST_JDBC").unwrap_or_default();
-        let rig = Rig::with(&format!(
-            "[environments.hop]\nvars = {{ HOP_HOME = \"{}\", HOP_CONFIG_FOLDER = \"{}\", \
-             HOP_SHARED_JDBC_FOLDERS = \"lib/jdbc,{jdbc}\", \
-             HOP_OPTIONS = \"-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC\" }}\n",
-            install.display(),
-            config.display(),
-        ));
+        let usual = [("hop", OPTIONS.to_owned())];
+        let environments = usual.iter().chain(environments).map(|(name, options)| {
+            format!(
+                "[environments.{name}]\nvars = {{ HOP_HOME = \"{install}\", HOP_CONFIG_FOLDER = \"{config}\", \
+                 HOP_SHARED_JDBC_FOLDERS = \"lib/jdbc,{jdbc}\", HOP_OPTIONS = \"{options}\" }}\n"
+            )
+        });
+        let rig = Rig::with(&(environments.collect::<String>() + lines));
         Hop { rig, home }
     }
 
-    fn begin(&mut self, fields: Value) -> AttemptId {
+    fn plan(&mut self, fields: Value) -> Start {
         let mut start = self.rig.plan(&["-"]);
         let fields: Fields = serde_json::from_value(fields).unwrap();
         assert_eq!(kind::check("hop", &fields), []);
@@ -58,6 +69,11 @@ impl Hop {
         };
         start.work = kind::work("hop", &fields, &context).unwrap();
         start.work.environment = Some("hop".into());
+        start
+    }
+
+    fn begin(&mut self, fields: Value) -> AttemptId {
+        let start = self.plan(fields);
         self.rig.begin(start)
     }
 
