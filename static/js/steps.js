@@ -16,11 +16,11 @@ const COLUMNS = [
   ['speed', t('Rows/s'), (step) => (step.speed == null ? '' : number(step.speed))],
   ['took', t('Took'), (step) => (step.took_ms ? duration(step.took_ms) : '')],
 ];
-const FEW = ['name', 'input', 'output', 'errors', 'speed'];
+const FEW = ['name', 'speed', 'input', 'output', 'errors'];
 
 /** few: what fits a drawer */
 export function stepsTable(steps, few = false) {
-  const columns = COLUMNS.filter(([key]) => !few || FEW.includes(key));
+  const columns = few ? FEW.map((wanted) => COLUMNS.find(([key]) => key === wanted)) : COLUMNS;
   const cell = (step, [key, label, show]) => el('td', { 'data-label': label, class: ['part', 'name'].includes(key) ? null : 'number', title: few && key === 'name' ? step.part : null },
     [show ? show(step) : number(step[key])].flat().filter(Boolean).flatMap((one, at) => (at ? [' ', one] : [one])));
   return el('div', { class: 'table-box' }, el('table', { class: `layui-table${few ? '' : ' cards'}` },
