@@ -68,8 +68,8 @@ jobs:
   - { name: talker, kind: shell, fields: { program: sh, args: ["-c", "i=0; while [ \$i -lt 20000 ]; do i=\$((i+1)); echo \\"line \$i 航班 <b>not markup</b>\\"; done; printf '\\\\033[31mred needle\\\\033[0m\\\\n'; echo to-err >&2"] } }
 `;
 
-/** Starts both. `stop()` ends them and removes their data. */
-export async function start() {
+/** Starts both. `stop()` ends them and removes their data. `executor(data)`: lines of its executor.toml. */
+export async function start({ executor = () => '' } = {}) {
   const data = mkdtempSync(join(tmpdir(), 'hcndc-e2e-'));
   const [port, executorPort] = [await freePort(), await freePort()];
   const base = `http://127.0.0.1:${port}`;
@@ -97,7 +97,8 @@ export async function start() {
     await until('the master is ready', async () => existsSync(join(data, 'client.toml'))
       && (await fetch(`${base}/readyz`).catch(() => null))?.ok);
     execFileSync(join(bin, 'hcndc-master'), ['issue-host', '--data', join(data, 'master'), '--name', 'local', '--out', join(data, 'executor/pki')], { env });
-    begin('hcndc-executor', ['run', '--data', join(data, 'executor'), '--listen', `127.0.0.1:${executorPort}`, '--stop-jobs'], 'executor.log');
+    writeFileSync(join(data, 'executor.toml'), executor(data), { mode: 0o600 });
+    begin('hcndc-executor', ['run', '--config', join(data, 'executor.toml'), '--data', join(data, 'executor'), '--listen', `127.0.0.1:${executorPort}`, '--stop-jobs'], 'executor.log');
     writeFileSync(join(data, 'host.yaml'), `kind: host\nname: local\nspec: { address: "127.0.0.1:${executorPort}", slots: 4 }\n`);
     writeFileSync(join(data, 'mesh.yaml'), MESH);
     hcndc('apply', '-f', join(data, 'host.yaml'));
