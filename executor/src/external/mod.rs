@@ -27,7 +27,9 @@ use std::time::Duration;
 /// What a server has not worked off by then, it never will.
 const LATE_MS: Millis = 30_000;
 /// Of one answer's log, unpacked.
-const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A line whose end has not come is told in pieces of this, in bytes.
+const LINE_MAX: usize = 1024 * 1024;
 /// Of a file with Hop's metadata.
 const METADATA_BYTES_MAX: u64 = 1024 * 1024;
 /// Without a file of metadata: the engines that every Hop has. They tell on their way how far they are.
@@ -217,15 +219,21 @@ impl Looker {
 
     /// Its log becomes our output, line by line.
     fn pass(&mut self, log: &str) {
-        let text = match server::unpacked(log, LOG_BYTES_MAX) {
-            Ok(text) => text,
+        let (text, more) = match server::unpacked(log, LOG_BYTES_MAX) {
+            Ok(unpacked) => unpacked,
             Err(why) => return say(&format!("a part of its log cannot be read: {why}")),
         };
+        if more {
+            say(&format!(
+                "a part of its log is longer than {LOG_BYTES_MAX} bytes: it is cut, and its rest is on the \
+                 server only"
+            ));
+        }
         let text = std::mem::take(&mut self.rest) + &text;
         let mut out = std::io::stdout().lock();
         let mut lines = text.split('\n').peekable();
         while let Some(line) = lines.next() {
-            if lines.peek().is_none() {
+            if lines.peek().is_none() && line.len() <= LINE_MAX {
                 line.clone_into(&mut self.rest);
                 break;
             }

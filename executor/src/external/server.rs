@@ -164,11 +164,14 @@ pub(super) fn packed(bytes: &[u8]) -> String {
     STANDARD.encode(to.finish().unwrap_or_default())
 }
 
-/// At most so many bytes of it.
-pub(super) fn unpacked(text: &str, bytes_max: u64) -> Result<String, String> {
+/// At most so many bytes of it, and whether there are more.
+pub(super) fn unpacked(text: &str, bytes_max: usize) -> Result<(String, bool), String> {
     let bytes = STANDARD.decode(text).map_err(|error| error.to_string())?;
     let mut unpacked = Vec::new();
-    let read = GzDecoder::new(bytes.as_slice()).take(bytes_max).read_to_end(&mut unpacked);
+    let read =
+        GzDecoder::new(bytes.as_slice()).take(bytes_max as u64 + 1).read_to_end(&mut unpacked);
     read.map_err(|error| error.to_string())?;
-    Ok(String::from_utf8_lossy(&unpacked).into_owned())
+    let more = unpacked.len() > bytes_max;
+    unpacked.truncate(bytes_max);
+    Ok((String::from_utf8_lossy(&unpacked).into_owned(), more))
 }

@@ -230,3 +230,48 @@ fn what_the_server_has_forgotten_is_submitted_again_only_where_that_is_wanted() 
     assert_eq!(state, WELL, "{err}");
     assert_eq!(host.carte.begun().len(), 2);
 }
+
+#[test]
+fn what_is_no_answer_is_asked_again_whatever_its_size() {
+    let mut host = Host::new();
+    let wrong = [
+        ("status", "x".repeat(10 << 20)),
+        ("startJob", "<".repeat(33 << 20)),
+        ("jobStatus", "<jobstatus><status_desc>Finis".to_owned()),
+    ];
+    for (verb, answer) in wrong {
+        host.carte.garble(verb, 1, answer);
+    }
+    let (state, out, err) = host.run(ktr("well"));
+    assert_eq!(state, WELL, "{out}\n{err}");
+    assert!(err.contains("longer than 33554432 bytes"), "{err}");
+    assert!(err.len() < 20_000 && !err.contains("xxxx"), "what is no answer is not shown whole");
+    assert_eq!(host.carte.begun().len(), 1, "{err}");
+    assert_eq!(host.carte.known(), [""; 0], "{err}");
+    // What is registered has not begun: there it is the end, and said.
+    host.carte.garble("addJob", 1, "<webresult><result>OK</result>".to_owned());
+    let (state, _, err) = host.run(ktr("well"));
+    assert_eq!(state, State::Ended(Exit::Code(203)), "{err}");
+    assert!(err.contains("it answers what is not understood"), "{err}");
+    assert_eq!(host.carte.begun().len(), 1, "{err}");
+}
+
+#[test]
+fn a_log_that_is_longer_than_any_is_cut_and_that_is_told() {
+    let mut host = Host::new();
+    let attempt = host.begin(ktr("forever"), Vec::new());
+    host.rig.until("it runs", |_| host.carte.live() == 1);
+    // Small on the wire, 72 MiB when it is unpacked.
+    host.carte.talk(72, &"0".repeat(1 << 20));
+    host.carte.talk(1, "the last word");
+    let cut = |rig: &Rig| {
+        let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
+        let read = executor::spool::output::read(&rig.layout, &query, false);
+        String::from_utf8_lossy(&read.ok().flatten().unwrap_or_default().bytes).contains("cut")
+    };
+    host.rig.until("it is told", cut);
+    host.rig.stop(attempt, 20_000);
+    let (state, ..) = host.end(attempt);
+    assert_eq!(state, State::Ended(Exit::Killed));
+    assert_eq!(host.carte.live(), 0);
+}

@@ -47,6 +47,8 @@ struct Inner {
     begun: Vec<String>,
     /// By verb: so often it does what it is asked, and the answer is no answer.
     mute: BTreeMap<String, u32>,
+    /// By verb: so often its answer is this.
+    garble: BTreeMap<String, (u32, String)>,
     asked: Vec<String>,
 }
 
@@ -109,6 +111,24 @@ impl Carte {
         self.with(|inner| inner.mute.insert(verb.into(), times));
     }
 
+    /// It does not what it is asked, and its answer is this.
+    pub(super) fn garble(&self, verb: &str, times: u32, answer: String) {
+        self.with(|inner| inner.garble.insert(verb.into(), (times, answer)));
+    }
+
+    /// Lines of a log that is longer than any we take.
+    pub(super) fn talk(&self, lines: u64, text: &str) {
+        self.with(|inner| {
+            for n in 0..lines {
+                inner.line += 1;
+                let line = inner.line;
+                for entry in &mut inner.entries {
+                    entry.lines.push((line, format!("2026/11/20 10:19:19 - gen.0 - {n} {text}")));
+                }
+            }
+        });
+    }
+
     /// It was started anew.
     pub(super) fn forget(&self) {
         self.with(|inner| inner.entries.clear());
@@ -140,6 +160,10 @@ async fn asked(
     let now = shared.clock.mono_ms();
     let mut inner = shared.inner.lock().unwrap();
     inner.asked.push(format!("{verb} {query:?} {body}"));
+    if let Some((times, answer)) = inner.garble.get_mut(&verb).filter(|(times, _)| *times > 0) {
+        *times -= 1;
+        return answer.clone().into_response();
+    }
     let told = inner.obey(now, &verb, &query, body);
     match inner.mute.get_mut(&verb).filter(|times| **times > 0) {
         Some(times) => {
