@@ -55,6 +55,8 @@ fn main() {
     if wanted("backfill") {
         backfill(&clock, 1, 100);
         backfill(&clock, 100, 1);
+        // As many runs as are allowed.
+        backfill(&clock, 270, 1);
     }
 }
 
