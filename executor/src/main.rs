@@ -175,7 +175,7 @@ fn main() -> ExitCode {
     let done = match &command {
         Command::Etl { about, warm, argv } => executor::etl::run(about, warm.as_deref(), argv),
         Command::Warm { about } => executor::warm::run(about),
-        Command::External { about } => executor::external::run(about),
+        Command::External { about } => Ok(executor::external::run(about)),
         _ => own::program().and_then(|_| obey(command)).map(|()| ExitCode::SUCCESS),
     };
     match done {

@@ -1,29 +1,32 @@
 //! Who looks on: `hcndc-executor external`, the process of an attempt whose work lives on a server.
 //!
 //! A process of the attempt like any other: supervised, limited and killed with it, as the job's user. What
-//! to ask next is decided by [`shared::external::observe`]; here it is asked ([`server`]), the log of the
-//! server goes into our own output, and a TERM ends the work there before it ends us.
+//! to ask next is decided by [`shared::external::observe`]; here it is asked ([`server`]), and the log of the
+//! server goes into our own output. Told to end by [`STOP`], it ends the work there first; any other signal
+//! (of who clears up, of a machine that goes down) ends it alone, and the work goes on.
 
 pub(crate) mod server;
 
 use crate::etl::pump::hidden;
 use crate::etl::{code, say, told};
-use anyhow::Context;
-use server::Connection;
+use server::{ANSWER_BYTES_MAX, Connection};
 use shared::clock::Clock;
 use shared::config::env;
 use shared::etl::log::Reading;
 use shared::etl::outcome::{NOT_READY, WITH_ERRORS};
 use shared::etl::progress::Progress;
 use shared::external::carte::{Beside, Reply};
-use shared::external::observe::{Answer, Ask, Ended, Next, Observer, Plan, Verdict};
+use shared::external::observe::{Answer, Ask, Ended, Entry, Next, Observer, Plan, Verdict};
 use shared::external::outcome::{GONE, UNSEEN};
 use shared::external::{External, Server};
 use shared::ids::Millis;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// Who has the work ended sends this one.
+pub const STOP: i32 = libc::SIGINT;
 /// What a server has not worked off by then, it never will.
 const LATE_MS: Millis = 30_000;
 /// Of one answer's log, unpacked.
@@ -35,23 +38,57 @@ const METADATA_BYTES_MAX: u64 = 1024 * 1024;
 /// Without a file of metadata: the engines that every Hop has. They tell on their way how far they are.
 const METADATA: &str = r#"{"pipeline-run-configuration":[{"name":"local","description":"","configurationVariables":[],"defaultSelection":true,"engineRunConfiguration":{"Local":{"rowset_size":"10000","wait_time":"1","safe_mode":false,"feedback_size":"100000","show_feedback":true,"topo_sort":false,"gather_metrics":false,"sample_type_in_gui":"Last","sample_size":"100"}}}],"workflow-run-configuration":[{"name":"local","description":"","defaultSelection":true,"engineRunConfiguration":{"Local":{"safe_mode":false}}}]}"#;
 
+/// From which line on nothing is there: how it goes is told without its log.
+const NO_LINE: u64 = 2_000_000_000;
+
 /// Runs it.
-///
-/// # Errors
-/// What is meant cannot be understood, or the system gives us no runtime.
-pub fn run(about: &str) -> anyhow::Result<ExitCode> {
-    let external: External = serde_json::from_str(about).context("what is to be run (--about)")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("a runtime")?;
-    Ok(runtime.block_on(async {
-        match Looker::new(external) {
-            Ok(mut looker) => looker.look_on().await,
-            Err(why) => {
-                say(&why);
-                code(NOT_READY)
-            }
+pub fn run(about: &str) -> ExitCode {
+    let external: External = match serde_json::from_str(about) {
+        Ok(external) => external,
+        Err(error) => {
+            say(&format!("what is to be run (--about): {error}"));
+            return code(UNSEEN);
         }
-    }))
+    };
+    // What was submitted before may run: that it cannot be looked for is not how it ends.
+    let not_ready = if external.adopt.is_empty() { NOT_READY } else { UNSEEN };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = runtime.map_err(|error| format!("a runtime: {error}")).and_then(|runtime| {
+        runtime.block_on(async { Ok(Looker::new(external)?.look_on(Signals::new()?).await) })
+    });
+    ended.unwrap_or_else(|why| {
+        say(&why);
+        code(not_ready)
+    })
+}
+
+struct Signals {
+    stop: Signal,
+    others: Others,
+}
+
+/// Those that are not about the work.
+struct Others([Signal; 2]);
+
+impl Signals {
+    fn new() -> Result<Signals, String> {
+        let caught =
+            |kind| signal(kind).map_err(|error| format!("no signal can be caught: {error}"));
+        Ok(Signals {
+            stop: caught(SignalKind::from_raw(STOP))?,
+            others: Others([caught(SignalKind::terminate())?, caught(SignalKind::hangup())?]),
+        })
+    }
+}
+
+impl Others {
+    async fn recv(&mut self) {
+        let [term, hup] = &mut self.0;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = hup.recv() => {}
+        }
+    }
 }
 
 struct Looker {
@@ -65,8 +102,11 @@ struct Looker {
     secrets: Vec<String>,
     repository_password: String,
     metadata: String,
-    /// Of its log.
+    /// Of the log of this one.
     line: u64,
+    of: Option<Entry>,
+    /// Not all of its log was read.
+    cut: bool,
     /// The end of the last part, without its line feed.
     rest: String,
     /// That it does not answer was said.
@@ -95,6 +135,7 @@ impl Looker {
         let plan = Plan {
             key: external.key.clone(),
             adopt: external.adopt.clone(),
+            stopped: external.stopped,
             patience_ms: Millis::from(external.patience_s) * 1_000,
             late_ms: LATE_MS,
             again_if_gone: external.again_if_gone,
@@ -111,40 +152,43 @@ impl Looker {
             repository_password,
             metadata: server::packed(metadata.as_bytes()),
             line: 0,
+            of: None,
+            cut: false,
             rest: String::new(),
             away: false,
         })
     }
 
-    async fn look_on(&mut self) -> ExitCode {
-        use tokio::signal::unix::{SignalKind, signal};
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-        let [term, int, hup] = kinds.map(signal);
-        let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (term, int, hup) else {
-            say("no signal can be caught here");
-            return code(NOT_READY);
-        };
+    async fn look_on(&mut self, Signals { mut stop, mut others }: Signals) -> ExitCode {
         loop {
             self.tell_progress().await;
-            let ask = match self.observer.next(self.clock.mono_ms()) {
+            let next = self.observer.next(self.clock.mono_ms());
+            let (ask, ms) = match next {
                 Next::Over(verdict) => return self.conclude(verdict),
-                Next::Ask(ask) => Some(ask),
-                Next::Wait(until) => {
-                    let ms = u64::try_from(until - self.clock.mono_ms()).unwrap_or(0);
-                    let sleep = tokio::time::sleep(Duration::from_millis(ms));
-                    tokio::select! {
-                        () = sleep => {}
-                        _ = term.recv() => self.stop(),
-                        _ = int.recv() => self.stop(),
-                        _ = hup.recv() => self.stop(),
-                    }
-                    None
-                }
+                Next::Ask(ask) => (Some(ask), 0),
+                Next::Wait(until) => (None, until - self.clock.mono_ms()),
             };
-            if let Some(ask) = ask {
-                // Not cut short by a signal: whether it has arrived would not be known.
-                let reply = self.ask(&ask).await;
-                self.heard(&ask, reply);
+            let Some(ask) = ask else {
+                let sleep =
+                    tokio::time::sleep(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+                tokio::select! {
+                    () = sleep => {}
+                    _ = stop.recv() => self.stop(),
+                    () = others.recv() => return self.leave(),
+                }
+                continue;
+            };
+            // Cut short only where nothing is meant to happen there: whether the rest has arrived would
+            // not be known.
+            let idle = matches!(ask, Ask::List | Ask::Look(_));
+            let reply = tokio::select! {
+                reply = self.ask(&ask) => Some(reply),
+                _ = stop.recv(), if idle => None,
+                () = others.recv() => return self.leave(),
+            };
+            match reply {
+                Some(reply) => self.heard(&ask, reply),
+                None => self.stop(),
             }
         }
     }
@@ -172,13 +216,37 @@ impl Looker {
         self.observer.stop();
     }
 
-    async fn ask(&self, ask: &Ask) -> Reply {
-        let beside = Beside {
+    /// Without a word to the server.
+    fn leave(&self) -> ExitCode {
+        let title = self.external.server.title();
+        say(&format!("told to end, and not what runs on {title}: that goes on"));
+        code(UNSEEN)
+    }
+
+    async fn ask(&mut self, ask: &Ask) -> Reply {
+        if let Ask::Look(entry) = ask
+            && self.of.as_ref() != Some(entry)
+        {
+            (self.of, self.line) = (Some(entry.clone()), 0);
+        }
+        let mut beside = Beside {
             secret: &self.repository_password,
             metadata: &self.metadata,
             from_line: self.line,
         };
-        self.connection.ask(&self.external, ask, beside).await
+        if let Some(reply) = self.connection.ask(&self.external, ask, beside).await {
+            return reply;
+        }
+        let why = format!("its answer is longer than {ANSWER_BYTES_MAX} bytes");
+        if matches!(ask, Ask::Look(_)) {
+            beside.from_line = NO_LINE;
+            if let Some(reply) = self.connection.ask(&self.external, ask, beside).await {
+                say(&format!("{why}: a part of its log is left out, and is on the server only"));
+                self.cut = true;
+                return reply;
+            }
+        }
+        Answer::Lost(why).into()
     }
 
     fn heard(&mut self, ask: &Ask, reply: Reply) {
@@ -186,9 +254,14 @@ impl Looker {
         match &reply.answer {
             Answer::Away(why) | Answer::Lost(why) if !self.away => {
                 self.away = true;
-                say(&format!("{title} does not answer: {why}; asked again"));
+                self.say(&format!("{title} does not answer: {why}; asked again"));
             }
             Answer::Away(_) | Answer::Lost(_) => {}
+            Answer::Refused(why) if matches!(ask, Ask::Look(_)) => {
+                if !std::mem::replace(&mut self.away, true) {
+                    self.say(&format!("{title} does not tell how it goes: {why}; asked again"));
+                }
+            }
             answer => {
                 if std::mem::take(&mut self.away) {
                     say(&format!("{title} answers again"));
@@ -197,7 +270,7 @@ impl Looker {
                     say(&format!("{title} knows it as {}, id {id}", self.external.key));
                 }
                 if let (Ask::Stop(_), Answer::Refused(why)) = (ask, answer) {
-                    say(&format!("{title} does not stop it: {why}"));
+                    self.say(&format!("{title} does not stop it: {why}"));
                 }
             }
         }
@@ -224,6 +297,7 @@ impl Looker {
             Err(why) => return say(&format!("a part of its log cannot be read: {why}")),
         };
         if more {
+            self.cut = true;
             say(&format!(
                 "a part of its log is longer than {LOG_BYTES_MAX} bytes: it is cut, and its rest is on the \
                  server only"
@@ -259,6 +333,12 @@ impl Looker {
         let first = first.map_or(String::new(), |text| format!(": {text}"));
         let errors = self.reading.errors.saturating_add(self.reading.counts.errors());
         let (code_of, words) = match verdict {
+            Verdict::Ended(Ended::Well) if errors == 0 && self.cut => (
+                WITH_ERRORS,
+                format!(
+                    "{title} says that it ended well; its log was too long to be read whole, and may tell of errors"
+                ),
+            ),
             Verdict::Ended(Ended::Well) if errors == 0 => (0, String::new()),
             Verdict::Ended(Ended::Well) => (
                 WITH_ERRORS,
@@ -280,9 +360,14 @@ impl Looker {
             ),
         };
         if !words.is_empty() {
-            say(&words);
+            self.say(&words);
         }
         code(code_of)
+    }
+
+    /// What may hold words of the server.
+    fn say(&self, text: &str) {
+        say(&hidden(text, &self.secrets));
     }
 }
 

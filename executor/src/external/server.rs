@@ -16,7 +16,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 /// How far it is can wait.
 const GLANCE_MAX: Duration = Duration::from_secs(3);
-const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(super) const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -46,14 +46,21 @@ impl Connection {
             builder =
                 builder.add_root_certificate(known.map_err(|error| format!("{ca}: {error}"))?);
         }
-        let parsed = reqwest::Url::parse(url).map_err(|error| format!("{url}: {error}"))?;
-        if !matches!(parsed.scheme(), "http" | "https") || !parsed.username().is_empty() {
-            return Err(format!(
-                "{}: http://HOST:PORT or https://HOST:PORT is expected; user and password have variables of \
-                 their own",
-                parsed.scheme()
-            ));
-        }
+        // The address itself is not told: somebody may have written a password into it.
+        let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string());
+        let parsed = parsed.and_then(|it| {
+            let bare = it.username().is_empty() && it.password().is_none();
+            match matches!(it.scheme(), "http" | "https") && bare {
+                true => Ok(()),
+                false => Err("that is something else".to_owned()),
+            }
+        });
+        parsed.map_err(|why| {
+            format!(
+                "the address: {why}: http://HOST:PORT or https://HOST:PORT is expected; user and password have \
+                 variables of their own"
+            )
+        })?;
         // The second time it is there already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = builder.build().map_err(|error| format!("no client of HTTP: {error}"))?;
@@ -65,7 +72,10 @@ impl Connection {
         let url = format!("{}{}", self.url, carte::list(server));
         let asked = self.with_user(self.client.get(url)).timeout(within);
         let answer = match asked.send().await {
-            Ok(response) => answer(server, &Ask::List, response).await.answer,
+            Ok(response) => match answer(server, &Ask::List, response).await {
+                Some(reply) => reply.answer,
+                None => Answer::Lost(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes")),
+            },
             Err(error) => Answer::Away(words(&error)),
         };
         match answer {
@@ -89,7 +99,7 @@ impl Connection {
         let asked = self.with_user(self.client.get(format!("{}{path}", self.url)));
         let response = asked.timeout(GLANCE_MAX).send().await.ok()?;
         match response.status().as_u16() {
-            200 => body(response).await.ok(),
+            200 => body(response).await.ok().flatten(),
             _ => None,
         }
     }
@@ -101,7 +111,13 @@ impl Connection {
         }
     }
 
-    pub(super) async fn ask(&self, external: &External, ask: &Ask, beside: Beside<'_>) -> Reply {
+    /// None: the answer is longer than any that is taken.
+    pub(super) async fn ask(
+        &self,
+        external: &External,
+        ask: &Ask,
+        beside: Beside<'_>,
+    ) -> Option<Reply> {
         let request = carte::request(external, ask, beside);
         let url = format!("{}{}", self.url, request.path);
         let asked = match request.body {
@@ -110,41 +126,45 @@ impl Connection {
         };
         match self.with_user(asked).send().await {
             Ok(response) => answer(external.server, ask, response).await,
-            Err(error) if error.is_connect() => Answer::Away(words(&error)).into(),
-            Err(error) => Answer::Lost(words(&error)).into(),
+            Err(error) if error.is_connect() => Some(Answer::Away(words(&error)).into()),
+            Err(error) => Some(Answer::Lost(words(&error)).into()),
         }
     }
 }
 
-async fn body(mut response: reqwest::Response) -> Result<String, String> {
+/// None: it is longer than any that is taken.
+async fn body(mut response: reqwest::Response) -> Result<Option<String>, String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| words(&error))? {
         if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes"));
+            return Ok(None);
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-async fn answer(server: Server, ask: &Ask, response: reqwest::Response) -> Reply {
+async fn answer(server: Server, ask: &Ask, response: reqwest::Response) -> Option<Reply> {
     let status = response.status();
     let text = match body(response).await {
-        Ok(text) => text,
-        Err(why) => return Answer::Lost(why).into(),
+        Ok(text) => text?,
+        Err(why) => return Some(Answer::Lost(why).into()),
     };
-    match status.as_u16() {
+    Some(match status.as_u16() {
         200 => carte::reply(server, ask, &text),
+        // Newer ones say so where older ones say 200.
+        404 if text.contains("<webresult>") => carte::reply(server, ask, &text),
         401 | 403 => {
             let variables = server.variables();
             let why =
                 format!("{status}: {variables}_USER or {variables}_PASSWORD is not what it knows");
             Answer::Refused(why).into()
         }
-        // It may have done what it was asked all the same.
+        // It may have done what it was asked all the same, or somebody between us has.
         500.. => Answer::Lost(status.to_string()).into(),
+        _ if matches!(ask, Ask::Start(_)) => Answer::Lost(status.to_string()).into(),
         _ => Answer::Refused(status.to_string()).into(),
-    }
+    })
 }
 
 /// Without the address: a person knows it, and it may hold more than is good to tell.

@@ -122,7 +122,7 @@ impl Supervisor {
         let all: Vec<_> = self.children.all().map(|child| child.attempt).collect();
         tracing::info!("told to end all jobs: {} run", all.len());
         for attempt in all {
-            self.endings.begin(now.mono, attempt, grace_ms);
+            self.endings.begin(now.mono, attempt, (libc::SIGTERM, grace_ms));
         }
     }
 

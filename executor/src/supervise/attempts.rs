@@ -177,6 +177,12 @@ impl Attempts {
         [self.book.next_timer(), self.life.lease].into_iter().flatten().min()
     }
 
+    /// It is being ended because no leader was heard of for too long.
+    pub fn is_fenced(&self, attempt: AttemptId) -> bool {
+        let phase = self.book.get(attempt).map(|record| &record.phase);
+        matches!(phase, Some(Phase::Ending(State::Ended(Exit::Fenced))))
+    }
+
     /// Time-outs, the end of the lease; and old things are forgotten.
     pub fn tick(&mut self, now: Now) {
         for attempt in self.book.out_of_time(now.mono) {

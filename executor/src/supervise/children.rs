@@ -33,6 +33,9 @@ pub struct Child {
     pub group: Option<PathBuf>,
     /// It runs as somebody else than we.
     pub other_user: bool,
+    /// It only looks on at what lives elsewhere.
+    #[serde(default)]
+    pub elsewhere: bool,
     pub success_codes: Vec<i32>,
     pub grace_ms: i64,
     /// Per stream.

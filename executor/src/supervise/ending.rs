@@ -1,4 +1,4 @@
-//! Ending all that belongs to an attempt: TERM to all, grace, KILL to all, until it is proved gone.
+//! Ending all that belongs to an attempt: TERM (or what its process understands) to all, grace, KILL to all, until it is proved gone.
 //!
 //! The proof is [`Children`]'s (its process is reaped, and none of those we adopted carries its mark)
 //! and, where there is one, an empty cgroup. It is looked for whenever a child has ended; the rounds
@@ -21,11 +21,18 @@ const STUBBORN_MS: Millis = 10_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Ending {
+    /// The first one that it is sent.
+    #[serde(default = "term")]
+    signal: i32,
     kill_at: Millis,
     next: Millis,
     /// Told to end; by pid and start, since pids come again.
     known: HashSet<(i32, u64)>,
     told: Millis,
+}
+
+fn term() -> i32 {
+    libc::SIGTERM
 }
 
 /// Attempts that are being ended.
@@ -34,9 +41,10 @@ pub struct Endings(HashMap<AttemptId, Ending>);
 
 impl Endings {
     /// Begins with the next round. Asked again, the shorter grace counts.
-    pub fn begin(&mut self, now: Millis, attempt: AttemptId, grace_ms: Millis) {
+    pub fn begin(&mut self, now: Millis, attempt: AttemptId, (signal, grace_ms): (i32, Millis)) {
         let kill_at = now.saturating_add(grace_ms.max(0));
         let ending = self.0.entry(attempt).or_insert_with(|| Ending {
+            signal,
             kill_at,
             next: now,
             known: HashSet::new(),
@@ -84,7 +92,7 @@ impl Ending {
             if kill {
                 send(process, libc::SIGKILL);
             } else if first {
-                send(process, libc::SIGTERM);
+                send(process, self.signal);
                 // What is stopped hears it only when it goes on.
                 send(process, libc::SIGCONT);
             }

@@ -18,6 +18,7 @@ use super::talk::Grown;
 use super::{growth, signals};
 use crate::clock;
 use crate::config::Config;
+use crate::external;
 use crate::process::cgroup;
 use crate::process::sys::{self, Ended, Reaped};
 use crate::spool::output::{Holes, Marker};
@@ -218,7 +219,7 @@ impl Supervisor {
                 if child.has_failed() || self.config.jobs.end_leftovers {
                     let grace_ms = child.grace_ms;
                     tracing::info!("{attempt} has ended and left processes behind: ending them");
-                    self.endings.begin(now.mono, attempt, grace_ms);
+                    self.endings.begin(now.mono, attempt, (libc::SIGTERM, grace_ms));
                 } else {
                     self.conclude(now, attempt);
                 }
@@ -311,6 +312,7 @@ impl Supervisor {
             marker: Marker::new(self.layout.output_of(start.attempt)),
             group: None,
             other_user: false,
+            elsewhere: start.work.external.is_some(),
             success_codes: start.work.success_codes.clone(),
             grace_ms: start.grace_ms,
             output_max: start.work.output_max.map_or(quota, |asked| asked.min(quota)),
@@ -322,7 +324,11 @@ impl Supervisor {
 
     fn kill(&mut self, now: Now, attempt: AttemptId, grace_ms: Millis) {
         match self.children.get(attempt) {
-            Some(_) => self.endings.begin(now.mono, attempt, grace_ms),
+            // Who is fenced is followed by another one, who goes on looking at what goes on.
+            Some(child) if child.elsewhere && !self.core.is_fenced(attempt) => {
+                self.endings.begin(now.mono, attempt, (external::STOP, grace_ms));
+            }
+            Some(_) => self.endings.begin(now.mono, attempt, (libc::SIGTERM, grace_ms)),
             // Nothing of it is here: it was refused a moment ago.
             None => self.core.gone(now, attempt, Usage::default()),
         }

@@ -13,8 +13,8 @@ use shared::wire::{Exit, Refusal};
 
 /// Attempts of one job run whose work lives elsewhere, with those that only looked on.
 const OBSERVERS_MAX: u32 = 100;
-/// Earlier ones that an attempt is told of.
-const ADOPT_MAX: usize = 50;
+/// Earlier ones that an attempt is told of: all of those, and what people have asked for beside.
+const ADOPT_MAX: usize = 150;
 
 impl World {
     /// Promises the job to this host.
@@ -215,12 +215,17 @@ impl World {
         kind.is_some_and(|kind| matches!(*end, End::Exit(Exit::Code(code)) if kind.is_final(code)))
     }
 
+    /// Its work goes on without its process, and its process can be ended without its work.
+    pub(super) fn lives_elsewhere(&self, id: JobRunId) -> bool {
+        self.kind_of(id).is_some_and(|kind| kind.locus() == Locus::External)
+    }
+
     /// Of what lives elsewhere: attempts of the job before this one whose end nobody has seen there, back
     /// to the last one that was.
-    pub fn unseen_before(&self, attempt: AttemptId) -> Vec<AttemptId> {
+    pub fn unseen_before(&self, attempt: AttemptId) -> Unseen {
         let id = attempt.job_run();
         let Some(kind) = self.kind_of(id).filter(|kind| kind.locus() == Locus::External) else {
-            return Vec::new();
+            return Unseen::default();
         };
         let all = self.table.attempts_of(attempt.run);
         let mut own: Vec<(AttemptId, &Attempt)> = all
@@ -233,7 +238,14 @@ impl World {
         let unseen = |(_, row): &&(AttemptId, &Attempt)| {
             row.end.as_ref().is_none_or(|end| is_unseen(kind, end))
         };
-        own.iter().take_while(unseen).take(ADOPT_MAX).map(|(other, _)| *other).collect()
+        let unseen = own.iter().take_while(unseen).take(ADOPT_MAX);
+        let by_us = |(_, row): &(AttemptId, &Attempt)| {
+            matches!(row.end, Some(End::Exit(Exit::Killed | Exit::TimedOut)))
+        };
+        Unseen {
+            stopped: unseen.clone().any(by_us),
+            attempts: unseen.map(|(other, _)| *other).collect(),
+        }
     }
 
     fn is_success(&self, id: JobRunId, end: &End) -> bool {
@@ -286,6 +298,14 @@ impl World {
             _ => false,
         }
     }
+}
+
+/// Attempts whose work lives elsewhere and whose end there nobody has seen, the newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unseen {
+    pub attempts: Vec<AttemptId>,
+    /// One of them was told to end its work.
+    pub stopped: bool,
 }
 
 /// What became of its work elsewhere was not seen by who looked on.

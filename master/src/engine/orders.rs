@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// From TERM to KILL for what no definition is known of.
 const GRACE_MS: Millis = 10_000;
+/// At least, where a server is to be told and heard first.
+const ELSEWHERE_GRACE_S: u32 = 60;
 
 #[derive(Debug, Default)]
 pub(crate) struct Places {
@@ -114,9 +116,13 @@ impl World {
         let policy = || self.policy(id);
         let kill = |incarnation| {
             let known = self.lives.contains_key(&id.run);
-            let grace_ms =
-                if known { Millis::from(policy().kill_grace_s) * 1_000 } else { GRACE_MS };
+            let grace_ms = if known { self.grace_ms(id, &policy()) } else { GRACE_MS };
             Some(Todo::Kill { attempt, incarnation, grace_ms })
+        };
+        // Who looks on is to go, and what he looks on at is to stay: another one may look on by now.
+        let remove = |incarnation| match self.lives_elsewhere(id) {
+            true => Some(Todo::Kill { attempt, incarnation, grace_ms: 0 }),
+            false => kill(incarnation),
         };
         if let Some(job) = self.job(id).filter(|job| job.attempt(id) == attempt) {
             match job.phase {
@@ -133,10 +139,10 @@ impl World {
             && let Some(row) = self.table.attempts.get(&attempt)
             && row.place.host == host
         {
-            return kill(row.place.basis.incarnation);
+            return remove(row.place.basis.incarnation);
         }
         let stray = self.fleet.is_listed(host, attempt) && self.is_stray(attempt);
-        stray.then(|| kill(self.fleet.incarnation(host)?)).flatten()
+        stray.then(|| remove(self.fleet.incarnation(host)?)).flatten()
     }
 
     fn start(&self, attempt: AttemptId, place: Place, policy: &Policy) -> Todo {
@@ -149,8 +155,14 @@ impl World {
             basis,
             leased: policy.on_lost == OnLost::Retry,
             timeout_ms: policy.timeout_s.map(|s| Millis::from(s) * 1_000),
-            grace_ms: Millis::from(policy.kill_grace_s) * 1_000,
+            grace_ms: self.grace_ms(attempt.job_run(), policy),
         }
+    }
+
+    /// Between the word to end and the kill.
+    fn grace_ms(&self, id: JobRunId, policy: &Policy) -> Millis {
+        let least_s = if self.lives_elsewhere(id) { ELSEWHERE_GRACE_S } else { 0 };
+        Millis::from(policy.kill_grace_s.max(least_s)) * 1_000
     }
 
     /// It lives on a host and is no longer wanted: given up, abandoned, or lost with its commit

@@ -5,6 +5,7 @@
 //! it orders an attempt, and by pages that show the command.
 
 use super::catalog::{Catalog, Interface, Job};
+use super::job::Unseen;
 use super::rows::Run;
 use shared::ids::AttemptId;
 use shared::kind::{self, Context, FieldError, check::is_variable, render};
@@ -47,7 +48,7 @@ pub fn work(
     catalog: &Catalog,
     run: &Run,
     attempt: AttemptId,
-    unseen: Vec<AttemptId>,
+    unseen: Unseen,
 ) -> Result<Work, FieldError> {
     let missing = |what: &str| {
         let message = format!("version {} of the interface has no {what} any more", run.version);
@@ -57,8 +58,12 @@ pub fn work(
     // By id: to look at each would make a wide interface cost the square of its jobs.
     let at = interface.jobs.binary_search_by_key(&attempt.job, |job| job.id);
     let job = at.ok().and_then(|at| interface.jobs.get(at)).ok_or_else(|| missing("such job"))?;
-    let context = Context { unseen, ..context(catalog, interface, job, run, attempt) };
+    let context =
+        Context { unseen: unseen.attempts, ..context(catalog, interface, job, run, attempt) };
     let mut work = kind::work(&job.spec.kind, &job.spec.fields, &context)?;
+    if let Some(external) = &mut work.external {
+        external.stopped = unseen.stopped;
+    }
     work.limits = job.spec.limits.told();
     work.environment = Some(job.spec.environment.clone()).filter(|name| !name.is_empty());
     let project = catalog.projects.get(&interface.project);
@@ -185,17 +190,23 @@ mod tests {
             ..Catalog::default()
         };
         let attempt = AttemptId { run: RunId(1), job: JobId(7), number: 1, reign: 1 };
-        let made = work(&catalog, &run(2), attempt, Vec::new()).unwrap();
+        let made = work(&catalog, &run(2), attempt, Unseen::default()).unwrap();
         assert_eq!(made.argv, ["echo", "interface job run project 20261120", "2"]);
         assert_eq!(made.env["HCNDC_PROJECT"], "default");
         assert_eq!(made.user.as_deref(), Some("etl"));
         assert_eq!(made.limits.memory_mib, Some(256));
         assert_eq!(made.env["HCNDC_PARAM_c"], "run");
         // A run keeps the version it was made from.
-        assert_eq!(work(&catalog, &run(1), attempt, Vec::new()).unwrap().argv[2], "1");
-        assert_eq!(work(&catalog, &run(9), attempt, Vec::new()).unwrap_err().path, "definition");
+        assert_eq!(work(&catalog, &run(1), attempt, Unseen::default()).unwrap().argv[2], "1");
+        assert_eq!(
+            work(&catalog, &run(9), attempt, Unseen::default()).unwrap_err().path,
+            "definition"
+        );
         let gone = AttemptId { job: JobId(8), ..attempt };
-        assert_eq!(work(&catalog, &run(2), gone, Vec::new()).unwrap_err().path, "definition");
+        assert_eq!(
+            work(&catalog, &run(2), gone, Unseen::default()).unwrap_err().path,
+            "definition"
+        );
     }
 
     #[test]

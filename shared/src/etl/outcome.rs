@@ -1,12 +1,14 @@
 //! How a run of Kettle or Hop has ended. Their exit code is the beginning of it: 0 may hide errors, or
 //! that nothing ran at all; 1 may mean that there was no heap left.
 //!
-//! The codes from 200 on are ours: no program of theirs uses them.
+//! The codes from 200 on are ours: a program that ends with one of them (`KETTLE_TRANS_PAN_JVM_EXIT_CODE`
+//! may be any number) has ended with 1, and its own is told.
 
 use super::Engine;
 use super::log::Reading;
 use std::collections::BTreeSet;
 
+const OURS: i32 = 200;
 /// Exit code 0, but its log tells of errors. Whether that is success is the job's to say.
 pub const WITH_ERRORS: i32 = 200;
 /// Exit code 0, and it never said that it begins.
@@ -75,6 +77,7 @@ pub fn judge(engine: Engine, ended: Ended, reading: &Reading, speaks: bool) -> O
                 "{program} ended with {code}: its JVM had no heap left (give it more by -Xmx){first}"
             ),
         ),
+        OURS.. => ours(1, format!("{program} ended with {code}{first}")),
         143 => ours(code, format!("{program} was told to end (SIGTERM)")),
         _ => {
             let means = means(engine, code).map_or(String::new(), |text| format!(" ({text})"));

@@ -129,7 +129,8 @@ pub fn reply(server: Server, ask: &Ask, text: &str) -> Reply {
     match ask {
         Ask::List => Answer::Listed(listed(words, text)).into(),
         Ask::Look(_) => looked(text),
-        _ => Answer::Refused(format!("it answers what is not understood: {}", short(text))).into(),
+        // Whoever has said that (a proxy, a page of its own): it may have arrived.
+        _ => Answer::Lost(format!("it answers what is not understood: {}", short(text))).into(),
     }
 }
 

@@ -6,7 +6,8 @@
 //! attempts whose end nobody has seen ([`External::adopt`]). [`observe`] decides what to ask next, pure;
 //! [`carte`] is how Carte and Hop server are asked; `executor/src/external/` asks.
 //!
-//! What is presumed of a server: what it has not worked off `late_ms` after it was sent, it never will.
+//! What is presumed of a server: what it has not worked off `late_ms` after it was sent, or before it was
+//! started anew, it never will.
 
 pub mod carte;
 pub mod observe;
@@ -86,6 +87,9 @@ pub struct External {
     /// Names of earlier attempts of the job whose end nobody has seen.
     #[serde(default)]
     pub adopt: Vec<String>,
+    /// One of them was told to end its work: what was stopped there was stopped by us.
+    #[serde(default)]
+    pub stopped: bool,
     /// So long may the server not answer before who looks on gives up (what it does goes on).
     pub patience_s: u32,
     /// Submit again what was submitted once, and is not known to the server any more.

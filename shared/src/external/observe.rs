@@ -1,9 +1,9 @@
 //! What to ask a server next: pure, without a clock. Proved in a world of lost and late messages, servers
-//! that forget, and lookers-on that die at any step (`shared/tests/external.rs`).
+//! that forget, and lookers-on that die at any step (`shared/tests/external/`).
 //!
-//! A submission has two steps, for no server lets us choose its ids: *register*, which runs nothing and
-//! may be done twice, and *start* of that one id, which is said once; whether it has arrived is looked
-//! at, and only when it can arrive no more it is said again.
+//! A submission has two steps, for no server lets us choose its ids: *register*, which runs nothing, and
+//! *start* of that one id. Each is said once; whether it has arrived is looked at, and only when it can
+//! arrive no more it is said again.
 
 use crate::ids::Millis;
 
@@ -99,6 +99,8 @@ pub struct Plan {
     pub key: String,
     /// Names under which it may have been submitted before.
     pub adopt: Vec<String>,
+    /// One of those was told to end it: what was stopped was stopped by us.
+    pub stopped: bool,
     pub patience_ms: Millis,
     /// See the module above.
     pub late_ms: Millis,
@@ -133,6 +135,8 @@ pub struct Observer {
     stop_at: Millis,
     /// Something of ours may have begun.
     begun: bool,
+    /// What others have sent has arrived by now, or never will.
+    settled: bool,
     /// Which rules are broken, to show that the world notices.
     pub sabotage: Option<Sabotage>,
 }
@@ -152,6 +156,10 @@ pub enum Sabotage {
     LostIsFailed,
     /// Ends without having heard that it has ended there.
     StopsAndGoes,
+    /// Does not wait for a registration that may still arrive.
+    RegistersAgain,
+    /// Begins anew what somebody else has stopped.
+    RevivesStopped,
 }
 
 impl Observer {
@@ -169,6 +177,7 @@ impl Observer {
             stopping: false,
             stop_at: 0,
             begun,
+            settled: false,
             sabotage: None,
         }
     }
@@ -223,8 +232,12 @@ impl Observer {
 
     /// The answer to what was asked last.
     pub fn heard(&mut self, now: Millis, answer: Answer) {
+        let looks = matches!(self.phase, Phase::Settle(..) | Phase::Follow(_));
         let silent = match answer {
             Answer::Away(ref why) | Answer::Lost(ref why) => Some(why.clone()),
+            // No word about it, however well it is understood. (A stop that is refused: the next look
+            // tells whether it is heard.)
+            Answer::Refused(ref why) if looks => Some(why.clone()),
             _ => None,
         };
         if let Some(why) = silent {
@@ -254,13 +267,13 @@ impl Observer {
             (Phase::Settle(entry, until), Answer::Seen(there)) => {
                 self.settle(now, entry, until, there)
             }
-            (Phase::Follow(_), Answer::Seen(there)) => self.seen(now, there),
+            (Phase::Follow(entry), Answer::Seen(there)) => self.seen(now, entry, there),
             (Phase::Settle(entry, _) | Phase::Follow(entry), Answer::Unknown) => {
                 self.own.retain(|own| *own != entry);
                 self.gone(now);
             }
             // Whether it has obeyed is looked at.
-            (Phase::Follow(_), Answer::Done | Answer::Refused(_)) => {
+            (Phase::Follow(_), Answer::Done) => {
                 self.not_before = now + LOOK_MS.0;
             }
             (Phase::Clear(_), _) => self.own.truncate(self.own.len().saturating_sub(1)),
@@ -280,13 +293,20 @@ impl Observer {
             }
             Phase::Start(entry) if sent => {
                 self.begun = true;
+                self.settled = false;
                 if self.has(Sabotage::StartsAgain) {
                     return;
                 }
                 self.phase = Phase::Settle(entry, now + self.plan.late_ms);
             }
-            // What is registered twice runs once: the other one is forgotten in the end.
-            Phase::Register if sent => self.phase = Phase::Find,
+            // Only when it can arrive no more it is registered again: a second one that arrives when the
+            // first has run, and is forgotten, would be taken for one that has never begun.
+            Phase::Register if sent => {
+                self.phase = Phase::Find;
+                if !self.has(Sabotage::RegistersAgain) {
+                    self.not_before = now + self.plan.late_ms;
+                }
+            }
             _ => {}
         }
         let too_long = too_long || sent && self.has(Sabotage::LostIsFailed);
@@ -311,37 +331,47 @@ impl Observer {
             |entry: &Entry| entry.name == self.plan.key || self.plan.adopt.contains(&entry.name);
         let mut ours: Vec<(Entry, There)> =
             entries.into_iter().filter(|(it, _)| ours(it)).collect();
-        // What was stopped says least: another one may have begun since.
+        // What we have stopped says least: another one may have begun since.
+        let stopped = if self.revives() { 4 } else { 2 };
         let rank = |there: &There| match there {
             There::Lives => 0,
             There::Ended(Ended::Well | Ended::WithErrors) => 1,
-            There::Waits => 2,
-            There::Ended(Ended::Stopped) => 3,
+            There::Waits => 3,
+            There::Ended(Ended::Stopped) => stopped,
         };
         ours.sort_by(|(a, at), (b, bt)| (rank(at), a).cmp(&(rank(bt), b)));
         self.own = ours.iter().map(|(entry, _)| entry.clone()).collect();
         let Some((first, there)) = ours.into_iter().next() else {
-            return match self.plan.adopt.is_empty() {
-                true => self.register(now),
-                false => self.gone(now),
+            return match self.begun {
+                false => self.register(now),
+                true => self.gone(now),
             };
         };
         match there {
-            // By whomever: what was before us is over, and has not come to its end.
-            There::Ended(Ended::Stopped) if !self.stopping => self.register(now),
+            // By one of ours, for its time was up: what was before us is over.
+            There::Ended(Ended::Stopped) if !self.stopping && self.revives() => self.register(now),
             There::Lives | There::Ended(_) => self.follow(first),
             // One of our own that we have not told to start: nobody else can have.
-            There::Waits if self.plan.adopt.is_empty() => self.phase = Phase::Start(first),
+            There::Waits if self.plan.adopt.is_empty() || self.settled => {
+                self.phase = Phase::Start(first);
+            }
             There::Waits => self.phase = Phase::Settle(first, now + self.plan.late_ms),
         }
+    }
+
+    fn revives(&self) -> bool {
+        self.plan.stopped || self.has(Sabotage::RevivesStopped)
     }
 
     fn settle(&mut self, now: Millis, entry: Entry, until: Millis, there: There) {
         let until = if self.has(Sabotage::NeverSettles) { now } else { until };
         match there {
             There::Waits if now < until => self.not_before = now + LOOK_MS.0,
-            // It has not arrived, and never will.
-            There::Waits => self.phase = Phase::Start(entry),
+            // It has not arrived, and never will; and of another one of ours, the list tells.
+            There::Waits => {
+                self.settled = true;
+                self.phase = Phase::Find;
+            }
             There::Lives | There::Ended(_) => self.follow(entry),
         }
     }
@@ -352,14 +382,19 @@ impl Observer {
         self.phase = Phase::Follow(entry);
     }
 
-    fn seen(&mut self, now: Millis, there: There) {
+    fn seen(&mut self, now: Millis, entry: Entry, there: There) {
         match there {
             There::Ended(_) if self.stopping => {
                 // They stay there: who comes after must see that it is over.
                 self.own.clear();
                 self.clear(Verdict::Stopped);
             }
-            There::Ended(ended) => self.clear(Verdict::Ended(ended)),
+            There::Ended(ended) => {
+                // It goes last: as long as it is there, who comes after sees that it has ended, and how.
+                self.own.retain(|own| *own != entry);
+                self.own.insert(0, entry);
+                self.clear(Verdict::Ended(ended));
+            }
             There::Waits | There::Lives => {
                 if self.stopping && self.has(Sabotage::StopsAndGoes) {
                     return self.clear(Verdict::Stopped);
@@ -383,7 +418,7 @@ impl Observer {
     fn register(&mut self, now: Millis) {
         self.registered += 1;
         if self.registered > REGISTER_MAX {
-            let why = format!("it has forgotten {REGISTER_MAX} registrations");
+            let why = format!("{REGISTER_MAX} registrations were in vain");
             return self.clear(match self.begun {
                 true => Verdict::Unseen(why),
                 false => Verdict::NotBegun(why),
@@ -392,6 +427,7 @@ impl Observer {
         if self.registered > 1 {
             self.not_before = now + AGAIN_MS;
         }
+        self.settled = false;
         self.phase = Phase::Register;
     }
 

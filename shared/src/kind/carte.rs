@@ -70,7 +70,7 @@ impl Kind for Carte {
     }
 
     fn is_unseen(&self, code: i32) -> bool {
-        code == outcome::UNSEEN
+        !outcome::is_seen(code)
     }
 
     fn is_final(&self, code: i32) -> bool {

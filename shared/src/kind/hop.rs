@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 pub(super) struct Hop;
 
 const JVM_VARIABLE: &str = "HOP_OPTIONS";
-/// Between parameters: the first that no value holds. The first of all is Hop's own.
-const SEPARATORS: &[&str] = &[",", ";", "|", "~", "^", "#", "@@", "%%"];
+/// Between parameters: the first that none of them holds. The first of all is Hop's own. It takes them as
+/// regular expressions, and `@@` as `@`: so none that means something there.
+const SEPARATORS: &[&str] = &[",", ";", "~", "#", "!", "%%", "::"];
 
 const FIELDS: &[Field] = &[
     Field {
@@ -89,7 +90,7 @@ impl Source {
 }
 
 /// # Errors
-/// The values hold all that could stand between them.
+/// They hold all that could stand between them, or what does not arrive as it is.
 fn argv(
     source: &Source,
     level: &str,
@@ -106,16 +107,21 @@ fn argv(
     option("-r", &source.run_configuration);
     option("-f", &source.path());
     option("-l", &level.to_uppercase());
-    let free = |separator: &&&str| !params.values().any(|value| value.contains(**separator));
+    let wrong = |why: String| FieldError::new("fields.params", why);
+    let framed = |value: &str| value.len() > 1 && value.starts_with('"') && value.ends_with('"');
+    if let Some((name, _)) = params.iter().find(|(_, value)| framed(value)) {
+        return Err(wrong(format!("{name}: Hop takes away the \" at both ends of a value")));
+    }
+    let pairs: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let free = |separator: &&&str| !pairs.iter().any(|pair| pair.contains(**separator));
     let separator = *SEPARATORS.iter().find(free).ok_or_else(|| {
         let all = SEPARATORS.join(" ");
-        FieldError::new("fields.params", format!("the values hold all of {all}: one must be free"))
+        wrong(format!("names and values hold all of {all}: one must be free"))
     })?;
     if separator != SEPARATORS[0] {
         option("-ps", separator);
     }
-    let pairs = params.iter().map(|(name, value)| format!("{name}={value}"));
-    option("-p", &pairs.collect::<Vec<_>>().join(separator));
+    option("-p", &pairs.join(separator));
     Ok(argv)
 }
 
@@ -241,7 +247,7 @@ mod tests {
                 source("/x.hpl", "", "", ""),
                 "Basic",
                 vec![("A", "1,2"), ("B", "3;4")],
-                "hop-run.sh|-f|/x.hpl|-l|BASIC|-ps|\u{7c}|-p|A=1,2\u{7c}B=3;4",
+                "hop-run.sh|-f|/x.hpl|-l|BASIC|-ps|~|-p|A=1,2~B=3;4",
             ),
         ] {
             let params = params.into_iter().map(|(a, b)| (a.to_owned(), b.to_owned())).collect();

@@ -79,7 +79,7 @@ impl Kind for HopServer {
     }
 
     fn is_unseen(&self, code: i32) -> bool {
-        code == outcome::UNSEEN
+        !outcome::is_seen(code)
     }
 
     fn is_final(&self, code: i32) -> bool {

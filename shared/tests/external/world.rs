@@ -44,6 +44,8 @@ pub(crate) struct Facts {
     pub(crate) well: u64,
     pub(crate) failed: u64,
     pub(crate) stopped: u64,
+    /// On the server, by somebody else.
+    pub(crate) foreign: u64,
     pub(crate) runs: u64,
 }
 
@@ -58,6 +60,7 @@ impl Facts {
         self.well += other.well;
         self.failed += other.failed;
         self.stopped += other.stopped;
+        self.foreign += other.foreign;
         self.runs += other.runs;
     }
 }
@@ -82,6 +85,8 @@ struct Kept {
 struct Looker {
     number: u32,
     observer: Observer,
+    /// To end it there.
+    told: bool,
     /// When it hears what.
     hears: Option<(i64, Answer)>,
     wakes: i64,
@@ -106,7 +111,6 @@ pub(crate) struct World {
     now: i64,
     kept: Vec<Kept>,
     ran: Vec<Ran>,
-    ids: u64,
     away_until: i64,
     /// On their way to the server: when they arrive.
     sent: Vec<(i64, u32, Ask)>,
@@ -114,9 +118,13 @@ pub(crate) struct World {
     /// When the next one begins.
     begins: i64,
     ends: Vec<End>,
+    /// Whether that attempt was told to end it there.
+    were_told: Vec<bool>,
     /// A person has told it to stop at that time.
     stop_at: Option<i64>,
     told_to_stop: bool,
+    /// Nobody of ours ever stops it.
+    left_alone: bool,
     /// It is no person but its time-out that stops it: then it may be tried again.
     times_out: bool,
     timed_out: u32,
@@ -141,12 +149,13 @@ impl World {
             now: 0,
             kept: Vec::new(),
             ran: Vec::new(),
-            ids: 0,
             away_until: 0,
             sent: Vec::new(),
             looker: None,
             begins: 0,
             ends: Vec::new(),
+            were_told: Vec::new(),
+            left_alone: stop_at.is_none(),
             stop_at,
             told_to_stop: false,
             times_out,
@@ -221,6 +230,7 @@ impl World {
             self.stop_at = None;
             self.told_to_stop = !self.times_out;
             looker.observer.stop();
+            looker.told = true;
             looker.wakes = self.now;
             self.tell("told to stop".into());
         }
@@ -245,6 +255,8 @@ impl World {
             self.facts.restarts += 1;
             self.tell("the server is started anew".into());
             self.kept.clear();
+            // With the connections that it was on.
+            self.sent.clear();
             for ran in self.ran.iter_mut().filter(|ran| ran.end.is_none()) {
                 ran.end = Some(Ended::Stopped);
             }
@@ -254,9 +266,22 @@ impl World {
             self.away_until = self.now + self.rng.below(most);
             self.tell(format!("away until {}", self.away_until));
         }
+        if self.left_alone && self.rng.one_in(200) {
+            self.stop_there();
+        }
         if self.looker.is_some() && self.rng.one_in(60) {
             self.facts.killed += 1;
             self.end(End::Unseen, "killed");
+        }
+    }
+
+    /// Somebody on the server's own page.
+    fn stop_there(&mut self) {
+        let live = self.ran.iter_mut().find(|ran| ran.end.is_none());
+        if let Some(ran) = live {
+            ran.end = Some(Ended::Stopped);
+            self.facts.foreign += 1;
+            self.tell("somebody else stops it there".into());
         }
     }
 
@@ -315,8 +340,7 @@ impl World {
     }
 
     fn register(&mut self, name: &str) -> Answer {
-        self.ids += 1;
-        let id = format!("id{}", self.ids);
+        let id = format!("{:016x}", self.rng.next());
         self.kept.push(Kept { entry: Entry { name: name.into(), id: id.clone() }, run: None });
         Answer::Registered(id)
     }
@@ -357,6 +381,7 @@ impl World {
         let number = u32::try_from(self.ends.len() + 1).unwrap();
         let mut observer = Observer::new(Plan {
             key: key(number),
+            stopped: self.were_told.iter().rev().take(self.adopt().len()).any(|told| *told),
             adopt: self.adopt(),
             patience_ms: PATIENCE_MS,
             late_ms: LATE_MS,
@@ -364,7 +389,7 @@ impl World {
         });
         observer.sabotage = self.sabotage;
         self.tell(format!("attempt {number} begins, adopts {:?}", self.adopt()));
-        self.looker = Some(Looker { number, observer, hears: None, wakes: self.now });
+        self.looker = Some(Looker { number, observer, told: false, hears: None, wakes: self.now });
     }
 
     fn look_on(&mut self) {
@@ -454,6 +479,7 @@ impl World {
         let end = if timed_out { End::Unseen } else { end };
         self.timed_out += u32::from(timed_out);
         self.ends.push(end);
+        self.were_told.push(looker.told);
         match end {
             End::Seen(Told::Ended(Ended::Well)) => self.facts.well += 1,
             End::Seen(Told::Gone) => self.facts.gone += 1,

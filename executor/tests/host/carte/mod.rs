@@ -4,6 +4,7 @@ mod server;
 
 use crate::rig::Rig;
 use executor::process::table;
+use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
 use serde_json::{Value, json};
 use server::Carte;
 use shared::etl::counts::Counts;
@@ -15,17 +16,27 @@ use std::collections::BTreeMap;
 struct Host {
     rig: Rig,
     carte: Carte,
+    /// An earlier attempt was told to end it.
+    stopped: bool,
 }
 
 impl Host {
     fn with_password(password: &str) -> Host {
         let carte = Carte::start();
+        let url = format!("http://{}/", carte.address);
+        Host::with(carte, &url, password)
+    }
+
+    fn with_url(url: &str) -> Host {
+        Host::with(Carte::start(), url, "s3cret")
+    }
+
+    fn with(carte: Carte, url: &str, password: &str) -> Host {
         let rig = Rig::with(&format!(
-            "[environments.carte]\nvars = {{ CARTE_URL = \"http://{}/\", CARTE_USER = \"cluster\", \
-             CARTE_PASSWORD = \"{password}\", KETTLE_PASSWORD = \"rep0\" }}\n",
-            carte.address,
+            "[environments.carte]\nvars = {{ CARTE_URL = \"{url}\", CARTE_USER = \"cluster\", \
+             CARTE_PASSWORD = \"{password}\", KETTLE_PASSWORD = \"rep0\" }}\n"
         ));
-        Host { rig, carte }
+        Host { rig, carte, stopped: false }
     }
 
     fn new() -> Host {
@@ -50,6 +61,7 @@ impl Host {
             params: BTreeMap::from([("rows".to_owned(), "5".to_owned())]),
         };
         start.work = kind::work("carte", &fields, &context).unwrap();
+        start.work.external.as_mut().unwrap().stopped = self.stopped;
         start.work.environment = Some("carte".into());
         self.rig.begin(start)
     }
@@ -64,13 +76,12 @@ impl Host {
         self.end(attempt)
     }
 
-    /// SIGKILL to who looks on.
-    fn kill_looker(&self) {
+    fn signal_looker(&self, signal: nix::sys::signal::Signal) {
         let own = self.rig.pid();
         let below = table::descendants(&table::all(), |process| process.pid == own);
         let looker = below.into_iter().map(|process| process.pid).find(|pid| *pid != own);
         let pid = nix::unistd::Pid::from_raw(looker.expect("a looker-on"));
-        nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).unwrap();
+        nix::sys::signal::kill(pid, signal).unwrap();
     }
 }
 
@@ -161,6 +172,7 @@ fn a_stop_ends_it_there_first() {
     assert_eq!(host.carte.live(), 0, "{err}");
     assert!(err.contains("it was told to end, and has ended"), "{err}");
     // Who comes after sees that it is over, and begins anew.
+    host.stopped = true;
     let next = host.begin(ktr("well"), vec![attempt]);
     let (state, _, err) = host.end(next);
     assert_eq!(state, WELL, "{err}");
@@ -193,7 +205,7 @@ fn what_goes_on_without_who_looked_on_is_adopted() {
     let mut host = Host::new();
     let first = host.begin(ktr("forever"), Vec::new());
     host.rig.until("it runs", |_| host.carte.live() == 1);
-    host.kill_looker();
+    host.signal_looker(SIGKILL);
     assert_eq!(host.end(first).0, State::Ended(Exit::Signal(9)));
     assert_eq!(host.carte.live(), 1);
     let second = host.begin(ktr("forever"), vec![first]);
@@ -248,12 +260,6 @@ fn what_is_no_answer_is_asked_again_whatever_its_size() {
     assert!(err.len() < 20_000 && !err.contains("xxxx"), "what is no answer is not shown whole");
     assert_eq!(host.carte.begun().len(), 1, "{err}");
     assert_eq!(host.carte.known(), [""; 0], "{err}");
-    // What is registered has not begun: there it is the end, and said.
-    host.carte.garble("addJob", 1, "<webresult><result>OK</result>".to_owned());
-    let (state, _, err) = host.run(ktr("well"));
-    assert_eq!(state, State::Ended(Exit::Code(203)), "{err}");
-    assert!(err.contains("it answers what is not understood"), "{err}");
-    assert_eq!(host.carte.begun().len(), 1, "{err}");
 }
 
 #[test]
@@ -274,4 +280,54 @@ fn a_log_that_is_longer_than_any_is_cut_and_that_is_told() {
     let (state, ..) = host.end(attempt);
     assert_eq!(state, State::Ended(Exit::Killed));
     assert_eq!(host.carte.live(), 0);
+}
+
+#[test]
+fn who_is_only_to_go_leaves_it_there() {
+    let mut host = Host::new();
+    let first = host.begin(ktr("forever"), Vec::new());
+    host.rig.until("it runs", |_| host.carte.live() == 1);
+    // As who clears up after a dead supervisor, or a machine that goes down.
+    host.signal_looker(SIGTERM);
+    let (state, _, err) = host.end(first);
+    assert_eq!(state, State::Ended(Exit::Code(206)), "{err}");
+    assert!(err.contains("that goes on"), "{err}");
+    assert_eq!(host.carte.live(), 1);
+}
+
+#[test]
+fn somebody_else_has_stopped_it_and_it_is_not_begun_anew() {
+    let mut host = Host::new();
+    let first = host.begin(ktr("forever"), Vec::new());
+    host.rig.until("it runs", |_| host.carte.live() == 1);
+    host.signal_looker(SIGKILL);
+    host.end(first);
+    host.carte.stop_all();
+    let next = host.begin(ktr("forever"), vec![first]);
+    let (state, _, err) = host.end(next);
+    assert_eq!(state, State::Ended(Exit::Code(1)), "{err}");
+    assert!(err.contains("somebody has stopped it"), "{err}");
+    assert_eq!(host.carte.begun().len(), 1);
+}
+
+#[test]
+fn a_newer_one_says_by_404_that_it_knows_none() {
+    let mut host = Host::new();
+    let attempt = host.begin(ktr("forever"), Vec::new());
+    host.rig.until("it runs", |_| host.carte.live() == 1);
+    host.carte.unknown_is_404();
+    host.carte.forget();
+    let (state, _, err) = host.end(attempt);
+    assert_eq!(state, State::Ended(Exit::Code(207)), "{err}");
+}
+
+#[test]
+fn who_cannot_look_for_what_was_submitted_does_not_say_that_it_is_over() {
+    let mut host = Host::with_url("http://cluster:s3cret@127.0.0.1:1");
+    let first = host.begin(ktr("well"), Vec::new());
+    let (state, _, err) = host.end(first);
+    assert_eq!(state, State::Ended(Exit::Code(203)), "{err}");
+    assert!(err.contains("variables of their own") && !err.contains("s3cret"), "{err}");
+    let next = host.begin(ktr("well"), vec![first]);
+    assert_eq!(host.end(next).0, State::Ended(Exit::Code(206)));
 }

@@ -50,6 +50,7 @@ struct Inner {
     /// By verb: so often its answer is this.
     garble: BTreeMap<String, (u32, String)>,
     asked: Vec<String>,
+    unknown: StatusCode,
 }
 
 #[derive(Clone, Debug)]
@@ -129,6 +130,16 @@ impl Carte {
         });
     }
 
+    /// On its own page.
+    pub(super) fn stop_all(&self) {
+        self.with(|inner| inner.entries.iter_mut().for_each(|entry| entry.stopped = true));
+    }
+
+    /// As Kettle 9 and later.
+    pub(super) fn unknown_is_404(&self) {
+        self.with(|inner| inner.unknown = StatusCode::NOT_FOUND);
+    }
+
     /// It was started anew.
     pub(super) fn forget(&self) {
         self.with(|inner| inner.entries.clear());
@@ -170,6 +181,7 @@ async fn asked(
             *times -= 1;
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+        None if told.contains("could not be found") => (inner.unknown, told).into_response(),
         None => told.into_response(),
     }
 }

@@ -20,7 +20,12 @@ fn attempt(lab: &Lab) -> AttemptId {
 }
 
 fn unseen(lab: &Lab) -> Vec<u32> {
-    lab.world.unseen_before(attempt(lab)).into_iter().map(|attempt| attempt.number).collect()
+    lab.world
+        .unseen_before(attempt(lab))
+        .attempts
+        .into_iter()
+        .map(|attempt| attempt.number)
+        .collect()
 }
 
 #[test]
@@ -32,6 +37,7 @@ fn who_looked_on_may_die_as_often_as_he_likes() {
         lab.wait(60_000);
         assert_eq!(attempt(&lab).number, number + 1);
         assert_eq!(unseen(&lab), (1..=number).rev().collect::<Vec<_>>());
+        assert!(!lab.world.unseen_before(attempt(&lab)).stopped);
     }
     lab.exit("A", DAY, "a", Exit::Code(0));
     assert_eq!(lab.state("A", DAY), "succeeded");
@@ -75,6 +81,10 @@ fn one_whose_end_is_unknown_is_looked_for_whatever_its_policy() {
     lab.exit("A", DAY, "a", Exit::TimedOut);
     lab.wait(60_000);
     assert_eq!((attempt(&lab).number, unseen(&lab)), (2, vec![1]));
+    assert!(
+        lab.world.unseen_before(attempt(&lab)).stopped,
+        "what was stopped there we have stopped"
+    );
     lab.exit("A", DAY, "a", Exit::TimedOut);
     lab.wait(60_000);
     assert_eq!(lab.state("A", DAY), "failed");
