@@ -15,9 +15,7 @@ use rig::{Rig, alive};
 use serde_json::{Value, json};
 use shared::etl::counts::Counts;
 use shared::ids::*;
-use shared::kind::{self, Context, Fields};
 use shared::wire::*;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Of a JVM that starts cold.
@@ -54,22 +52,8 @@ impl Hop {
     }
 
     fn plan(&mut self, fields: Value) -> Start {
-        let mut start = self.rig.plan(&["-"]);
-        let fields: Fields = serde_json::from_value(fields).unwrap();
-        assert_eq!(kind::check("hop", &fields), []);
-        let context = Context {
-            project: "default".into(),
-            interface: "flights".into(),
-            job: "load".into(),
-            period: "2026-11-20".parse().unwrap(),
-            execution: ExecutionId(1),
-            attempt: start.attempt,
-            unseen: Vec::new(),
-            params: BTreeMap::from([("home".to_owned(), self.home.path().display().to_string())]),
-        };
-        start.work = kind::work("hop", &fields, &context).unwrap();
-        start.work.environment = Some("hop".into());
-        start
+        let home = self.home.path().display().to_string();
+        self.rig.plan_kind(("hop", "hop"), fields, Vec::new(), &[("home", &home)])
     }
 
     fn begin(&mut self, fields: Value) -> AttemptId {

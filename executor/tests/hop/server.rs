@@ -8,9 +8,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use shared::etl::counts::Counts;
 use shared::ids::*;
-use shared::kind::{self, Context, Fields};
 use shared::wire::*;
-use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -99,22 +97,8 @@ impl Host {
     }
 
     fn begin(&mut self, fields: Value, unseen: Vec<AttemptId>) -> AttemptId {
-        let mut start = self.rig.plan(&["-"]);
+        let mut start = self.rig.plan_kind(("hop_server", "hop"), fields, unseen, &[]);
         start.grace_ms = 10_000;
-        let fields: Fields = serde_json::from_value(fields).unwrap();
-        assert_eq!(kind::check("hop_server", &fields), []);
-        let context = Context {
-            project: "default".into(),
-            interface: "flights".into(),
-            job: "load".into(),
-            period: "2026-11-20".parse().unwrap(),
-            execution: ExecutionId(1),
-            attempt: start.attempt,
-            unseen,
-            params: BTreeMap::new(),
-        };
-        start.work = kind::work("hop_server", &fields, &context).unwrap();
-        start.work.environment = Some("hop".into());
         self.rig.begin(start)
     }
 

@@ -9,9 +9,7 @@ use executor::process::table;
 use serde_json::{Value, json};
 use shared::etl::counts::Counts;
 use shared::ids::*;
-use shared::kind::{self, Context, Fields};
 use shared::wire::*;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 fn own(path: &str) -> PathBuf {
@@ -52,22 +50,7 @@ impl Kettle {
 
     /// The very command that a leader would send.
     fn plan(&mut self, fields: Value) -> Start {
-        let mut start = self.rig.plan(&["-"]);
-        let fields: Fields = serde_json::from_value(fields).unwrap();
-        assert_eq!(kind::check("kettle", &fields), []);
-        let context = Context {
-            project: "default".into(),
-            interface: "flights".into(),
-            job: "load".into(),
-            period: "2026-11-20".parse().unwrap(),
-            execution: ExecutionId(1),
-            attempt: start.attempt,
-            unseen: Vec::new(),
-            params: BTreeMap::from([("rows".to_owned(), "5".to_owned())]),
-        };
-        start.work = kind::work("kettle", &fields, &context).unwrap();
-        start.work.environment = Some("kettle".into());
-        start
+        self.rig.plan_kind(("kettle", "kettle"), fields, Vec::new(), &[("rows", "5")])
     }
 
     fn begin(&mut self, fields: Value) -> AttemptId {

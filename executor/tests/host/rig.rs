@@ -6,8 +6,10 @@
 
 use executor::spool::{Layout, output};
 use executor::supervise::talk::{self, Ask, Status, Told};
+use serde_json::Value;
 use shared::clock::Clock;
 use shared::ids::*;
+use shared::kind::{self, Context, Fields};
 use shared::wire::*;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -172,6 +174,33 @@ impl Rig {
                 ..Work::default()
             },
         }
+    }
+
+    /// As a leader would send a job of that kind; `unseen` and `params` as in [`Context`].
+    pub fn plan_kind(
+        &mut self,
+        (kind, environment): (&str, &str),
+        fields: Value,
+        unseen: Vec<AttemptId>,
+        params: &[(&str, &str)],
+    ) -> Start {
+        let mut start = self.plan(&["-"]);
+        let fields: Fields = serde_json::from_value(fields).unwrap();
+        assert_eq!(kind::check(kind, &fields), []);
+        let params = params.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let context = Context {
+            project: "default".into(),
+            interface: "flights".into(),
+            job: "load".into(),
+            period: "2026-11-20".parse().unwrap(),
+            execution: ExecutionId(1),
+            attempt: start.attempt,
+            unseen,
+            params: params.collect(),
+        };
+        start.work = kind::work(kind, &fields, &context).unwrap();
+        start.work.environment = Some(environment.into());
+        start
     }
 
     pub fn try_order(&self, orders: Vec<Order>) -> std::io::Result<Result<(), Refused>> {

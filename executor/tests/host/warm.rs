@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 use shared::etl::counts::Counts;
 use shared::etl::outcome::WARM_LOST;
 use shared::ids::*;
-use shared::kind::{self, Context, Fields};
 use shared::wire::*;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Child;
 
@@ -22,6 +20,7 @@ const EMPTY_JAR: [u8; 22] = *b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 struct Warm {
     rig: Rig,
     services: Option<Child>,
+    files: u32,
 }
 
 impl Warm {
@@ -44,31 +43,17 @@ impl Warm {
         );
         rig.launch(&[]);
         let services = rig.spawn("services", &[]);
-        let warm = Warm { rig, services: Some(services) };
+        let warm = Warm { rig, services: Some(services), files: 0 };
         warm.rig.until("a desk", |rig| executor_socket(rig).exists());
         warm
     }
 
     fn plan(&mut self, script: &str, params: Value) -> Start {
-        let mut start = self.rig.plan(&["-"]);
-        let file = self.rig.path(&format!("{}.hpl", start.attempt.number));
+        self.files += 1;
+        let file = self.rig.path(&format!("{}.hpl", self.files));
         std::fs::write(&file, script).unwrap();
         let fields = json!({"file": file, "warm": true, "params": params});
-        let fields: Fields = serde_json::from_value(fields).unwrap();
-        assert_eq!(kind::check("hop", &fields), []);
-        let context = Context {
-            project: "default".into(),
-            interface: "flights".into(),
-            job: "load".into(),
-            period: "2026-11-20".parse().unwrap(),
-            execution: ExecutionId(1),
-            attempt: start.attempt,
-            unseen: Vec::new(),
-            params: BTreeMap::new(),
-        };
-        start.work = kind::work("hop", &fields, &context).unwrap();
-        start.work.environment = Some("hop".into());
-        start
+        self.rig.plan_kind(("hop", "hop"), fields, Vec::new(), &[])
     }
 
     fn begin(&mut self, script: &str) -> AttemptId {

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 use server::Carte;
 use shared::etl::counts::Counts;
 use shared::ids::*;
-use shared::kind::{self, Context, Fields};
 use shared::wire::*;
-use std::collections::BTreeMap;
 
 struct Host {
     rig: Rig,
@@ -44,25 +42,11 @@ impl Host {
     }
 
     fn begin(&mut self, fields: Value, unseen: Vec<AttemptId>) -> AttemptId {
-        let mut start = self.rig.plan(&["-"]);
-        start.grace_ms = 10_000;
         let mut all = json!({"runs": "transformation"});
         all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        let fields: Fields = serde_json::from_value(all).unwrap();
-        assert_eq!(kind::check("carte", &fields), []);
-        let context = Context {
-            project: "default".into(),
-            interface: "flights".into(),
-            job: "load".into(),
-            period: "2026-11-20".parse().unwrap(),
-            execution: ExecutionId(1),
-            attempt: start.attempt,
-            unseen,
-            params: BTreeMap::from([("rows".to_owned(), "5".to_owned())]),
-        };
-        start.work = kind::work("carte", &fields, &context).unwrap();
+        let mut start = self.rig.plan_kind(("carte", "carte"), all, unseen, &[("rows", "5")]);
+        start.grace_ms = 10_000;
         start.work.external.as_mut().unwrap().stopped = self.stopped;
-        start.work.environment = Some("carte".into());
         self.rig.begin(start)
     }
 
