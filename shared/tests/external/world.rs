@@ -1,5 +1,8 @@
 //! One job, its server, and all who look on, one after the other.
 
+mod oracle;
+mod server;
+
 use shared::external::observe::*;
 use std::collections::BTreeSet;
 
@@ -237,138 +240,6 @@ impl World {
         self.look_on();
     }
 
-    // ---- the server ----
-
-    fn finish_runs(&mut self) {
-        for ran in &mut self.ran {
-            if ran.end.is_none() && ran.until <= self.now {
-                ran.end = Some(ran.will);
-            }
-        }
-    }
-
-    fn misfortune(&mut self) {
-        if self.quiet() {
-            return;
-        }
-        if self.rng.one_in(150) {
-            self.facts.restarts += 1;
-            self.tell("the server is started anew".into());
-            self.kept.clear();
-            // With the connections that it was on.
-            self.sent.clear();
-            for ran in self.ran.iter_mut().filter(|ran| ran.end.is_none()) {
-                ran.end = Some(Ended::Stopped);
-            }
-            self.away_until = self.now + self.rng.below(20_000);
-        } else if self.rng.one_in(120) {
-            let most = if self.rng.one_in(6) { 3 * PATIENCE_MS } else { 30_000 };
-            self.away_until = self.now + self.rng.below(most);
-            self.tell(format!("away until {}", self.away_until));
-        }
-        if self.left_alone && self.rng.one_in(200) {
-            self.stop_there();
-        }
-        if self.looker.is_some() && self.rng.one_in(60) {
-            self.facts.killed += 1;
-            self.end(End::Unseen, "killed");
-        }
-    }
-
-    /// Somebody on the server's own page.
-    fn stop_there(&mut self) {
-        let live = self.ran.iter_mut().find(|ran| ran.end.is_none());
-        if let Some(ran) = live {
-            ran.end = Some(Ended::Stopped);
-            self.facts.foreign += 1;
-            self.tell("somebody else stops it there".into());
-        }
-    }
-
-    fn arrive(&mut self) {
-        let now = self.now;
-        let due: Vec<(i64, u32, Ask)> = self.sent.extract_if(.., |(at, ..)| *at <= now).collect();
-        for (_, by, ask) in due {
-            let answer = self.deliver(&ask, &key(by));
-            self.tell(format!("late from {by}: {ask:?} -> {answer:?}"));
-        }
-    }
-
-    fn obey(&mut self, ask: &Ask) -> Answer {
-        let at = |entry: &Entry| self.kept.iter().position(|kept| kept.entry == *entry);
-        match ask {
-            Ask::List => {
-                let all = self.kept.iter().map(|kept| (kept.entry.clone(), self.there(kept)));
-                Answer::Listed(all.collect())
-            }
-            Ask::Register => Answer::Refused("without a name".into()),
-            Ask::Start(entry) => {
-                let Some(at) = at(entry) else { return Answer::Unknown };
-                // As Carte does: one that has ended is made anew.
-                let lives = self.kept[at].run.is_some_and(|run| self.ran[run].end.is_none());
-                if lives {
-                    return Answer::Done;
-                }
-                self.begin_run(at);
-                Answer::Done
-            }
-            Ask::Look(entry) => match at(entry) {
-                Some(at) => Answer::Seen(self.there(&self.kept[at])),
-                None => Answer::Unknown,
-            },
-            Ask::Stop(entry) => {
-                let Some(at) = at(entry) else { return Answer::Unknown };
-                if let Some(run) = self.kept[at].run
-                    && self.ran[run].end.is_none()
-                {
-                    let soon = self.now + self.rng.below(3_000);
-                    let run = &mut self.ran[run];
-                    if run.until > soon {
-                        run.until = soon;
-                        self.halted += usize::from(run.will != Ended::Stopped);
-                        run.will = Ended::Stopped;
-                    }
-                }
-                Answer::Done
-            }
-            Ask::Remove(entry) => {
-                // What lives goes on, and nobody sees it.
-                self.kept.retain(|kept| kept.entry != *entry);
-                Answer::Done
-            }
-        }
-    }
-
-    fn register(&mut self, name: &str) -> Answer {
-        let id = format!("{:016x}", self.rng.next());
-        self.kept.push(Kept { entry: Entry { name: name.into(), id: id.clone() }, run: None });
-        Answer::Registered(id)
-    }
-
-    fn begin_run(&mut self, at: usize) {
-        let stopping = self.told_to_stop || self.timed_out > RETRIES;
-        let unseen = stopping && self.ends.last() == Some(&End::Unseen);
-        if !unseen && self.ran.iter().any(|ran| ran.end.is_none()) {
-            self.break_it("two run at once");
-        }
-        let will = if self.rng.one_in(4) { Ended::WithErrors } else { Ended::Well };
-        let most = if self.rng.one_in(5) { 300_000 } else { 20_000 };
-        let until = self.now + self.rng.below(most);
-        let name = self.kept[at].entry.name.clone();
-        self.kept[at].run = Some(self.ran.len());
-        self.ran.push(Ran { name, until, will, end: None });
-        self.facts.runs += 1;
-        self.judge_begin();
-    }
-
-    fn there(&self, kept: &Kept) -> There {
-        match kept.run.map(|run| self.ran[run].end) {
-            None => There::Waits,
-            Some(None) => There::Lives,
-            Some(Some(ended)) => There::Ended(ended),
-        }
-    }
-
     // ---- who looks on ----
 
     /// As the leader composes it: those since the last attempt whose end was seen.
@@ -498,45 +369,6 @@ impl World {
         };
         self.over = !again;
         self.begins = self.now + 1 + self.rng.below(30_000);
-    }
-
-    // ---- the oracle ----
-
-    fn judge_begin(&mut self) {
-        let seen = self.ends.iter().filter(|end| matches!(end, End::Seen(_))).count();
-        let failed = seen + self.halted;
-        // What is lost with its server may be submitted anew only where that was asked for.
-        if !self.again && self.ran.len() > failed + 1 {
-            self.break_it("it has run more often than its attempts were seen to end");
-        }
-    }
-
-    fn judge_told(&mut self, end: End) {
-        let End::Seen(told) = end else { return };
-        let since = self.ends.iter().rev().take_while(|end| **end == End::Unseen).count();
-        let from = self.ends.len() - since + 1;
-        let own: BTreeSet<String> =
-            (from..=self.ends.len() + 1).map(|n| key(u32::try_from(n).unwrap())).collect();
-        let mut ran = self.ran.iter().filter(|ran| own.contains(&ran.name));
-        let (count, last) = (ran.clone().count(), ran.next_back().map(|ran| ran.end));
-        let wrong = match told {
-            Told::Ended(ended) => last != Some(Some(ended)),
-            Told::NotBegun => count > 0,
-            // One that has begun has ended by now, in whatever way.
-            Told::Stopped => last == Some(None),
-            Told::Gone => last == Some(None),
-        };
-        if wrong {
-            self.break_it(&format!("{told:?} is told, and {count} have run, the last {last:?}"));
-        }
-    }
-
-    fn judge_end(&mut self) {
-        let stopping = self.told_to_stop || self.timed_out > RETRIES;
-        let unseen = stopping && self.ends.last() == Some(&End::Unseen);
-        if !unseen && self.ran.iter().any(|ran| ran.end.is_none() && ran.until > self.now) {
-            self.break_it("something runs that nobody looks on");
-        }
     }
 }
 
