@@ -13,6 +13,7 @@ use shared::etl::log::Reading;
 use shared::etl::outcome::{self, WARM_LOST};
 use shared::etl::progress::Progress;
 use shared::etl::{Engine, Etl, warm::Asked};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -46,8 +47,15 @@ pub(super) fn run(socket: &Path, etl: &Etl, what: &Asked) -> anyhow::Result<Outc
         let clock = Clock::system();
         let progress = Progress::new(clock.mono_ms());
         let (engine, begun) = (etl.engine, false);
-        let mut guest = Guest { stream, engine, reading, counts, progress, clock, begun };
-        Ok(guest.stay(what, signals).await)
+        let stopped = false;
+        let mut guest = Guest { stream, engine, reading, counts, progress, clock, begun, stopped };
+        Ok(match guest.stay(what, signals).await {
+            Outcome::Cold(why) if guest.stopped => {
+                say(&format!("told to end before it began: {why}"));
+                Outcome::Over(code(128 + libc::SIGTERM))
+            }
+            outcome => outcome,
+        })
     })
 }
 
@@ -61,6 +69,8 @@ struct Guest {
     clock: Clock,
     /// It may have done something.
     begun: bool,
+    /// Told to end: nothing is to begin any more.
+    stopped: bool,
 }
 
 impl Guest {
@@ -106,6 +116,7 @@ impl Guest {
     }
 
     async fn stop(&mut self) {
+        self.stopped = true;
         say("told to end: so is its run in the warm engine");
         // Should the desk be gone, the next read says so.
         let _ = self.ask(&Ask::Stop).await;
@@ -131,13 +142,19 @@ impl Guest {
         None
     }
 
-    /// What the engine has counted is truer than what its log says; of a workflow only the log does.
+    /// What the engine has counted is truer than what its log says; of parts within parts only the log
+    /// tells.
     fn count(&mut self) {
-        if !self.counts.is_empty() {
-            // Only the log has times.
-            self.counts.take_times(&self.reading.counts);
-            self.reading.counts = std::mem::take(&mut self.counts);
+        let mut counts = std::mem::take(&mut self.counts);
+        // Only the log has times.
+        counts.take_times(&self.reading.counts);
+        let parts: BTreeSet<String> = counts.steps.iter().map(|step| step.part.clone()).collect();
+        let log = std::mem::take(&mut self.reading.counts);
+        counts.more = counts.more.saturating_add(log.more);
+        for step in log.steps.into_iter().filter(|step| !parts.contains(&step.part)) {
+            counts.add(step);
         }
+        self.reading.counts = counts;
     }
 
     fn lost(&mut self, why: &str) -> Outcome {

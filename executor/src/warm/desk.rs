@@ -13,6 +13,8 @@ pub(super) type ClientId = u64;
 pub(super) type JvmId = u64;
 
 const JVMS_MAX: usize = 2;
+/// For a run whose attempt has gone.
+const GONE_MS: Millis = 1_000;
 /// After a JVM that never became ready: meanwhile everything starts cold.
 const START_AGAIN_MS: Millis = 10_000;
 /// From QUIT to the end of an idle JVM.
@@ -106,6 +108,12 @@ impl Desk {
                 if let Some(run) = self.runs.get_mut(&client) {
                     run.heard = false;
                     self.stop(now, client, &mut todo);
+                    // Its attempt is proved gone, and another one may begin: it has had its grace.
+                    if let Some(run) = self.runs.get_mut(&client)
+                        && let Some(at) = &mut run.kill_at
+                    {
+                        *at = (*at).min(now + GONE_MS);
+                    }
                 }
             }
             Event::Said(jvm, word) => self.said(now, jvm, word, &mut todo),
@@ -263,6 +271,8 @@ impl Desk {
 
     fn begin(&mut self, todo: &mut Vec<Do>) {
         while self.live() < self.rules.slots {
+            // Two that take no more would leave nobody who does.
+            let room = self.jvms.len() < JVMS_MAX;
             let ready = |(_, jvm): &(&JvmId, &mut Jvm)| matches!(jvm.phase, Phase::Ready);
             let Some((&id, jvm)) = self.jvms.iter_mut().find(ready) else { return };
             let Some(client) = self.queue.pop_front() else { return };
@@ -270,7 +280,7 @@ impl Desk {
             run.jvm = Some(id);
             jvm.live.insert(client);
             jvm.begun += 1;
-            if jvm.begun >= self.rules.recycle_after {
+            if room && jvm.begun >= self.rules.recycle_after {
                 jvm.phase = Phase::Draining;
             }
             // It is told first: whoever hears nothing more knows that it may have begun.

@@ -124,12 +124,14 @@ fn a_person_goes_down_and_sees_a_file() {
     assert_eq!(
         names(&site.folder(&site.etl("sales")).unwrap()),
         [
+            "csv2db.hpl",
             "daily.hwf",
             "fail.hpl",
             "forever.hpl",
             "nofile.hpl",
             "rows.hpl",
             "sales.hpl",
+            "tell.hpl",
             "unknown.hpl"
         ]
     );

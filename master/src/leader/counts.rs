@@ -28,6 +28,8 @@ const TRIES: u32 = 5;
 const TICK: Duration = Duration::from_secs(2);
 /// So long may one round of looking take; the next one goes on behind it.
 const ROUND_MAX: Duration = Duration::from_secs(5);
+/// So long one of them that runs: a host that is silent is not to keep the others waiting.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 /// What was missed: how often it is looked for, how far back, and how many at once.
 const MISSED_EVERY_MS: Millis = 10 * 60_000;
 const MISSED_MS: Millis = 2 * 3_600_000;
@@ -213,16 +215,24 @@ impl Keeper {
         let all: Vec<_> = self.live.iter().map(|(id, len)| (*id, *len)).collect();
         for (attempt, known) in all.into_iter().filter(|(attempt, _)| behind(attempt)) {
             self.last = Some(attempt);
-            match self.read(attempt, Some(known)).await {
+            let read = self.read(attempt, Some(known));
+            let Ok(read) = tokio::time::timeout(LOOK_MAX, read).await else {
+                // Its host is silent; when it reports again, it is looked at again.
+                self.live.remove(&attempt);
+                continue;
+            };
+            match read {
                 Ok((len, counts)) => {
                     self.live.entry(attempt).and_modify(|known| *known = len);
                     if let Some(counts) = counts {
                         self.put(attempt, &counts).await;
                     }
                 }
-                Err(logs::Error::NoAttempt | logs::Error::NoOutput { .. }) => {
-                    self.live.remove(&attempt);
-                }
+                Err(
+                    logs::Error::NoAttempt
+                    | logs::Error::NoOutput { .. }
+                    | logs::Error::Away { .. },
+                ) => _ = self.live.remove(&attempt),
                 Err(error) => tracing::debug!(%attempt, "its row counts: {error}"),
             }
         }
@@ -266,6 +276,11 @@ impl Keeper {
         }
         let from = end.len.saturating_sub(u64::from(PART_MAX));
         let tail = self.logs.read(attempt, Stream::Err, from, PART_MAX).await?;
+        // Who answered the second time may be behind who answered the first time.
+        if tail.from + u64::try_from(tail.bytes.len()).unwrap_or(0) < end.len {
+            let why = "its end has not come there yet".to_owned();
+            return Err(logs::Error::StoreAway { host: String::new(), why });
+        }
         let counts = Counts::find(&String::from_utf8_lossy(&tail.bytes));
         Ok((end.len, counts.filter(|counts| !counts.is_empty())))
     }

@@ -95,7 +95,8 @@ pub async fn of_job(db: &Db, run: RunId, job: JobId) -> db::Result<BTreeMap<Atte
     Ok(all)
 }
 
-/// Attempts of these jobs that have come to an end and of which nothing is kept, of runs that have ended
+/// Attempts of these jobs that have come to an end and of which nothing is kept, or only what they were at on
+/// their way (a step without a line of its own), of runs that have ended
 /// since then: the newest runs first.
 ///
 /// # Errors
@@ -115,7 +116,9 @@ pub async fn missed(
              LEFT JOIN step_count s ON s.run_id = a.run_id AND s.job_id = a.job_id \
              AND s.number = a.number AND s.reign = a.reign AND s.place = 0 \
              WHERE r.ended_ms >= ? AND a.job_id IN ({}) AND a.end_kind IS NOT NULL \
-             AND a.started_ms IS NOT NULL AND s.run_id IS NULL \
+             AND a.started_ms IS NOT NULL AND (s.run_id IS NULL OR EXISTS (SELECT 1 FROM step_count w \
+             WHERE w.run_id = a.run_id AND w.job_id = a.job_id AND w.number = a.number \
+             AND w.reign = a.reign AND w.line_count = 0)) \
              ORDER BY r.ended_ms DESC, a.run_id, a.job_id, a.number, a.reign LIMIT {}",
             vec!["?"; ids.len()].join(", "),
             limit.saturating_sub(found.len())

@@ -170,7 +170,9 @@ public final class Warm {
     try {
       end = engine.run(run);
     } catch (OutOfMemoryError error) {
-      throw error;
+      // What else has none left is not known: whoever runs here is told, and there is another JVM.
+      Runtime.getRuntime().halt(3);
+      return;
     } catch (Throwable error) {
       end = new End(run.stopped ? Word.STOPPED : Word.LOAD, 1, words(error));
     }

@@ -175,6 +175,8 @@ fn known<'a>(parameters: &[&'a Element], place: Place<'a>) -> Known<'a> {
         .iter()
         .map(|one| (one.of("name"), one.of("default_value")))
         .filter(|(name, value)| !value.is_empty() && !is_secret(name, value))
+        // A path has no longer ones; filled in again and again they would be gigabytes.
+        .filter(|(_, value)| value.len() <= FILE_MAX)
         .collect();
     // Relative to the file; a path in a repository begins at its first folder.
     for name in [

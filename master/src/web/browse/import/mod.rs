@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use shared::etl::browse::{Ask, At, File, Shown};
 use shared::etl::drawn::Form as Kind;
 use shared::ids::Millis;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,16 +84,31 @@ async fn collect(page: &Page, host: &Host, path: &str) -> Result<Found, Problem>
     let until = page.app.clock.mono_ms() + LOOK_MAX_MS;
     let mut open = vec![(path.to_owned(), String::new(), 0)];
     let mut folders = 0;
+    let mut seen = BTreeSet::new();
     while let Some((path, after, depth)) = open.pop() {
         folders += 1;
         if folders > FOLDERS_MAX || page.app.clock.mono_ms() > until {
             found.cut = true;
             break;
         }
-        let Shown::Folder(folder) = line.ask(Ask::Folder { path: path.clone(), after }).await?
-        else {
-            continue;
+        let first = after.is_empty();
+        let folder = match line.ask(Ask::Folder { path: path.clone(), after }).await {
+            Ok(Shown::Folder(folder)) => folder,
+            Ok(_) => continue,
+            Err(why) if depth == 0 || why.is_away() => return Err(why),
+            // What is below one that cannot be read is left out, and said.
+            Err(why) => {
+                found.cut |= found.unread.len() >= UNREAD_MAX;
+                found
+                    .unread
+                    .extend((found.unread.len() < UNREAD_MAX).then_some(Unread { path, why }));
+                continue;
+            }
         };
+        // By the path that it really has: links may lead to one twice, or upwards.
+        if first && !seen.insert(folder.path.clone()) {
+            continue;
+        }
         found.cut |= folder.cut;
         for entry in &folder.entries {
             let below = format!("{}/{}", folder.path, entry.name);
@@ -117,6 +133,7 @@ async fn collect(page: &Page, host: &Host, path: &str) -> Result<Found, Problem>
         }
     }
     found.files.sort_by(|a, b| a.path.cmp(&b.path));
+    found.files.dedup_by(|a, b| a.path == b.path);
     Ok(found)
 }
 

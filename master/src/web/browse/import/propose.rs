@@ -107,9 +107,15 @@ fn of_folder(root: &str, path: &str) -> String {
 
 fn expanded(root: &str, files: &[File], run: &BTreeMap<&str, &str>) -> Vec<Row> {
     let mut rows = Vec::new();
+    // Two files of one name are two interfaces: the jobs of the one are not those of the other.
+    let mut taken = BTreeSet::new();
     for file in files.iter().filter(|file| !run.contains_key(file.path.as_str())) {
         match file.drawn.form.flows() {
-            true => rows.extend(entries(file)),
+            true => {
+                let interface = free(&plain(stem(&file.path)), |name| taken.contains(name));
+                taken.insert(interface.clone());
+                rows.extend(entries(file, interface));
+            }
             false => rows.push(whole(root, file, None)),
         }
     }
@@ -117,9 +123,8 @@ fn expanded(root: &str, files: &[File], run: &BTreeMap<&str, &str>) -> Vec<Row> 
 }
 
 /// A job of every entry that runs a file.
-fn entries(file: &File) -> Vec<Row> {
+fn entries(file: &File, interface: String) -> Vec<Row> {
     let drawn = &file.drawn;
-    let interface = plain(stem(&file.path));
     let jobs = jobs_of(drawn);
     if jobs.is_empty() {
         let mut row = whole("", file, None);
