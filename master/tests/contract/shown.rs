@@ -217,20 +217,28 @@ async fn rows_of_steps_are_replaced_missed_ones_found_and_added_up_by_period() {
         }
         let attempt =
             |run: i64| AttemptId { run: RunId(run), job: JobId(8), number: 1, reign: 9 };
-        let step = |name: &str, input| Step { name: name.into(), input, output: 1, ..Step::default() };
+        let step = |name: &str, input| Step {
+            name: name.into(),
+            lines: 1,
+            input,
+            output: 1,
+            ..Step::default()
+        };
         let put = async |steps: Vec<Step>| {
             let counts = Counts { steps, more: 0 };
             db.commit(counts::put(attempt(3), &counts)).await.unwrap();
         };
-        put(vec![step("a", 1), step("b", 2), step("c", 3)]).await;
-        let last = Step { took_ms: 1_500, at_row: 7, ..step("b", 10) };
-        put(vec![step("a", 5), last.clone()]).await;
-        let kept = counts::of_job(&db, RunId(3), JobId(8)).await.unwrap();
-        assert_eq!(kept[&attempt(3)], [step("a", 5), last], "what was kept before is replaced");
         let missed = async |jobs: &[i64], since| {
             let jobs: Vec<JobId> = jobs.iter().copied().map(JobId).collect();
             counts::missed(&db, &jobs, since, 10).await.unwrap()
         };
+        put(vec![step("a", 1), Step { lines: 0, ..step("b", 2) }, step("c", 3)]).await;
+        let all = [attempt(2), attempt(3), attempt(1)];
+        assert_eq!(missed(&[8], NOW).await, all, "of one on its way the end is missed");
+        let last = Step { took_ms: 1_500, at_row: 7, ..step("b", 10) };
+        put(vec![step("a", 5), last.clone()]).await;
+        let kept = counts::of_job(&db, RunId(3), JobId(8)).await.unwrap();
+        assert_eq!(kept[&attempt(3)], [step("a", 5), last], "what was kept before is replaced");
         assert_eq!(missed(&[8, 99], NOW).await, [attempt(2), attempt(1)]);
         assert_eq!(missed(&[8], NOW + 2).await, [attempt(2)]);
         assert_eq!((missed(&[99], NOW).await, missed(&[], NOW).await), (vec![], vec![]));
