@@ -20,6 +20,9 @@ hop_prepare() {
   [{"projectName": "flights", "projectHome": "$root/config/sample/hop", "configFilename": "project-config.json"}]}}
 JSON
     (umask 077; cat > "$data/executor.toml") <<TOML
+[browse]
+folders = ["$root/config/sample/hop"]
+
 [environments.hop]
 vars = { HOP_HOME = "$hop_home", HOP_CONFIG_FOLDER = "$data/hop", HOP_OPTIONS = "-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC" }
 TOML
