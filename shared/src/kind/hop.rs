@@ -110,7 +110,9 @@ fn argv(
     let wrong = |why: String| FieldError::new("fields.params", why);
     let framed = |value: &str| value.len() > 1 && value.starts_with('"') && value.ends_with('"');
     if let Some((name, _)) = params.iter().find(|(_, value)| framed(value)) {
-        return Err(wrong(format!("{name}: Hop takes away the \" at both ends of a value")));
+        return Err(wrong(format!(
+            "{name}: Hop takes away the quotation marks at both ends of a value"
+        )));
     }
     let pairs: Vec<String> = params.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let free = |separator: &&&str| !pairs.iter().any(|pair| pair.contains(**separator));
