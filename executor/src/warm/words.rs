@@ -64,23 +64,9 @@ fn known(line: &str) -> Option<Word> {
         ["LOG", id, text] => Some(Word::Log(id.parse().ok()?, text.to_owned())),
         ["STEP", id, part, name, ref rows @ ..] => {
             let rows: Option<Vec<u64>> = rows.iter().map(|row| row.parse().ok()).collect();
-            let &[input, output, read, written, updated, errors] = rows?.as_slice() else {
-                return None;
-            };
+            let counts = <[u64; 6]>::try_from(rows?).ok()?;
             let short = |name: &str| name.chars().take(NAME_CHARS_MAX).collect();
-            let (part, name) = (short(part), short(name));
-            let step = Step {
-                part,
-                name,
-                lines: 1,
-                input,
-                output,
-                read,
-                written,
-                updated,
-                errors,
-                ..Step::default()
-            };
+            let step = Step::ended(short(part), short(name), counts);
             Some(Word::Step(id.parse().ok()?, step))
         }
         ["END", id, how, errors, words] => {

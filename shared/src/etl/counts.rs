@@ -52,6 +52,13 @@ fn is_zero(value: &u64) -> bool {
 }
 
 impl Step {
+    /// The end of one copy. The counts in the order of engines: input, output, read, written, updated, errors.
+    pub fn ended(part: String, name: String, counts: [u64; 6]) -> Step {
+        let [input, output, read, written, updated, errors] = counts;
+        let none = Step::default();
+        Step { part, name, lines: 1, input, output, read, written, updated, errors, ..none }
+    }
+
     /// Rows that have gone through it: the most that one of its counts says.
     pub fn rows(&self) -> u64 {
         let Step { input, output, read, written, updated, at_row, .. } = self;

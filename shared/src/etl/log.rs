@@ -192,19 +192,7 @@ fn step(rest: &str) -> Option<Step> {
         *value = parts.next()?.strip_prefix(key)?.parse().ok()?;
     }
     let whole = parts.next().is_none() && !name.is_empty() && !copy.is_empty();
-    let [input, output, read, written, updated, errors] = values;
-    whole.then(|| Step {
-        part: String::new(),
-        name: short(name),
-        lines: 1,
-        input,
-        output,
-        read,
-        written,
-        updated,
-        errors,
-        ..Step::default()
-    })
+    whole.then(|| Step::ended(String::new(), short(name), values))
 }
 
 /// `gen.0 - LineNr : 50000`, whatever the words: what a step says every so many rows.

@@ -1,13 +1,24 @@
 //! *Kettle on Carte*: a job or a transformation, run by a Carte that is there already.
 
+use super::Field;
 use super::etl::{self, text};
+use super::external::{self, Asked, OnServer};
 use super::kettle::{self, DIRECTORY, FILE, OBJECT, REPOSITORY, RUNS, USER};
-use super::{Context, Field, FieldError, Fields, Kind, Locus, external};
-use crate::external::{Server, outcome};
-use crate::wire::Work;
+use crate::external::Server;
 
-#[derive(Debug)]
-pub(super) struct Carte;
+pub(super) const CARTE: OnServer = OnServer {
+    name: "carte",
+    title: "Kettle on Carte",
+    server: Server::Carte,
+    fields: FIELDS,
+    rendered: &["file", "repository", "directory", "object", "user", "params"],
+    validate: kettle::check_source,
+    asked: |fields, context| {
+        let source = kettle::source(fields, context)?;
+        let flow = text(fields, "runs") != "transformation";
+        Ok(Asked { source, flow, run_configuration: String::new() })
+    },
+};
 
 const FIELDS: &[Field] = &[
     RUNS,
@@ -27,59 +38,3 @@ const FIELDS: &[Field] = &[
     external::AGAIN_IF_GONE,
     etl::OUTPUT,
 ];
-
-impl Kind for Carte {
-    fn name(&self) -> &'static str {
-        "carte"
-    }
-
-    fn title(&self) -> &'static str {
-        "Kettle on Carte"
-    }
-
-    fn locus(&self) -> Locus {
-        Locus::External
-    }
-
-    fn fields(&self) -> &'static [Field] {
-        FIELDS
-    }
-
-    fn rendered(&self) -> &'static [&'static str] {
-        &["file", "repository", "directory", "object", "user", "params"]
-    }
-
-    fn validate(&self, fields: &Fields) -> Vec<FieldError> {
-        kettle::check_source(fields)
-    }
-
-    fn success_codes(&self, fields: &Fields) -> Vec<i32> {
-        etl::success_codes(fields)
-    }
-
-    fn exit_means(&self, _: &Fields, code: i32) -> Option<&'static str> {
-        outcome::means(code)
-    }
-
-    fn needs_environment(&self) -> bool {
-        true
-    }
-
-    fn counts_rows(&self) -> bool {
-        true
-    }
-
-    fn is_unseen(&self, code: i32) -> bool {
-        !outcome::is_seen(code)
-    }
-
-    fn is_final(&self, code: i32) -> bool {
-        code == outcome::GONE
-    }
-
-    fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {
-        let source = kettle::source(fields, context)?;
-        let flow = text(fields, "runs") != "transformation";
-        external::work(fields, context, (Server::Carte, source, flow, String::new()))
-    }
-}

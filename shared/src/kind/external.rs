@@ -1,8 +1,8 @@
-//! What kinds have in common whose work lives on a server.
+//! Kinds whose work lives on a server. One of them is a table: what differs from server to server.
 
 use super::etl::{self, filled_map};
-use super::{Context, Field, FieldError, Fields, Input};
-use crate::external::{External, Server, Source};
+use super::{Context, Field, FieldError, Fields, Input, Kind, Locus};
+use crate::external::{External, Server, Source, outcome};
 use crate::ids::AttemptId;
 use crate::wire::Work;
 use serde_json::Value;
@@ -26,15 +26,90 @@ pub(super) const AGAIN_IF_GONE: Field = Field {
     required: false,
 };
 
+pub(super) struct OnServer {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) server: Server,
+    /// What it asks of a person beside what all of them do.
+    pub(super) fields: &'static [Field],
+    pub(super) rendered: &'static [&'static str],
+    pub(super) validate: fn(&Fields) -> Vec<FieldError>,
+    pub(super) asked: fn(&Fields, &Context) -> Result<Asked, FieldError>,
+}
+
+/// What the server is to run.
+pub(super) struct Asked {
+    pub(super) source: Source,
+    /// A job or a workflow; else a transformation or a pipeline.
+    pub(super) flow: bool,
+    pub(super) run_configuration: String,
+}
+
+impl Kind for OnServer {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn locus(&self) -> Locus {
+        Locus::External
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        self.fields
+    }
+
+    fn rendered(&self) -> &'static [&'static str] {
+        self.rendered
+    }
+
+    fn validate(&self, fields: &Fields) -> Vec<FieldError> {
+        (self.validate)(fields)
+    }
+
+    fn success_codes(&self, fields: &Fields) -> Vec<i32> {
+        etl::success_codes(fields)
+    }
+
+    fn exit_means(&self, _: &Fields, code: i32) -> Option<&'static str> {
+        outcome::means(code)
+    }
+
+    fn needs_environment(&self) -> bool {
+        true
+    }
+
+    fn counts_rows(&self) -> bool {
+        true
+    }
+
+    fn is_unseen(&self, code: i32) -> bool {
+        !outcome::is_seen(code)
+    }
+
+    fn is_final(&self, code: i32) -> bool {
+        code == outcome::GONE
+    }
+
+    fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {
+        let asked = (self.asked)(fields, context)?;
+        work(self.server, asked, fields, context)
+    }
+}
+
 /// The name of an attempt on the server.
 fn key(attempt: AttemptId) -> String {
     format!("hcndc-{attempt}")
 }
 
-pub(super) fn work(
+fn work(
+    server: Server,
+    Asked { source, flow, run_configuration }: Asked,
     fields: &Fields,
     context: &Context,
-    (server, source, flow, run_configuration): (Server, Source, bool, String),
 ) -> Result<Work, FieldError> {
     let given = fields.get("patience_s").and_then(Value::as_u64);
     let output_max = fields.get("output_max_mib").and_then(Value::as_u64);

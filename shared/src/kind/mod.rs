@@ -26,7 +26,7 @@ use std::fmt;
 
 /// Every kind there is, in the order in which forms offer them.
 pub const ALL: &[&dyn Kind] =
-    &[&shell::Shell, &kettle::Kettle, &hop::Hop, &carte::Carte, &hop_server::HopServer];
+    &[&shell::Shell, &kettle::Kettle, &hop::Hop, &carte::CARTE, &hop_server::HOP_SERVER];
 
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
     ALL.iter().copied().find(|kind| kind.name() == name)

@@ -40,18 +40,9 @@ pub fn steps(text: &str, part: &str) -> Vec<Step> {
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();
             digits.parse::<u64>().unwrap_or(0)
         };
-        let mut step = Step {
-            part: short(part),
-            name: short(&name),
-            lines: 1,
-            input: number("linesInput"),
-            output: number("linesOutput"),
-            read: number("linesRead"),
-            written: number("linesWritten"),
-            updated: number("linesUpdated"),
-            errors: number("errors"),
-            ..Step::default()
-        };
+        let told =
+            ["linesInput", "linesOutput", "linesRead", "linesWritten", "linesUpdated", "errors"];
+        let mut step = Step::ended(short(part), short(&name), told.map(number));
         let took = step.rows().saturating_mul(1_000).checked_div(number("speed"));
         step.took_ms = took.unwrap_or(0);
         counts.add(step);
