@@ -196,6 +196,7 @@ impl Rig {
             execution: ExecutionId(1),
             attempt: start.attempt,
             unseen,
+            stopped: false,
             params: params.collect(),
         };
         start.work = kind::work(kind, &fields, &context).unwrap();

@@ -58,12 +58,9 @@ pub fn work(
     // By id: to look at each would make a wide interface cost the square of its jobs.
     let at = interface.jobs.binary_search_by_key(&attempt.job, |job| job.id);
     let job = at.ok().and_then(|at| interface.jobs.get(at)).ok_or_else(|| missing("such job"))?;
-    let context =
-        Context { unseen: unseen.attempts, ..context(catalog, interface, job, run, attempt) };
+    let Unseen { attempts: unseen, stopped } = unseen;
+    let context = Context { unseen, stopped, ..context(catalog, interface, job, run, attempt) };
     let mut work = kind::work(&job.spec.kind, &job.spec.fields, &context)?;
-    if let Some(external) = &mut work.external {
-        external.stopped = unseen.stopped;
-    }
     work.limits = job.spec.limits.told();
     work.environment = Some(job.spec.environment.clone()).filter(|name| !name.is_empty());
     let project = catalog.projects.get(&interface.project);
@@ -87,6 +84,7 @@ pub fn context(
         execution: run.execution,
         attempt,
         unseen: Vec::new(),
+        stopped: false,
         params: merged(catalog, interface, job, &run.params),
     }
 }

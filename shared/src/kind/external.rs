@@ -122,7 +122,7 @@ fn work(
         params: filled_map(fields, "params", context)?,
         key: key(context.attempt),
         adopt: context.unseen.iter().copied().map(key).collect(),
-        stopped: false,
+        stopped: context.stopped,
         patience_s: given.and_then(|s| u32::try_from(s).ok()).unwrap_or(PATIENCE_S),
         again_if_gone: fields.get("again_if_gone").and_then(Value::as_bool).unwrap_or(false),
     };

@@ -178,6 +178,8 @@ pub struct Context {
     pub attempt: AttemptId,
     /// Attempts of the job before it whose end nobody has seen, back to the last one that was.
     pub unseen: Vec<AttemptId>,
+    /// One of those was told to end its work.
+    pub stopped: bool,
     /// project < interface < job < run, already merged; values still unrendered.
     pub params: BTreeMap<String, String>,
 }

@@ -23,6 +23,7 @@ pub(super) fn context() -> Context {
         execution: ExecutionId(7),
         attempt: AttemptId { run: RunId(8), job: JobId(9), number: 2, reign: 10 },
         unseen: Vec::new(),
+        stopped: false,
         params,
     }
 }
@@ -261,5 +262,18 @@ fn slips_of_kettle_and_hop_are_named() {
         json!({"file": "s3://b/x.hwf"}),
     ] {
         assert_eq!(check("hop", &fields(spec)), []);
+    }
+}
+
+#[test]
+fn who_looks_on_elsewhere_is_told_of_those_before_and_that_they_were_stopped() {
+    let mut context = plain();
+    let before = AttemptId { number: 1, ..context.attempt };
+    (context.unseen, context.stopped) = (vec![before], true);
+    let sales = fields(json!({"file": "/etl/sales.hpl"}));
+    let load = fields(json!({"runs": "job", "file": "/etl/load.kjb"}));
+    for (kind, given) in [("hop_server", &sales), ("carte", &load)] {
+        let external = work(kind, given, &context).unwrap().external.unwrap();
+        assert_eq!((external.adopt, external.stopped), (vec![format!("hcndc-{before}")], true));
     }
 }

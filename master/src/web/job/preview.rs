@@ -47,6 +47,7 @@ pub(in crate::web) fn context(
         execution: ExecutionId(0),
         attempt: AttemptId { run, job: job.id, number: 1, reign: 0 },
         unseen: Vec::new(),
+        stopped: false,
         params: params::merged(catalog, interface, job, &std::collections::BTreeMap::new()),
     }
 }
