@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::catalog::Calendar;
 use shared::calendar::CalendarSpec;
+use std::sync::Arc;
 
 impl Saver {
     /// Whether it might be saved; the project that it is in, or will be.
