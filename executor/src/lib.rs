@@ -3,7 +3,7 @@
 //! [`supervise`] owns the children: small, no TLS, no database. [`agent`] talks to the master and
 //! may be restarted at any time. [`run`] starts both and starts again what dies. Below them:
 //! [`process`] (the only place that starts and ends programs), [`spool`] (what is on the disk),
-//! [`environment`] (what jobs may ask for by name), [`etl`] (what stands before Kettle and Hop), [`external`] (who looks on at what lives elsewhere),
+//! [`environment`] (what jobs may ask for by name), `install` (what Kettle and Hop are made of), [`etl`] (what stands before Kettle and Hop), [`external`] (who looks on at what lives elsewhere),
 //! [`services`] (what a host keeps running beside its jobs), [`warm`] (a JVM that attempts are lent), [`clock`] and [`config`].
 
 pub mod config;
@@ -18,6 +18,7 @@ pub mod warm;
 pub mod environment;
 pub mod etl;
 pub mod external;
+mod install;
 pub mod process;
 pub mod spool;
 

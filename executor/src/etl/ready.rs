@@ -240,7 +240,7 @@ fn ask(etl: &Etl, argv: &[String], ready: &mut Ready) -> Option<BTreeSet<String>
     let asking: Vec<String> = given.chain(["-listparam".to_owned()]).collect();
     let limit_ms = i64::from(etl.start_within_s) * 1_000;
     let listed = match piped::ask(&asking, &ready.set, ready.unset, limit_ms) {
-        Ok(output) => declared::listed(&output),
+        Ok(answer) => declared::listed(&answer.text),
         Err(error) => {
             ready.notes.push(format!("its parameters are not checked: {error}"));
             return None;

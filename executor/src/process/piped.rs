@@ -4,7 +4,7 @@ use shared::clock::Clock;
 use shared::ids::Millis;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -60,7 +60,14 @@ pub fn start_spoken(argv: &[String], dir: &Path) -> io::Result<Spoken> {
     Ok(Spoken { process, input, output })
 }
 
-/// What a program prints, however it ends; one that takes longer is left to whoever ends us.
+/// What a program has printed, and how it has ended.
+#[derive(Debug)]
+pub struct Answer {
+    pub text: String,
+    pub status: ExitStatus,
+}
+
+/// Of a program, however it ends; one that takes longer is left to whoever ends us.
 ///
 /// # Errors
 /// It cannot be started, or does not end in time.
@@ -69,7 +76,7 @@ pub fn ask(
     set: &[(String, String)],
     unset: &[&str],
     limit_ms: Millis,
-) -> io::Result<String> {
+) -> io::Result<Answer> {
     let Piped { mut process, out, err } = start(argv, set, unset)?;
     let (told, answer) = channel();
     for stream in [Box::new(out) as Box<dyn Read + Send>, Box::new(err)] {
@@ -96,8 +103,8 @@ pub fn ask(
             }
         }
     }
-    process.wait()?;
-    Ok(String::from_utf8_lossy(&all).into_owned())
+    let status = process.wait()?;
+    Ok(Answer { text: String::from_utf8_lossy(&all).into_owned(), status })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where programs are started")]

@@ -1,7 +1,7 @@
 //! Our Java sources, compiled on this host against the engine that is here: once for each set of jars.
 
 use super::defined::Warm;
-use crate::environment::java_version;
+use crate::install::Install;
 use crate::process::piped;
 use anyhow::{Context, bail, ensure};
 use shared::config::env;
@@ -11,7 +11,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 const COMPILED_WITHIN_MS: Millis = 120_000;
-const JARS_MAX: usize = 5_000;
 const ADAPTER_BYTES_MAX: u64 = 1024 * 1024;
 const OURS: (&str, &str) = ("Warm", include_str!("java/Warm.java"));
 const KETTLE: (&str, &str) = ("WarmKettle", include_str!("java/WarmKettle.java"));
@@ -33,68 +32,43 @@ pub(super) struct Built {
     pub(super) dir: PathBuf,
 }
 
-/// Where the engine is, and with which Java.
-#[derive(Debug)]
-struct Place {
-    home: PathBuf,
-    /// As `-cp` understands it.
-    jars: String,
-    java: String,
-    javac: String,
-    java_version: String,
-}
-
 /// # Errors
 /// The engine or a JDK is not there, or our sources do not fit it.
 pub(super) fn build(warm: &Warm, own: &Path) -> anyhow::Result<Built> {
     let family = warm.family().context("no engine is named")?;
-    let place = place(family)?;
+    let install = install(family)?;
     let (name, text) = match (warm.adapter.as_os_str().is_empty(), family) {
         (true, Family::Kettle) => (KETTLE.0.to_owned(), KETTLE.1.to_owned()),
         (true, Family::Hop) => (HOP.0.to_owned(), HOP.1.to_owned()),
         (false, _) => adapter(&warm.adapter)?,
     };
-    let classes = classes(&place, own, &[(OURS.0, OURS.1), (&name, &text)])?;
-    let mut argv = vec![place.java.clone(), format!("-Xmx{}m", warm.heap_mib)];
+    let classes = classes(&install, own, &[(OURS.0, OURS.1), (&name, &text)])?;
+    let mut argv = vec![install.java.program.clone(), format!("-Xmx{}m", warm.heap_mib)];
     // Without memory nothing in it can be trusted; which run took it is not known.
     for option in ["-XX:+ExitOnOutOfMemoryError", "-XX:+DisplayVMOutputToStdout"] {
         argv.push(option.into());
     }
     argv.push("-Djava.awt.headless=true".into());
-    argv.extend(properties(family, own, &place));
+    argv.extend(properties(family, own, &install));
     argv.extend(warm.java_options.iter().cloned());
-    argv.extend(["-cp".into(), format!("{}:{}", classes.display(), place.jars)]);
+    argv.extend(["-cp".into(), format!("{}:{}", classes.display(), install.jars)]);
     argv.extend(["Warm".to_owned(), name]);
-    Ok(Built { argv, dir: place.home })
+    Ok(Built { argv, dir: install.home })
 }
 
-fn place(family: Family) -> anyhow::Result<Place> {
+fn install(family: Family) -> anyhow::Result<Install> {
     let variable = match family {
         Family::Kettle => "PDI_HOME",
         Family::Hop => "HOP_HOME",
     };
     let home = env(variable).filter(|home| !home.is_empty());
-    let home = PathBuf::from(home.with_context(|| {
+    let home = home.with_context(|| {
         format!("{variable} is not set: warm.environment must name where the engine is")
-    })?);
-    let arch = std::env::consts::ARCH;
-    let shown = home.display();
-    let jars = match family {
-        Family::Kettle => {
-            format!("{shown}:{shown}/classes:{shown}/lib/*:{shown}/libswt/linux/{arch}/*")
-        }
-        Family::Hop => format!("{shown}/lib/core/*:{shown}/lib/swt/linux/{arch}/*"),
-    };
-    let program = |name: &str| match env("JAVA_HOME") {
-        Some(java) => format!("{java}/bin/{name}"),
-        None => name.to_owned(),
-    };
-    let java_version = env("JAVA_HOME").and_then(|java| java_version(Path::new(&java)));
-    let (java, javac) = (program("java"), program("javac"));
-    Ok(Place { home, jars, java, javac, java_version: java_version.unwrap_or_default() })
+    })?;
+    Ok(Install::of(family, home.into(), env))
 }
 
-fn properties(family: Family, own: &Path, place: &Place) -> Vec<String> {
+fn properties(family: Family, own: &Path, install: &Install) -> Vec<String> {
     let given = |name: &&str| Some(format!("-D{name}={}", env(name).filter(|it| !it.is_empty())?));
     let mut all: Vec<String> = Vec::new();
     match family {
@@ -109,7 +83,7 @@ fn properties(family: Family, own: &Path, place: &Place) -> Vec<String> {
         Family::Kettle => {
             all.push("-DKETTLE_DISABLE_CONSOLE_LOGGING=Y".into());
             all.extend(["KETTLE_HOME", "KETTLE_PLUGIN_PACKAGES"].iter().filter_map(given));
-            let old = place.java_version.starts_with("1.") || place.java_version.is_empty();
+            let old = install.java.major().is_none_or(|major| major < 9);
             if !old {
                 all.push("--add-opens=java.base/sun.net.www.protocol.jar=ALL-UNNAMED".into());
             }
@@ -128,8 +102,8 @@ fn adapter(path: &Path) -> anyhow::Result<(String, String)> {
 }
 
 /// The folder with the classes; those of other jars or sources go.
-fn classes(place: &Place, own: &Path, sources: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
-    let key = key(place, sources)?;
+fn classes(install: &Install, own: &Path, sources: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+    let key = key(install, sources)?;
     let cache = own.join("classes");
     let dir = cache.join(format!("{key:016x}"));
     let whole = |dir: &Path| {
@@ -147,40 +121,35 @@ fn classes(place: &Place, own: &Path, sources: &[(&str, &str)]) -> anyhow::Resul
     }
     let part = cache.join("part");
     std::fs::create_dir_all(&part).with_context(what)?;
-    let (mut argv, into) = (vec![place.javac.clone()], part.display().to_string());
+    let javac = install.java.beside("javac");
+    let (mut argv, into) = (vec![javac.clone()], part.display().to_string());
     argv.extend(["-nowarn", "-encoding", "UTF-8", "-d", &into, "-cp"].map(str::to_owned));
-    argv.push(place.jars.clone());
+    argv.push(install.jars.clone());
     for (name, text) in sources {
         let path = part.join(name).with_extension("java");
         std::fs::write(&path, text).with_context(what)?;
         argv.push(path.display().to_string());
     }
     let told = piped::ask(&argv, &[], &[], COMPILED_WITHIN_MS)
-        .with_context(|| format!("{} (a JDK is needed, not only a Java)", place.javac))?;
-    if !whole(&part) {
-        let first = told.lines().find(|line| line.contains("error")).unwrap_or(&told);
-        bail!("our sources do not fit {}: {first}", place.home.display());
+        .with_context(|| format!("{javac} (a JDK is needed, not only a Java)"))?;
+    // A class may be there and not be whole: where the disk is full, or the compiler was ended.
+    if !told.status.success() || !whole(&part) {
+        let wrong = |line: &&str| line.contains("error") || line.contains("No space");
+        let first = told.text.lines().find(wrong).unwrap_or(&told.text);
+        bail!(
+            "our sources are not compiled against {} ({}): {first}",
+            install.home.display(),
+            told.status
+        );
     }
     std::fs::rename(&part, &dir).with_context(what)?;
     Ok(dir)
 }
 
 /// Another one when a jar, the Java or a source is another one.
-fn key(place: &Place, sources: &[(&str, &str)]) -> anyhow::Result<u64> {
+fn key(install: &Install, sources: &[(&str, &str)]) -> anyhow::Result<u64> {
     let mut key = DefaultHasher::new();
-    (env!("CARGO_PKG_VERSION"), sources, &place.jars, &place.java, &place.java_version)
-        .hash(&mut key);
-    let mut jars = 0;
-    for dir in place.jars.split(':').filter_map(|part| part.strip_suffix("/*")) {
-        let mut found: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().collect();
-        jars += found.len();
-        found.sort_by_key(std::fs::DirEntry::file_name);
-        for entry in found.iter().take(JARS_MAX) {
-            let meta = entry.metadata().with_context(|| entry.path().display().to_string())?;
-            (entry.file_name(), meta.len(), meta.modified().ok()).hash(&mut key);
-        }
-    }
-    let shown = place.home.display();
-    ensure!(jars > 0, "there are no jars in {shown}: is that an install of the engine?");
+    (env!("CARGO_PKG_VERSION"), sources).hash(&mut key);
+    install.hash(&mut key)?;
     Ok(key.finish())
 }
