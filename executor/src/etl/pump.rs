@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 /// A longer line is read in pieces of this size.
 const LINE_MAX: usize = 64 * 1024;
 const HIDDEN: &str = "••••••";
-/// How a JVM tells of options that it was given by its environment.
-const PICKED_UP: &str = "Picked up JAVA_TOOL_OPTIONS";
+/// How a JVM tells of options that it was given by its environment: those that hold a password.
+const PICKED_UP: &str = "Picked up _JAVA_OPTIONS";
 
 /// What happens to a program that is followed.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_secret_is_not_in_a_log() {
         let text =
-            "Picked up JAVA_TOOL_OPTIONS: -DKETTLE_PASSWORD=pässword\nuser x pässword, pässword\n";
+            "Picked up _JAVA_OPTIONS: -DKETTLE_PASSWORD=pässword\nuser x pässword, pässword\n";
         let (out, _) = through(text.as_bytes(), &["pässword"]);
         assert_eq!(String::from_utf8(out).unwrap(), "user x ••••••, ••••••\n");
     }

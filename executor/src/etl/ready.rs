@@ -15,6 +15,9 @@ const COPIED_FILES_MAX: usize = 200;
 const COPIED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A JVM of version 8 takes so much of its options from its environment.
 const PASSWORD_BYTES_MAX: usize = 500;
+/// Options that beat those of the command line, where spoon.sh always has a `-DKETTLE_PASSWORD=` of its own: an empty one,
+/// for the variable is taken away. What JAVA_TOOL_OPTIONS says would be lost to that.
+const LAST_OPTIONS: &str = "_JAVA_OPTIONS";
 /// What Kettle would take instead of its own `-XX:MaxPermSize`, which newer JVMs refuse.
 const JAVA_OPTIONS: &str = "-Xmx2048m";
 
@@ -92,7 +95,7 @@ fn kettle(etl: &Etl, own: &Path) -> Result<Ready, Refused> {
     if etl.file.is_none()
         && let Some(password) = env("KETTLE_PASSWORD")
     {
-        let before = env("JAVA_TOOL_OPTIONS").map_or(String::new(), |text| format!("{text} "));
+        let before = env(LAST_OPTIONS).map_or(String::new(), |text| format!("{text} "));
         let option = quoted(&format!("-DKETTLE_PASSWORD={password}"));
         if option.len() > PASSWORD_BYTES_MAX || password.contains(['\n', '\r']) {
             let why =
@@ -100,7 +103,7 @@ fn kettle(etl: &Etl, own: &Path) -> Result<Ready, Refused> {
             return Err(not_ready(why));
         }
         // Neither on a command line (spoon.sh would put it there) nor in a file.
-        set("JAVA_TOOL_OPTIONS", format!("{before}{option}"));
+        set(LAST_OPTIONS, format!("{before}{option}"));
         ready.secrets.push(password);
     }
     Ok(ready)

@@ -4,24 +4,27 @@
 declare -A property given default value
 main='' file='' rep='' dir=/ object='' level=Basic norep=N list=N initial=''
 take_property() { local pair=${1#-D}; property[${pair%%=*}]=${pair#*=}; }
-if [ -n "${JAVA_TOOL_OPTIONS:-}" ]; then
-  echo "Picked up JAVA_TOOL_OPTIONS: $JAVA_TOOL_OPTIONS" >&2
-  eval "tool=($JAVA_TOOL_OPTIONS)"
-  for one in "${tool[@]}"; do case $one in -D*) tool_property=1; take_property "$one" ;; esac; done
-fi
+take_all() { # of a variable with options; what comes later beats what came before
+  [ -n "${!1:-}" ] || return 0
+  echo "Picked up $1: ${!1}" >&2
+  local one all
+  eval "all=(${!1})"
+  for one in "${all[@]}"; do case $one in -D*) take_property "$one" ;; esac; done
+}
+take_all JAVA_TOOL_OPTIONS
 while [ $# -gt 0 ]; do
   case $1 in
     -XX:MaxPermSize=*)
       echo "Unrecognized VM option '${1#-XX:}'"
       echo 'Error: Could not create the Java Virtual Machine.'
       exit 1 ;;
-    -DKETTLE_PASSWORD=) [ -n "${tool_property:-}" ] || take_property "$1" ;;
     -D*) take_property "$1" ;;
     -X*) ;;
     *) break ;;
   esac
   shift
 done
+take_all _JAVA_OPTIONS
 main=$1
 shift
 [ "${STANDIN:-}" != mute ] || { sleep 1000; exit 1; }
