@@ -76,9 +76,6 @@ enum Command {
     /// Stand before Kettle or Hop: what an attempt of theirs is started as.
     #[command(hide = true)]
     Etl {
-        /// What it is, as JSON.
-        #[arg(long)]
-        about: String,
         /// Where the warm engine of this host listens.
         #[arg(long)]
         warm: Option<PathBuf>,
@@ -94,11 +91,7 @@ enum Command {
     },
     /// Look on at what lives on a server: what an attempt of such a kind is started as.
     #[command(hide = true)]
-    External {
-        /// What it is, as JSON.
-        #[arg(long)]
-        about: String,
-    },
+    External,
     /// End all jobs of this data directory and the supervisor. How they ended is `unknown` then.
     StopJobs {
         #[command(flatten)]
@@ -173,9 +166,9 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     // Asked while the file still is where it was started from.
     let done = match &command {
-        Command::Etl { about, warm, argv } => executor::etl::run(about, warm.as_deref(), argv),
+        Command::Etl { warm, argv } => executor::etl::run(warm.as_deref(), argv),
         Command::Warm { about } => executor::warm::run(about),
-        Command::External { about } => Ok(executor::external::run(about)),
+        Command::External => Ok(executor::external::run()),
         _ => own::program().and_then(|_| obey(command)).map(|()| ExitCode::SUCCESS),
     };
     match done {
@@ -202,7 +195,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
         | Command::Status(given)
         | Command::Upgrade(given) => given,
         // It is of a job, and has no configuration.
-        Command::Etl { .. } | Command::External { .. } | Command::Warm { .. } => return Ok(()),
+        Command::Etl { .. } | Command::External | Command::Warm { .. } => return Ok(()),
     };
     let config = given.config()?;
     shared::logs::start(&config.log);
@@ -225,7 +218,7 @@ fn obey(command: Command) -> anyhow::Result<()> {
                 false => executor::supervise::supervise(called),
             }
         }
-        Command::Etl { .. } | Command::External { .. } | Command::Warm { .. } => Ok(()),
+        Command::Etl { .. } | Command::External | Command::Warm { .. } => Ok(()),
         Command::Agent(_) => executor::agent::run(&config),
         Command::Services(_) => executor::services::run(&config),
         Command::Status(_) => {

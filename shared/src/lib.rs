@@ -20,6 +20,7 @@ pub mod join;
 pub mod pki;
 pub mod rpc;
 pub mod seal;
+pub mod secret;
 pub mod tls;
 
 pub mod address;

@@ -10,10 +10,12 @@ pub(crate) mod pump;
 mod ready;
 mod warm;
 
+use crate::process::launch::ABOUT;
 use crate::process::piped::{self, Piped};
 use anyhow::Context;
 use pump::News;
 use shared::clock::Clock;
+use shared::config::env;
 use shared::etl::log::Reading;
 use shared::etl::outcome::{Ended, NO_START, NOT_READY, judge};
 use shared::etl::progress::Progress;
@@ -36,8 +38,9 @@ const LAST_WORDS_MS: Millis = 5_000;
 ///
 /// # Errors
 /// What is meant cannot be understood, or the system gives us no pipe or thread.
-pub fn run(about: &str, socket: Option<&Path>, argv: &[String]) -> anyhow::Result<ExitCode> {
-    let etl: Etl = serde_json::from_str(about).context("what is to be run (--about)")?;
+pub fn run(socket: Option<&Path>, argv: &[String]) -> anyhow::Result<ExitCode> {
+    let about = env(ABOUT).unwrap_or_default();
+    let etl: Etl = serde_json::from_str(&about).context("what is to be run (HCNDC_ABOUT)")?;
     let _ignoring = ignore_signals()?;
     let ready = match ready::ready(&etl, argv) {
         Ok(ready) => ready,
@@ -64,10 +67,11 @@ pub fn run(about: &str, socket: Option<&Path>, argv: &[String]) -> anyhow::Resul
     let reading = Arc::new(Mutex::new(Reading::new(etl.engine)));
     let news = follow(child, &reading, Arc::new(ready.secrets))?;
     let begin_ms = (etl.speaks && ready.live).then(|| Millis::from(etl.start_within_s) * 1_000);
-    let Some(status) = until_over(&news, begin_ms, &reading) else {
+    let Some(status) = until_over(&news, (begin_ms, etl.logs_in), &reading) else {
+        let silent = if etl.logs_in { "what it is to run has" } else { "it has" };
         say(&format!(
-            "{} has said nothing of its own for {} s: it does not begin, perhaps it waits for a browser \
-             or a password (start_within_s says how long it may take)",
+            "{}: {silent} said nothing for {} s: it does not begin, perhaps it waits for a browser or a password \
+             (start_within_s says how long it may take)",
             etl.engine.program(),
             etl.start_within_s
         ));
@@ -147,7 +151,7 @@ fn follow(
 /// None: it has not begun in time.
 fn until_over(
     news: &Receiver<News>,
-    begin_ms: Option<Millis>,
+    (begin_ms, logs_in): (Option<Millis>, bool),
     reading: &Mutex<Reading>,
 ) -> Option<std::io::Result<ExitStatus>> {
     // It counts from here.
@@ -161,7 +165,8 @@ fn until_over(
         let at = until.or(begin_until).unwrap_or(Millis::MAX).min(progress.due());
         let left = u64::try_from((at - clock.mono_ms()).max(0)).unwrap_or(0);
         match news.recv_timeout(Duration::from_millis(left)) {
-            Ok(News::Began) => begin_until = None,
+            Ok(News::Began) if logs_in => {}
+            Ok(News::Began | News::AtWork) => begin_until = None,
             Ok(News::Closed) => open -= 1,
             Ok(News::Over(ended)) => {
                 status = Some(ended);

@@ -17,6 +17,8 @@ const PICKED_UP: &str = "Picked up _JAVA_OPTIONS";
 pub(super) enum News {
     /// It has said that it begins.
     Began,
+    /// What it runs has begun.
+    AtWork,
     /// One of its two streams has ended.
     Closed,
     /// It has ended.
@@ -45,10 +47,13 @@ pub(super) fn pass(
         let text = hidden(&String::from_utf8_lossy(&line), secrets);
         {
             let mut reading = reading.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = reading.began;
+            let (began, at_work) = (reading.began, reading.at_work);
             reading.line(text.trim_end_matches(['\n', '\r']));
-            if reading.began && !before {
+            if reading.began && !began {
                 let _ = told.send(News::Began);
+            }
+            if reading.at_work && !at_work {
+                let _ = told.send(News::AtWork);
             }
         }
         let _ = match secrets {

@@ -3,7 +3,7 @@
 use crate::process::piped;
 use shared::config::env;
 use shared::etl::outcome::{NOT_READY, UNDECLARED};
-use shared::etl::{Engine, Etl, declared, found};
+use shared::etl::{Engine, Etl, declared, found, plain_path};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -139,12 +139,18 @@ fn quoted(text: &str) -> String {
     out
 }
 
+/// Where Kettle looks for `.kettle`: KETTLE_HOME, else the home that the list of users names.
+fn shared_home() -> Option<PathBuf> {
+    let listed = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
+    env("KETTLE_HOME").map(PathBuf::from).or_else(|| listed().map(|user| user.dir))
+}
+
 /// `.kettle` of the shared one, if there is any: its files, not what lies deeper.
 fn copy_home(home: &Path) -> Result<(), String> {
     let to = home.join(".kettle");
     std::fs::create_dir_all(&to).map_err(|error| format!("{}: {error}", to.display()))?;
-    let Some(shared) = env("KETTLE_HOME") else { return Ok(()) };
-    let from = Path::new(&shared).join(".kettle");
+    let Some(shared) = shared_home() else { return Ok(()) };
+    let from = shared.join(".kettle");
     let entries = match std::fs::read_dir(&from) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -203,7 +209,7 @@ fn local(etl: &Etl, argv: &[String]) -> Option<PathBuf> {
     let file = etl.file.as_deref()?;
     let path = match file.strip_prefix("${PROJECT_HOME}/") {
         Some(rest) => format!("{}/{rest}", project_home(etl.project.as_deref()?, argv)?),
-        None => file.strip_prefix("file://").unwrap_or(file).to_owned(),
+        None => plain_path(file).into_owned(),
     };
     (path.starts_with('/') && !path.contains("${")).then(|| path.into())
 }

@@ -9,6 +9,7 @@ pub(crate) mod server;
 
 use crate::etl::pump::hidden;
 use crate::etl::{code, say, told};
+use crate::process::launch::ABOUT;
 use server::{ANSWER_BYTES_MAX, Connection};
 use shared::clock::Clock;
 use shared::config::env;
@@ -42,11 +43,12 @@ const METADATA: &str = r#"{"pipeline-run-configuration":[{"name":"local","descri
 const NO_LINE: u64 = 2_000_000_000;
 
 /// Runs it.
-pub fn run(about: &str) -> ExitCode {
-    let external: External = match serde_json::from_str(about) {
+pub fn run() -> ExitCode {
+    let about = env(ABOUT).unwrap_or_default();
+    let external: External = match serde_json::from_str(&about) {
         Ok(external) => external,
         Err(error) => {
-            say(&format!("what is to be run (--about): {error}"));
+            say(&format!("what is to be run (HCNDC_ABOUT): {error}"));
             return code(UNSEEN);
         }
     };

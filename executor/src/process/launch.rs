@@ -18,6 +18,9 @@ use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Where our own one finds what it is to do, as JSON: it holds values of parameters, and a command line is for all to
+/// read.
+pub const ABOUT: &str = "HCNDC_ABOUT";
 /// Bytes of the words of a refusal: a thousand of them must fit a frame.
 pub const WORDS_MAX: usize = 160;
 
@@ -96,12 +99,13 @@ impl Common {
     ) -> Result<Launch, String> {
         let account = self.accounts.find(work.user.as_deref())?;
         let dir = directory(work, own_dir, account.user.as_ref())?;
-        let env = self.environment(work, &account, mark)?;
+        let mut env = self.environment(work, &account, mark)?;
         let c = |what: String, text: &str| {
             CString::new(text).map_err(|_| format!("{what} holds a zero byte"))
         };
-        let (program, argv) =
-            self.command(work, env.get("PATH").map_or("", String::as_str), &dir)?;
+        let path = env.get("PATH").map_or("", String::as_str);
+        let Command { program, argv, about } = self.command(work, path, &dir)?;
+        env.extend(about.map(|about| (ABOUT.to_owned(), about)));
         let argv = (0..).zip(&argv).map(|(at, text)| c(format!("argument {at}"), text));
         let env = env.iter().map(|(name, value)| c(name.clone(), &format!("{name}={value}")));
         Ok(Launch {
@@ -114,12 +118,7 @@ impl Common {
     }
 
     /// The program and its arguments; of some kinds it is our own, which starts or submits what is meant.
-    fn command(
-        &self,
-        work: &Work,
-        path: &str,
-        dir: &Path,
-    ) -> Result<(String, Vec<String>), String> {
+    fn command(&self, work: &Work, path: &str, dir: &Path) -> Result<Command, String> {
         if let Some(external) = &work.external {
             return own("external", external, []);
         }
@@ -127,7 +126,9 @@ impl Common {
             return Err("no program is named: the first argument is empty".into());
         };
         let program = find(first, path, dir)?;
-        let Some(etl) = &work.etl else { return Ok((program, work.argv.clone())) };
+        let Some(etl) = &work.etl else {
+            return Ok(Command { program, argv: work.argv.clone(), about: None });
+        };
         let rest = work.argv.iter().skip(1).cloned();
         let fits = |lent: &&Lent| {
             etl.warm.is_some()
@@ -176,15 +177,23 @@ impl Common {
     }
 }
 
+#[derive(Debug)]
+struct Command {
+    program: String,
+    argv: Vec<String>,
+    /// What our own one is told to do.
+    about: Option<String>,
+}
+
 /// The one that runs now, wherever its file is by then.
 fn own(
     name: &str,
     about: &impl Serialize,
     more: impl IntoIterator<Item = String>,
-) -> Result<(String, Vec<String>), String> {
+) -> Result<Command, String> {
     let about = serde_json::to_string(about).map_err(|error| format!("what it runs: {error}"))?;
-    let first = ["hcndc-executor".to_owned(), name.to_owned(), "--about".to_owned(), about];
-    Ok(("/proc/self/exe".into(), first.into_iter().chain(more).collect()))
+    let argv = ["hcndc-executor".to_owned(), name.to_owned()].into_iter().chain(more).collect();
+    Ok(Command { program: "/proc/self/exe".into(), argv, about: Some(about) })
 }
 
 fn directory(

@@ -1,5 +1,9 @@
 //! A program whose output is read: what `etl` stands before.
 
+use super::launch::ABOUT;
+use super::table;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use shared::clock::Clock;
 use shared::ids::Millis;
 use std::io::{self, Read};
@@ -67,7 +71,7 @@ pub struct Answer {
     pub status: ExitStatus,
 }
 
-/// Of a program, however it ends; one that takes longer is left to whoever ends us.
+/// Of a program, however it ends; one that takes longer is killed with all that it has started.
 ///
 /// # Errors
 /// It cannot be started, or does not end in time.
@@ -96,7 +100,8 @@ pub fn ask(
         match answer.recv_timeout(Duration::from_millis(left)) {
             Ok(bytes) => all.extend(bytes),
             Err(_) => {
-                let _ = process.kill();
+                end(process.id());
+                let _ = process.wait();
                 let words =
                     format!("{} gave no answer in time", argv.first().map_or("", String::as_str));
                 return Err(io::Error::new(io::ErrorKind::TimedOut, words));
@@ -107,7 +112,18 @@ pub fn ask(
     Ok(Answer { text: String::from_utf8_lossy(&all).into_owned(), status })
 }
 
+/// A script's JVM would go on without it.
+fn end(root: u32) {
+    let is_root = |process: &table::Process| u32::try_from(process.pid) == Ok(root);
+    for process in table::descendants(&table::all(), is_root) {
+        let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is where programs are started")]
 fn command(program: &str) -> Command {
-    Command::new(program)
+    let mut command = Command::new(program);
+    // It is ours.
+    command.env_remove(ABOUT);
+    command
 }

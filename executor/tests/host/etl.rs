@@ -227,6 +227,22 @@ fn a_repository_is_used_and_its_password_is_nowhere_to_be_seen() {
 }
 
 #[test]
+fn values_of_parameters_are_not_on_our_own_command_line() {
+    let mut kettle = Kettle::at(&own(""), ", STANDIN = \"mute\"");
+    let fields = json!({"runs": "transformation", "file": sample("hello.ktr"), "warm": true,
+        "params": {"N": "987654"}});
+    let attempt = kettle.begin(fields);
+    let jvm = |pid: &i32| command_line(*pid).contains("jvm.sh");
+    kettle.rig.until("a JVM", |_| kettle.tree().iter().any(jvm));
+    for pid in kettle.tree() {
+        let line = command_line(pid);
+        assert!(!line.contains("hcndc-executor") || !line.contains("\"987654\""), "{line}");
+    }
+    kettle.rig.stop(attempt, 5_000);
+    kettle.rig.end(attempt);
+}
+
+#[test]
 fn a_run_may_have_a_kettle_home_of_its_own() {
     let mut kettle = Kettle::new();
     let shared = kettle.home.path().join(".kettle");
@@ -248,15 +264,33 @@ fn what_says_nothing_is_not_believed() {
     let job = json!({"runs": "job", "file": sample("job.kjb")});
     standin("arch").fails(job.clone(), 201, "nothing has run");
     standin("heap").fails(job.clone(), 204, "no heap left");
-    let mut mute = standin("mute");
-    let mut start = mute.plan(job);
+    let login = json!({"runs": "job", "repository": "files", "object": "load"});
+    // The second has said `Start of run`, and waits before it opens its repository.
+    for (how, fields) in [("mute", job), ("login", login)] {
+        let mut kettle = standin(how);
+        let mut start = kettle.plan(fields);
+        start.work.etl.as_mut().unwrap().start_within_s = 1;
+        let attempt = kettle.rig.begin(start);
+        let jvm = |pid: &i32| command_line(*pid).contains("jvm.sh");
+        kettle.rig.until("a JVM", |_| kettle.tree().iter().any(jvm));
+        let tree = kettle.tree();
+        assert_eq!(kettle.rig.end(attempt), State::Ended(Exit::Code(205)), "{how}");
+        let err = kettle.rig.out_of(attempt, Stream::Err);
+        assert!(err.contains("waits for a browser or a password"), "{how}: {err}");
+        assert!(!tree.into_iter().any(alive), "{how}: what it has left is ended");
+    }
+}
+
+#[test]
+fn who_asks_what_is_declared_leaves_nothing_behind() {
+    let mut kettle = Kettle::at(&own(""), ", STANDIN = \"mute\"");
+    let params =
+        json!({"runs": "job", "repository": "files", "object": "load", "params": {"A": "1"}});
+    let mut start = kettle.plan(params);
     start.work.etl.as_mut().unwrap().start_within_s = 1;
-    let attempt = mute.rig.begin(start);
-    mute.rig
-        .until("a JVM", |_| mute.tree().iter().any(|pid| command_line(*pid).contains("jvm.sh")));
-    let tree = mute.tree();
-    assert_eq!(mute.rig.end(attempt), State::Ended(Exit::Code(205)));
-    let err = mute.rig.out_of(attempt, Stream::Err);
-    assert!(err.contains("waits for a browser or a password"), "{err}");
-    assert!(!tree.into_iter().any(alive), "what it has left is ended");
+    let attempt = kettle.rig.begin(start);
+    let asks = |pid: &i32| command_line(*pid).contains("-listparam");
+    kettle.rig.until("it asks", |_| kettle.tree().iter().any(asks));
+    kettle.rig.until("it asks no more", |_| !kettle.tree().iter().any(asks));
+    assert_eq!(kettle.rig.end(attempt), State::Ended(Exit::Code(205)));
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The stand-in's JVM with Kitchen and Pan in it: options, log lines and exit codes as recorded of 7.1 and 8.3. It runs
-# what the samples are made of and nothing else. STANDIN=mute: never begins. STANDIN=heap: has no heap left.
+# what the samples are made of and nothing else. STANDIN=mute: never begins. STANDIN=login: waits
+# for a browser before it opens a repository. STANDIN=heap: has no heap left.
 declare -A property given default value
 main='' file='' rep='' dir=/ object='' level=Basic norep=N list=N initial=''
 take_property() { local pair=${1#-D}; property[${pair%%=*}]=${pair#*=}; }
@@ -58,6 +59,7 @@ who=Kitchen
 [ "$main" = org.pentaho.di.kitchen.Kitchen ] || who=Pan
 own "Logging is at level : $level"
 own 'Start of run.'
+[ "${STANDIN:-}" != login ] || [ -z "$rep" ] || sleep 1000
 # KETTLE_REPOSITORY beats the command line, unless -norep says not to.
 [ -z "${property[KETTLE_REPOSITORY]:-}" ] || [ "$norep" = Y ] || { rep=${property[KETTLE_REPOSITORY]}; file=; }
 if [ -n "$rep" ]; then

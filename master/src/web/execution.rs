@@ -264,16 +264,7 @@ fn command_of(
     let context = params::context(&whole.catalog, interface, job, run, attempt);
     Some(match kind::work(&job.spec.kind, &job.spec.fields, &context) {
         Ok(work) => json!({ "text": kind::preview(&work), "argv": work.argv, "dir": work.dir,
-            "env": masked(&work.env), "success_codes": work.success_codes }),
+            "env": kind::shown_env(&work), "success_codes": work.success_codes }),
         Err(error) => json!({ "error": error.to_string() }),
     })
-}
-
-/// Values of what is called a secret are not for the eye.
-fn masked(env: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
-    const SECRET: [&str; 6] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY"];
-    let is_secret = |name: &str| SECRET.iter().any(|part| name.to_uppercase().contains(part));
-    env.iter()
-        .map(|(name, value)| (name.as_str(), if is_secret(name) { "••••••" } else { value }))
-        .collect()
 }

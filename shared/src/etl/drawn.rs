@@ -191,13 +191,6 @@ pub fn normal(path: &str) -> Option<String> {
     Some(format!("/{}", parts.join("/")))
 }
 
-/// Names and values of the kind that nobody should read over a shoulder.
-fn is_secret(name: &str, value: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let words = ["passw", "pwd", "secret", "token", "apikey", "api_key", "credential"];
-    value.starts_with("Encrypted ") || words.iter().any(|word| name.contains(word))
-}
-
 fn short(text: &str, bytes_max: usize) -> String {
     let text = text.trim();
     text[..text.floor_char_boundary(bytes_max)].to_owned()

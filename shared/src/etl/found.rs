@@ -34,7 +34,7 @@ pub struct Kept {
 impl Kept {
     fn new(store: Store, name: &str, folder: &str) -> Kept {
         let short = &name[..name.floor_char_boundary(NAME_MAX)];
-        let folder = super::drawn::normal(folder.strip_prefix("file://").unwrap_or(folder));
+        let folder = super::drawn::normal(&super::plain_path(folder));
         Kept { store, name: short.to_owned(), folder }
     }
 }

@@ -15,6 +15,9 @@ const ERROR_CHARS_MAX: usize = 300;
 /// What stands before the number of a row, in any language: no more than that.
 const FEEDBACK_CHARS_MAX: usize = 16;
 
+/// Who speaks before what is to run is loaded: the programs, the list of repositories, and a part of every newer Kettle
+/// that says what it does not know of sftp.
+const BEFORE: &[&str] = &["Kitchen", "Pan", "RepositoriesMeta", "cfgbuilder"];
 /// Steps whose errors are told.
 const FAULTS_MAX: usize = 200;
 
@@ -22,8 +25,10 @@ const FAULTS_MAX: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Reading {
     engine: Engine,
-    /// The run has begun.
+    /// The program has begun.
     pub began: bool,
+    /// What it runs has begun: it is loaded, from wherever it was.
+    pub at_work: bool,
     /// Lines that tell of an error.
     pub errors: u64,
     pub first_error: Option<String>,
@@ -45,6 +50,7 @@ impl Reading {
         Reading {
             engine,
             began: false,
+            at_work: false,
             errors: 0,
             first_error: None,
             out_of_heap: false,
@@ -80,13 +86,14 @@ impl Reading {
         }
         match self.engine {
             Engine::Kitchen | Engine::Pan => {
+                self.at_work |= !BEFORE.contains(&subject);
                 if matches!(subject, "Kitchen" | "Pan") {
                     // The first may be the line of the level; what comes next is the start, in any language.
                     self.own += 1;
                     self.began |= text.starts_with("Start of run") || self.own > 1;
                 }
             }
-            Engine::Hop => self.began = true,
+            Engine::Hop => (self.began, self.at_work) = (true, true),
         }
     }
 

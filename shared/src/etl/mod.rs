@@ -21,6 +21,15 @@ pub mod found;
 pub mod browse;
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// The path that a `file://` URL means, as Kettle and Hop read it; anything else as it is.
+pub fn plain_path(file: &str) -> Cow<'_, str> {
+    match file.strip_prefix("file://") {
+        Some(path) => percent_encoding::percent_decode_str(path).decode_utf8_lossy(),
+        None => file.into(),
+    }
+}
 
 /// Which program runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +86,33 @@ pub struct Etl {
     pub speaks: bool,
     /// Without a word of its own for so long it waits for something that never comes.
     pub start_within_s: u32,
+    /// It says that it begins before it logs in, and may wait there: only a word of what it runs counts. Not at
+    /// levels at which that is silent.
+    #[serde(default)]
+    pub logs_in: bool,
     /// A `KETTLE_HOME` of the attempt's own, copied from the shared one.
     #[serde(default)]
     pub own_home: bool,
     /// It may be lent a JVM that has its engine loaded, where its host has one.
     #[serde(default)]
     pub warm: Option<Box<warm::Asked>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_of_a_file_is_a_path() {
+        for (file, path) in [
+            ("/srv/a b%20.ktr", "/srv/a b%20.ktr"),
+            ("file:///srv/a%20b.ktr", "/srv/a b.ktr"),
+            ("file:///srv/%E6%97%A5.kjb", "/srv/日.kjb"),
+            ("file:///srv/100%.ktr", "/srv/100%.ktr"),
+            ("sftp://h/a%20b.ktr", "sftp://h/a%20b.ktr"),
+            ("", ""),
+        ] {
+            assert_eq!(plain_path(file), path);
+        }
+    }
 }

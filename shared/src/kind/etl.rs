@@ -5,6 +5,7 @@ use super::render::render;
 use super::{Context, Field, FieldError, Fields, Input, Names};
 use crate::etl::Etl;
 use crate::etl::outcome::WITH_ERRORS;
+use crate::secret::is_secret;
 use crate::wire::Work;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -40,7 +41,8 @@ pub(super) const ERRORS: Field = Field {
 pub(super) const START_WITHIN: Field = Field {
     name: "start_within_s",
     label: "Must begin within (s)",
-    help: "One that waits for a browser or a password never begins: it is ended then. Empty means 600.",
+    help: "One that waits for a browser or a password never begins: it is ended then. Empty means 600. Below the \
+           level Basic (from a file: Minimal) it is silent, and only the time-out of the job ends it.",
     input: Input::Number { min: 10, max: 86_400 },
     required: false,
 };
@@ -107,7 +109,7 @@ pub(super) fn success_codes(fields: &Fields) -> Vec<i32> {
 
 /// What is wrong with the fields that both have.
 pub(super) fn validate(fields: &Fields, jvm_variable: &str) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    let mut errors = check_params(fields);
     for name in items(fields, "env").keys() {
         let why = match name.as_str() {
             _ if name.starts_with("HCNDC_") => "names that begin with HCNDC_ are set by HCNDC",
@@ -120,6 +122,19 @@ pub(super) fn validate(fields: &Fields, jvm_variable: &str) -> Vec<FieldError> {
         errors.push(FieldError::new(format!("fields.env.{name}"), why));
     }
     errors
+}
+
+/// Parameters that would be seen by all on the command line.
+fn check_params(fields: &Fields) -> Vec<FieldError> {
+    let all = items(fields, "params").into_iter();
+    let secret = all.filter(|(name, value)| !value.is_empty() && is_secret(name, value));
+    let error = |(name, _)| {
+        let why = "it looks like a secret, and a parameter stands on the command line for all to read: \
+                   put it into the kettle.properties or the configuration that it runs with, or into a \
+                   variable of the environment of its host, under a name of its own";
+        FieldError::new(format!("fields.params.{name}"), why)
+    };
+    secret.map(error).collect()
 }
 
 /// It may be lent a JVM.

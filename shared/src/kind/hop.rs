@@ -213,6 +213,7 @@ impl Kind for Hop {
             params: params.keys().cloned().collect(),
             speaks: etl::speaks(fields),
             start_within_s: etl::start_within_s(fields),
+            logs_in: false,
             own_home: false,
             warm,
         };

@@ -268,6 +268,9 @@ impl Kind for Kettle {
             params: params.keys().cloned().collect(),
             speaks: etl::speaks(fields),
             start_within_s: etl::start_within_s(fields),
+            logs_in: matches!(source, Source::Repository { .. })
+                && etl::speaks(fields)
+                && etl::level(fields) != "Minimal",
             own_home: text(fields, "kettle_home") == "per_run",
             warm,
         };

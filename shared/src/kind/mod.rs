@@ -19,6 +19,7 @@ pub use check::{check, check_placeholders};
 use crate::etl::browse::At;
 use crate::ids::{AttemptId, ExecutionId};
 use crate::period::Period;
+use crate::secret::is_secret;
 use crate::wire::Work;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +32,9 @@ pub const ALL: &[&dyn Kind] =
 pub fn find(name: &str) -> Option<&'static dyn Kind> {
     ALL.iter().copied().find(|kind| kind.name() == name)
 }
+
+/// Instead of a secret.
+const HIDDEN: &str = "••••••";
 
 /// What a person has filled in: [`crate::spec::JobSpec::fields`].
 pub type Fields = BTreeMap<String, serde_json::Value>;
@@ -257,6 +261,13 @@ pub fn preview(work: &Work) -> String {
         true => words.join(" "),
         false => format!("cd {} && {}", quoted(&work.dir), words.join(" ")),
     }
+}
+
+/// The variables that a job gives itself, as people may see them: no values of what looks like a secret.
+pub fn shown_env(work: &Work) -> BTreeMap<&str, &str> {
+    let own = work.env.iter().filter(|(name, _)| !name.starts_with("HCNDC_"));
+    own.map(|(name, value)| (name.as_str(), if is_secret(name, value) { HIDDEN } else { value }))
+        .collect()
 }
 
 /// As a POSIX shell would need it to read back the same word.

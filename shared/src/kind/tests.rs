@@ -196,7 +196,12 @@ fn a_run_of_kettle_is_its_command_and_what_its_host_must_know() {
     let about = made.etl.unwrap();
     assert_eq!(about.file.as_deref(), Some("/data/load.ktr"));
     assert_eq!(about.params, ["DAY", "from.to"]);
-    assert!(about.own_home && about.speaks && about.start_within_s == 600);
+    assert!(about.own_home && about.speaks && about.start_within_s == 600 && !about.logs_in);
+    let logs_in = |level: &str| {
+        let spec = fields(json!({"runs": "job", "repository": "r", "object": "o", "level": level}));
+        work("kettle", &spec, &plain()).unwrap().etl.unwrap().logs_in
+    };
+    assert!(logs_in("Basic") && !logs_in("Minimal"));
     let strict =
         fields(json!({"runs": "job", "file": "/x.kjb", "errors": "failure", "level": "Error"}));
     let made = work("kettle", &strict, &plain()).unwrap();

@@ -13,6 +13,7 @@ use shared::clock::Clock;
 use shared::etl::browse::{Answer, Ask, At, FILE_BYTES_MAX, File, Shown, Unseen, WORDS_MAX};
 use shared::etl::browse::{PATH_MAX, Root, Start};
 use shared::etl::drawn::{self, Form, Place, normal};
+use shared::etl::plain_path;
 use shared::ids::Millis;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
@@ -103,7 +104,7 @@ impl Looker {
 
     fn path_of(&self, at: &At) -> Result<String, Unseen> {
         match at {
-            At::Path(path) => Ok(path.strip_prefix("file://").unwrap_or(path).to_owned()),
+            At::Path(path) => Ok(plain_path(path).into_owned()),
             At::Repository { environment, name, directory, object, form } => {
                 let folder = self.repository(environment, name)?;
                 Ok(format!("{folder}/{directory}/{object}.{}", form.extension()))

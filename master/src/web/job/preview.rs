@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
+use shared::etl::Family;
 use shared::ids::*;
 use shared::kind;
 use shared::period::Cut;
@@ -21,9 +22,20 @@ pub(super) struct Command {
     text: String,
     env: Vec<(String, String)>,
     dir: String,
+    /// Whose variables come before its own.
+    environment: String,
+    etl: Option<Beside>,
     period: String,
     /// Path and what is wrong there.
     error: Option<(String, String)>,
+}
+
+/// What the host does beside that command, of Kettle and Hop.
+#[derive(Clone, Debug, Serialize)]
+struct Beside {
+    kettle: bool,
+    own_home: bool,
+    warm: bool,
 }
 
 /// As an attempt for the period that would run now would have it.
@@ -64,12 +76,16 @@ pub(super) async fn command(
     match kind::work(&job.spec.kind, &job.spec.fields, &context) {
         Ok(work) => Command {
             text: kind::preview(&work),
-            env: work
-                .env
-                .iter()
-                .filter(|(name, _)| !name.starts_with("HCNDC_"))
-                .map(|(name, value)| (name.clone(), value.clone()))
+            env: kind::shown_env(&work)
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            environment: job.spec.environment.clone(),
+            etl: work.etl.as_deref().map(|etl| Beside {
+                kettle: etl.engine.family() == Family::Kettle,
+                own_home: etl.own_home,
+                warm: etl.warm.is_some(),
+            }),
             dir: work.dir,
             period: period.to_string(),
             error: None,

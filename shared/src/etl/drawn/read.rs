@@ -2,10 +2,11 @@
 
 use super::{
     DESCRIPTION_MAX, Drawn, FILE_MAX, Form, HOPS_MAX, Hop, KIND_MAX, NAME_MAX, PARAMETERS_MAX,
-    Parameter, Place, REFERENCES_MAX, Reference, STEPS_MAX, Step, WORDS_MAX, When, is_secret,
-    normal, short,
+    Parameter, Place, REFERENCES_MAX, Reference, STEPS_MAX, Step, WORDS_MAX, When, normal, short,
 };
+use crate::etl::plain_path;
 use crate::etl::xml::Element;
+use crate::secret::is_secret;
 use std::collections::{BTreeMap, HashMap};
 
 /// The largest files of people have a third of it.
@@ -218,8 +219,7 @@ fn reference(element: &Element, kind: &str, known: &Known, place: Place) -> Opti
         false => filled(file, known),
         true => named(element, form, known, place)?,
     };
-    let path = file.strip_prefix("file://").unwrap_or(&file);
-    let path = whole.then(|| normal(path)).flatten();
+    let path = whole.then(|| normal(&plain_path(&file))).flatten();
     let whole = path.is_some();
     let file = path.unwrap_or(file);
     let whole = whole && file.len() <= FILE_MAX;
