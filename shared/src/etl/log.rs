@@ -34,6 +34,8 @@ pub struct Reading {
     pub first_error: Option<String>,
     /// The JVM had no heap left.
     pub out_of_heap: bool,
+    /// The JVM was not given by its host what it asked for.
+    pub out_of_memory: bool,
     pub counts: Counts,
     /// The transformation that began last.
     part: String,
@@ -54,6 +56,7 @@ impl Reading {
             errors: 0,
             first_error: None,
             out_of_heap: false,
+            out_of_memory: false,
             counts: Counts::default(),
             part: String::new(),
             begun: 0,
@@ -69,6 +72,7 @@ impl Reading {
 
     pub fn line(&mut self, line: &str) {
         self.out_of_heap |= line.contains("java.lang.OutOfMemoryError");
+        self.out_of_memory |= is_refused_memory(line);
         let Some((at, rest)) = dated(line) else { return self.bare(line) };
         if is_error(self.engine, rest) {
             return self.error(rest);
@@ -179,6 +183,14 @@ fn dated(line: &str) -> Option<(Millis, &str)> {
     let day = NaiveDate::from_ymd_opt(year, number(5, 2)?, number(8, 2)?)?;
     let at = day.and_hms_opt(number(11, 2)?, number(14, 2)?, number(17, 2)?)?;
     Some((at.and_utc().timestamp_millis(), line.get(SHAPE.len()..)?))
+}
+
+/// What a JVM says that its host refuses memory, at its start or later. The size stands between the words
+/// in some: `Could not reserve enough space for 67108864KB object heap`.
+fn is_refused_memory(line: &str) -> bool {
+    let heap = line.contains("Could not reserve enough space for") && line.contains("object heap");
+    heap || line.contains("There is insufficient memory for the Java Runtime Environment")
+        || line.contains("Could not allocate compressed class space")
 }
 
 fn is_error(engine: Engine, rest: &str) -> bool {
@@ -371,6 +383,17 @@ mod tests {
     fn what_the_jvm_says_is_heard() {
         let heap = "Exception in thread \"x\" java.lang.OutOfMemoryError: Java heap space";
         assert!(read(Engine::Pan, heap).out_of_heap);
+        for refused in [
+            "Could not reserve enough space for object heap",
+            "Could not reserve enough space for 67108864KB object heap",
+            "# There is insufficient memory for the Java Runtime Environment to continue.",
+            "Could not allocate compressed class space: 1073741824 bytes",
+        ] {
+            let reading = read(Engine::Hop, refused);
+            assert!(reading.out_of_memory && !reading.out_of_heap, "{refused}");
+        }
+        let other = "2026/11/20 10:19:21 - x - Could not reserve enough space for the order";
+        assert!(!read(Engine::Pan, other).out_of_memory);
         let option = "Unrecognized VM option 'MaxPermSize=256m'\nError: Could not create the Java Virtual Machine.";
         let reading = read(Engine::Pan, option);
         assert_eq!(

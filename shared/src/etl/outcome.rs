@@ -17,7 +17,7 @@ pub const NEVER_BEGAN: i32 = 201;
 pub const UNDECLARED: i32 = 202;
 /// Something that it needs is not there: it was not started.
 pub const NOT_READY: i32 = 203;
-/// The JVM had no heap left.
+/// The JVM had no heap left, or its host gave it no memory.
 pub const OUT_OF_HEAP: i32 = 204;
 /// It did not begin in time: it waits for a browser or a password, or its machine is too slow.
 pub const NO_START: i32 = 205;
@@ -77,6 +77,13 @@ pub fn judge(engine: Engine, ended: Ended, reading: &Reading, speaks: bool) -> O
                 "{program} ended with {code}: its JVM had no heap left (give it more by -Xmx){first}"
             ),
         ),
+        _ if reading.out_of_memory => ours(
+            OUT_OF_HEAP,
+            format!(
+                "{program} ended with {code}: its JVM was given no memory by its host (let it ask for less by \
+                 -Xmx, or give the host more){first}"
+            ),
+        ),
         OURS.. => ours(1, format!("{program} ended with {code}{first}")),
         143 => ours(code, format!("{program} was told to end (SIGTERM)")),
         _ => {
@@ -94,7 +101,7 @@ pub fn means(engine: Engine, code: i32) -> Option<&'static str> {
         NEVER_BEGAN => Some("it ended with 0, and nothing has run"),
         UNDECLARED => Some("a parameter is given that it does not declare"),
         NOT_READY => Some("something that it needs is not there: its log says what"),
-        OUT_OF_HEAP => Some("its JVM had no heap left"),
+        OUT_OF_HEAP => Some("its JVM had no heap left, or its host gave it no memory"),
         NO_START => Some("it did not begin in time"),
         WARM_LOST => Some("the warm engine has lost it: it may have run in part"),
         143 => Some("it was told to end by SIGTERM"),
@@ -184,6 +191,25 @@ mod tests {
             // KETTLE_TRANS_PAN_JVM_EXIT_CODE may be any number.
             (Pan, Code(42), "", (42, "ended with 42")),
             (Kitchen, Code(1), HEAP, (204, "-Xmx")),
+            (
+                Kitchen,
+                Code(1),
+                "Error occurred during initialization of VM\nCould not reserve enough space for 67108864KB object heap",
+                (204, "by its host"),
+            ),
+            (
+                Hop,
+                Signal(6),
+                "# There is insufficient memory for the Java Runtime Environment to continue.",
+                (204, "by its host"),
+            ),
+            (
+                Pan,
+                Code(0),
+                "2026/11/20 10:19:19 - Pan - Start of run.\n2026/11/20 10:19:19 - Pan - Start of run.\n\
+                Could not reserve enough space for object heap",
+                (0, ""),
+            ),
             (Pan, Code(1), "Unrecognized VM option 'MaxPermSize=256m'", (1, "MaxPermSize")),
             (Kitchen, Code(137), KITCHEN_OK, (137, "killed")),
             (Kitchen, Signal(9), "", (137, "killed")),
