@@ -6,6 +6,7 @@
 //! others as of Kettle 7.1 and 8.3; Hop server: `/hop/registerWorkflow/` as of 2.15. A `<result>ERROR`
 //! comes with 200 from both.
 
+mod digits;
 pub mod live;
 
 use super::observe::{Answer, Ask, Ended, Entry, There};
@@ -79,7 +80,7 @@ fn words(server: Server) -> &'static Words {
     }
 }
 
-/// `secret`: the password of a repository; `metadata`: of Hop, packed (see [`crate::etl`]).
+/// `secret`: the password of a repository as Kettle reads it ([`super::password`]); `metadata`: of Hop, packed (see [`crate::etl`]).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Beside<'a> {
     pub secret: &'a str,

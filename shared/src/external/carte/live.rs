@@ -1,7 +1,7 @@
 //! Rows of a transformation that runs on a Carte: it lists those that a job of ours has begun under their
 //! own names, and tells of each step how far it is. (A Hop server lists only what was given to it.)
 
-use super::{Entry, KETTLE, element, list, plain, query};
+use super::{Entry, KETTLE, digits, element, list, plain, query};
 use crate::etl::counts::{Counts, STEPS_MAX, Step, short};
 use crate::external::Server;
 
@@ -34,12 +34,8 @@ pub fn steps(text: &str, part: &str) -> Vec<Step> {
         let Some(name) = element(block, "stepname").map(|name| plain(name.trim())) else {
             continue;
         };
-        // Its numbers are grouped, each in its own language.
-        let number = |field: &str| {
-            let text = element(block, field).map(|text| plain(&text)).unwrap_or_default();
-            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-            digits.parse::<u64>().unwrap_or(0)
-        };
+        let number =
+            |field: &str| element(block, field).map_or(0, |text| digits::number(&plain(&text)));
         let told =
             ["linesInput", "linesOutput", "linesRead", "linesWritten", "linesUpdated", "errors"];
         let mut step = Step::ended(short(part), short(&name), told.map(number));
