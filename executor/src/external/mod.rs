@@ -19,7 +19,7 @@ use shared::etl::progress::Progress;
 use shared::external::carte::{Beside, Reply};
 use shared::external::observe::{Answer, Ask, Ended, Entry, Next, Observer, Plan, Verdict};
 use shared::external::outcome::{GONE, UNSEEN};
-use shared::external::{External, Server};
+use shared::external::{External, Server, password};
 use shared::ids::Millis;
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -102,6 +102,7 @@ struct Looker {
     progress: Progress,
     /// Not to be seen in our output.
     secrets: Vec<String>,
+    /// As Kettle reads it.
     repository_password: String,
     metadata: String,
     /// Of the log of this one.
@@ -119,7 +120,7 @@ impl Looker {
     fn new(external: External) -> Result<Looker, String> {
         let variables = external.server.variables();
         let of = |name: &str| env(&format!("{variables}_{name}")).unwrap_or_default();
-        let (url, password) = (of("URL"), of("PASSWORD"));
+        let (url, server_password) = (of("URL"), of("PASSWORD"));
         if url.is_empty() {
             return Err(format!(
                 "{variables}_URL is not set: the named environment of the job says where its server is"
@@ -131,9 +132,10 @@ impl Looker {
                 read(&path).map_err(|error| format!("{variables}_METADATA: {path}: {error}"))?
             }
         };
-        let connection = Connection::new(&url, (of("USER"), password.clone()), &of("CA"))?;
+        let connection = Connection::new(&url, (of("USER"), server_password.clone()), &of("CA"))?;
         let repository_password = env("KETTLE_PASSWORD").unwrap_or_default();
-        let secrets = [password, repository_password.clone()].into_iter();
+        let encoded = password::encoded(&repository_password);
+        let secrets = [server_password, repository_password, encoded.clone()].into_iter();
         let plan = Plan {
             key: external.key.clone(),
             adopt: external.adopt.clone(),
@@ -151,7 +153,7 @@ impl Looker {
             connection,
             clock,
             secrets: secrets.filter(|secret| !secret.is_empty()).collect(),
-            repository_password,
+            repository_password: encoded,
             metadata: server::packed(metadata.as_bytes()),
             line: 0,
             of: None,

@@ -12,6 +12,7 @@
 pub mod carte;
 pub mod observe;
 pub mod outcome;
+pub mod password;
 
 use crate::etl::Engine;
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+/// Of its repository.
+const REPOSITORY_PASSWORD: &str = "rep0";
 /// How long what ends by itself takes.
 const TAKES_MS: Millis = 400;
 
@@ -32,6 +34,8 @@ struct Entry {
     name: String,
     id: String,
     body: String,
+    /// Why it is going to fail, whatever it runs.
+    refused: Option<String>,
     begun: Option<Millis>,
     stopped: bool,
     lines: Vec<(u64, String)>,
@@ -256,6 +260,13 @@ impl Inner {
         let Some(name) = between("<job><name>", "</name>") else {
             return result("ERROR", "no job is in it", "");
         };
+        // A repository that it cannot connect to is no reason to refuse a job: it runs without one.
+        let connected = between("<repository>", "</repository>").is_some_and(|_| {
+            decoded(&between("<password>", "</password>").unwrap_or_default())
+                == REPOSITORY_PASSWORD
+        });
+        let refused = (body.contains("rep_name") && !connected)
+            .then(|| "no repository is connected: what is in one cannot be loaded".to_owned());
         self.ids += 1;
         let id = format!("8cd95a36-0000-4000-8000-{:012}", self.ids);
         let (stopped, begun) = (false, None);
@@ -263,6 +274,7 @@ impl Inner {
             name: name.clone(),
             id: id.clone(),
             body,
+            refused,
             begun,
             stopped,
             lines: vec![],
@@ -283,6 +295,9 @@ impl Inner {
         if entry.body.contains("errors.ktr") {
             texts.push("x.0 - ERROR (version 8.3.0.0) : a row is odd, s3cret".to_owned());
         }
+        if let Some(why) = &entry.refused {
+            texts.push(format!("work - ERROR (version 8.3.0.0) : {why}"));
+        }
         if entry.body.contains("fails.ktr") {
             texts.push("abort.0 - ERROR (version 8.3.0.0) : deliberate abort".to_owned());
         }
@@ -301,9 +316,24 @@ fn status(entry: &Entry, now: Millis) -> &'static str {
     match now - begun < TAKES_MS || body.contains("forever.ktr") {
         _ if entry.stopped => "Stopped",
         true => "Running",
-        false if body.contains("fails.ktr") => "Finished (with errors)",
+        false if body.contains("fails.ktr") || entry.refused.is_some() => "Finished (with errors)",
         false => "Finished",
     }
+}
+
+/// As Kettle reads it: a number in hexadecimal, XOR one that is known. What is no number is no password.
+fn decoded(text: &str) -> String {
+    const SEED: &str = "02be98afc86aa7f2e4cb79ce10bef2cfba";
+    let digits = text.strip_prefix("Encrypted ").unwrap_or(text);
+    let len = digits.len().max(SEED.len()).next_multiple_of(2);
+    let bytes = |digits: &str| -> Option<Vec<u8>> {
+        let all = format!("{digits:0>len$}");
+        (0..len / 2).map(|at| u8::from_str_radix(all.get(2 * at..2 * at + 2)?, 16).ok()).collect()
+    };
+    let Some((number, seed)) = bytes(digits).zip(bytes(SEED)) else { return String::new() };
+    let plain: Vec<u8> = number.iter().zip(seed).map(|(byte, seed)| byte ^ seed).collect();
+    let begin = plain.iter().position(|byte| *byte != 0).unwrap_or(plain.len());
+    String::from_utf8_lossy(&plain[begin..]).into_owned()
 }
 
 fn result(result: &str, message: &str, id: &str) -> String {
