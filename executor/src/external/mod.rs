@@ -5,6 +5,7 @@
 //! server goes into our own output. Told to end by [`STOP`], it ends the work there first; any other signal
 //! (of who clears up, of a machine that goes down) ends it alone, and the work goes on.
 
+mod children;
 pub(crate) mod server;
 
 use crate::etl::pump::hidden;
@@ -16,10 +17,11 @@ use shared::config::env;
 use shared::etl::log::Reading;
 use shared::etl::outcome::{NOT_READY, WITH_ERRORS};
 use shared::etl::progress::Progress;
+use shared::external::carte::live::Begun;
 use shared::external::carte::{Beside, Reply};
 use shared::external::observe::{Answer, Ask, Ended, Entry, Next, Observer, Plan, Verdict};
 use shared::external::outcome::{GONE, UNSEEN};
-use shared::external::{External, Server, password};
+use shared::external::{External, password};
 use shared::ids::Millis;
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -99,6 +101,8 @@ struct Looker {
     connection: Connection,
     clock: Clock,
     reading: Reading,
+    /// What of that which a Carte lists is ours.
+    begun: Begun,
     progress: Progress,
     /// Not to be seen in our output.
     secrets: Vec<String>,
@@ -149,6 +153,7 @@ impl Looker {
             progress: Progress::new(clock.mono_ms()),
             observer: Observer::new(plan),
             reading: Reading::new(external.server.engine()),
+            begun: Begun::new(external.adopt.iter().chain([&external.key]).cloned()),
             external,
             connection,
             clock,
@@ -168,7 +173,10 @@ impl Looker {
             self.tell_progress().await;
             let next = self.observer.next(self.clock.mono_ms());
             let (ask, ms) = match next {
-                Next::Over(verdict) => return self.conclude(verdict),
+                Next::Over(verdict) => {
+                    self.forget_children(&verdict).await;
+                    return self.conclude(verdict);
+                }
                 Next::Ask(ask) => (Some(ask), 0),
                 Next::Wait(until) => (None, until - self.clock.mono_ms()),
             };
@@ -182,6 +190,9 @@ impl Looker {
                 }
                 continue;
             };
+            if ask == Ask::Register {
+                self.note_children().await;
+            }
             // Cut short only where nothing is meant to happen there: whether the rest has arrived would
             // not be known.
             let idle = matches!(ask, Ask::List | Ask::Look(_));
@@ -204,11 +215,8 @@ impl Looker {
         }
         let mut counts = self.reading.counts.clone();
         let part = self.reading.part();
-        if self.external.server == Server::Carte
-            && self.observer.follows().is_some()
-            && !part.is_empty()
-        {
-            counts.on_their_way(self.connection.steps(part).await);
+        if self.external.lists && self.observer.follows().is_some() && !part.is_empty() {
+            counts.on_their_way(self.connection.steps(&self.begun, part).await);
         }
         if let Some(line) = self.progress.line(self.clock.mono_ms(), &counts) {
             told(&line);
@@ -317,6 +325,9 @@ impl Looker {
             }
             let line = hidden(line.trim_end_matches('\r'), &self.secrets);
             self.reading.line(&line);
+            if self.external.lists {
+                self.begun.line(&line);
+            }
             // Whoever does not read us is no reason to stop looking on.
             let _ = writeln!(out, "{line}");
         }

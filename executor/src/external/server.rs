@@ -6,7 +6,8 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use shared::etl::counts::Step;
-use shared::external::carte::{self, Beside, Reply, live};
+use shared::external::carte::live::{self, Begun, Listed};
+use shared::external::carte::{self, Beside, Reply};
 use shared::external::observe::{Answer, Ask};
 use shared::external::{External, Server};
 use std::io::{Read, Write};
@@ -84,15 +85,22 @@ impl Connection {
         }
     }
 
+    /// All that a Carte lists; none where it does not answer now.
+    pub(super) async fn listed(&self) -> Option<Vec<Listed>> {
+        self.get(&live::listing()).await.map(|text| live::listed(&text))
+    }
+
     /// Of a transformation that runs on a Carte; nothing where it cannot be told now.
-    pub(super) async fn steps(&self, part: &str) -> Vec<Step> {
-        let Some(entry) =
-            self.get(&live::listing()).await.and_then(|text| live::running(&text, part))
-        else {
-            return Vec::new();
-        };
+    pub(super) async fn steps(&self, begun: &Begun, part: &str) -> Vec<Step> {
+        let all = self.listed().await.unwrap_or_default();
+        let Some(entry) = begun.running(&all, part) else { return Vec::new() };
         let text = self.get(&live::looking(&entry)).await;
         text.map_or_else(Vec::new, |text| live::steps(&text, part))
+    }
+
+    /// Whether it has been removed.
+    pub(super) async fn remove(&self, it: &Listed) -> bool {
+        self.get(&live::removing(it)).await.is_some()
     }
 
     async fn get(&self, path: &str) -> Option<String> {

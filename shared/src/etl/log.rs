@@ -168,7 +168,7 @@ pub fn faults(text: &str) -> BTreeMap<String, String> {
 }
 
 /// When it was said (by a clock without a zone), and what comes after `2026/11/20 10:19:21 - `.
-fn dated(line: &str) -> Option<(Millis, &str)> {
+pub(crate) fn dated(line: &str) -> Option<(Millis, &str)> {
     const SHAPE: &[u8] = b"0000/00/00 00:00:00 - ";
     let head = line.as_bytes().get(..SHAPE.len())?;
     let fits = |(byte, shape): (&u8, &u8)| match shape {

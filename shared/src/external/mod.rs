@@ -96,6 +96,9 @@ pub struct External {
     /// Submit again what was submitted once, and is not known to the server any more.
     #[serde(default)]
     pub again_if_gone: bool,
+    /// A Carte is to list what it begins, and how far that is ([`carte::live`]).
+    #[serde(default)]
+    pub lists: bool,
 }
 
 impl External {

@@ -1,10 +1,11 @@
 //! *Kettle on Carte*: a job or a transformation, run by a Carte that is there already.
 
-use super::Field;
 use super::etl::{self, text};
 use super::external::{self, Asked, OnServer};
 use super::kettle::{self, DIRECTORY, FILE, OBJECT, REPOSITORY, RUNS, USER};
+use super::{Field, Input};
 use crate::external::Server;
+use serde_json::Value;
 
 pub(super) const CARTE: OnServer = OnServer {
     name: "carte",
@@ -16,10 +17,20 @@ pub(super) const CARTE: OnServer = OnServer {
     asked: |fields, context| {
         let source = kettle::source(fields, context)?;
         let flow = text(fields, "runs") != "transformation";
-        Ok(Asked { source, flow, run_configuration: String::new() })
+        let lists = fields.get(LISTS.name).and_then(Value::as_bool).unwrap_or(false);
+        Ok(Asked { source, flow, run_configuration: String::new(), lists })
     },
 };
 
+const LISTS: Field = Field {
+    name: "live_rows",
+    label: "Rows of steps while they run",
+    help: "Carte lists each transformation and job that this one begins, tells how far its steps are, and \
+           keeps it in its memory until it has ended and is removed: not for one that begins thousands, as \
+           a loop or an executor step does. Off: a step's rows are told when it ends.",
+    input: Input::Switch,
+    required: false,
+};
 const FIELDS: &[Field] = &[
     RUNS,
     Field {
@@ -34,6 +45,7 @@ const FIELDS: &[Field] = &[
     etl::PARAMS,
     etl::LEVEL,
     etl::ERRORS,
+    LISTS,
     external::PATIENCE,
     external::AGAIN_IF_GONE,
     etl::OUTPUT,

@@ -43,6 +43,8 @@ pub(super) struct Asked {
     /// A job or a workflow; else a transformation or a pipeline.
     pub(super) flow: bool,
     pub(super) run_configuration: String,
+    /// See [`External::lists`].
+    pub(super) lists: bool,
 }
 
 impl Kind for OnServer {
@@ -107,7 +109,7 @@ fn key(attempt: AttemptId) -> String {
 
 fn work(
     server: Server,
-    Asked { source, flow, run_configuration }: Asked,
+    Asked { source, flow, run_configuration, lists }: Asked,
     fields: &Fields,
     context: &Context,
 ) -> Result<Work, FieldError> {
@@ -125,6 +127,7 @@ fn work(
         stopped: context.stopped,
         patience_s: given.and_then(|s| u32::try_from(s).ok()).unwrap_or(PATIENCE_S),
         again_if_gone: fields.get("again_if_gone").and_then(Value::as_bool).unwrap_or(false),
+        lists,
     };
     Ok(Work {
         success_codes: etl::success_codes(fields),

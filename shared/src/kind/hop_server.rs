@@ -56,5 +56,5 @@ fn asked(fields: &Fields, context: &Context) -> Result<Asked, FieldError> {
     };
     let flow = file.ends_with(".hwf");
     let run_configuration = filled(fields, "run_configuration", context)?;
-    Ok(Asked { source: Source::File(file), flow, run_configuration })
+    Ok(Asked { source: Source::File(file), flow, run_configuration, lists: false })
 }

@@ -1,5 +1,6 @@
 //! Who looks on at what lives on a Carte: submitted once, whatever is lost or dies.
 
+mod children;
 mod server;
 
 use crate::rig::Rig;
@@ -183,24 +184,53 @@ fn a_stop_ends_it_there_first() {
     assert_eq!(host.carte.known(), [""; 0]);
 }
 
+/// On a Carte that was asked to list what a job begins; one that was not lists nothing.
 #[test]
-fn how_far_its_steps_are_is_asked_of_the_server() {
+fn how_far_its_steps_are_is_asked_of_the_server_where_that_is_wanted() {
     let mut host = Host::new();
-    let attempt = host.begin(ktr("forever"), Vec::new());
-    let mut steps = Vec::new();
-    host.rig.until("rows on their way", |rig| {
-        let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
-        let read = executor::spool::output::read(&rig.layout, &query, false);
-        let part = read.ok().flatten().unwrap_or_default();
-        let counts = Counts::find(&String::from_utf8_lossy(&part.bytes)).unwrap_or_default();
-        steps = counts.steps;
-        steps.len() > 1
-    });
-    let told: Vec<_> =
-        steps.iter().map(|it| (&*it.name, it.lines, it.rows(), it.speed())).collect();
-    assert_eq!(told, [("gen", 1, 3, None), ("sort", 0, 7_000, Some(3_500))]);
+    for lists in [true, false] {
+        let more = json!({"file": "/etl/forever.ktr", "live_rows": lists});
+        let attempt = host.begin(more, Vec::new());
+        let mut steps = Vec::new();
+        host.rig.until("rows on their way", |rig| {
+            let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
+            let read = executor::spool::output::read(&rig.layout, &query, false);
+            let part = read.ok().flatten().unwrap_or_default();
+            let counts = Counts::find(&String::from_utf8_lossy(&part.bytes)).unwrap_or_default();
+            steps = counts.steps;
+            steps.len() > usize::from(lists)
+        });
+        let told: Vec<_> =
+            steps.iter().map(|it| (&*it.name, it.lines, it.rows(), it.speed())).collect();
+        let live = [("gen", 1, 3, None), ("sort", 0, 7_000, Some(3_500))];
+        assert_eq!(told, live[..1 + usize::from(lists)]);
+        assert_eq!(host.carte.children().len(), usize::from(lists));
+        host.rig.stop(attempt, 20_000);
+        let (state, _, err) = host.end(attempt);
+        assert_eq!(state, State::Ended(Exit::Killed));
+        assert_eq!(host.carte.children(), [""; 0], "{err}");
+    }
+}
+
+#[test]
+fn what_it_has_begun_there_is_removed_and_nobody_elses() {
+    let mut host = Host::new();
+    host.carte.foreign("hello");
+    let job = json!({"runs": "job", "file": "/etl/daily.kjb", "live_rows": true});
+    let (state, out, err) = host.run(job);
+    assert_eq!(state, WELL, "{out}\n{err}");
+    assert_eq!(host.carte.children(), ["hello of somebody"], "{err}");
+    assert!(!err.contains("are left there"), "{err}");
+    assert_eq!(host.carte.known(), [""; 0]);
+    // Of two that have begun since then it cannot be told which one is ours.
+    let attempt = host.begin(json!({"file": "/etl/forever.ktr", "live_rows": true}), Vec::new());
+    host.rig.until("it runs", |_| host.carte.live() == 1);
+    host.carte.foreign("hello");
     host.rig.stop(attempt, 20_000);
-    assert_eq!(host.end(attempt).0, State::Ended(Exit::Killed));
+    let (state, _, err) = host.end(attempt);
+    assert_eq!(state, State::Ended(Exit::Killed));
+    assert_eq!(host.carte.children().len(), 3, "{err}");
+    assert!(err.contains("2 of what Carte lists") && err.contains("are left there"), "{err}");
 }
 
 #[test]

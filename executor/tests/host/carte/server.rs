@@ -1,6 +1,7 @@
 //! A stand-in for Carte, held to what was recorded of real ones (7.1 and 8.3): its words, its codes, its
 //! log that is packed. What it runs is what the file is called: `fails`, `forever`, `errors`, else well.
 
+use super::children::Children;
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -22,28 +23,22 @@ const REPOSITORY_PASSWORD: &str = "rep0";
 /// How long what ends by itself takes.
 const TAKES_MS: Millis = 400;
 
-/// What it tells of a transformation that runs.
-const STEPS: &str = "<?xml version=\"1.0\"?><transstatus><transname>hello</transname><status_desc>Running</status_desc>\
-    <stepstatuslist><stepstatus><stepname>sort</stepname><copy>0</copy><linesRead>7000</linesRead>\
-    <linesWritten>0</linesWritten><linesInput>0</linesInput><linesOutput>0</linesOutput><linesUpdated>0</linesUpdated>\
-    <linesRejected>0</linesRejected><errors>0</errors><statusDescription>Running</statusDescription>\
-    <seconds>2.0s</seconds><speed> 3,500</speed></stepstatus></stepstatuslist></transstatus>";
-
-#[derive(Clone, Debug)]
-struct Entry {
-    name: String,
-    id: String,
-    body: String,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) body: String,
     /// Why it is going to fail, whatever it runs.
     refused: Option<String>,
     begun: Option<Millis>,
-    stopped: bool,
+    pub(super) stopped: bool,
     lines: Vec<(u64, String)>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     entries: Vec<Entry>,
+    children: Children,
     /// Of the whole server.
     line: u64,
     ids: u64,
@@ -106,6 +101,17 @@ impl Carte {
         self.with(|inner| inner.entries.iter().map(|entry| entry.name.clone()).collect())
     }
 
+    /// What its jobs have begun, and it still lists.
+    pub(super) fn children(&self) -> Vec<String> {
+        self.with(|inner| inner.children.known())
+    }
+
+    /// Somebody else has begun one, and it has ended.
+    pub(super) fn foreign(&self, name: &'static str) {
+        let of = Entry { name: "somebody".into(), begun: Some(0), ..Entry::default() };
+        self.with(|inner| inner.children.add(name, false, &of));
+    }
+
     pub(super) fn live(&self) -> usize {
         let now = self.shared.clock.mono_ms();
         let lives = |entry: &&Entry| status(entry, now) == "Running";
@@ -146,7 +152,10 @@ impl Carte {
 
     /// It was started anew.
     pub(super) fn forget(&self) {
-        self.with(|inner| inner.entries.clear());
+        self.with(|inner| {
+            inner.entries.clear();
+            inner.children.forget();
+        });
     }
 
     pub(super) fn asked(&self) -> Vec<String> {
@@ -179,6 +188,18 @@ async fn asked(
         *times -= 1;
         return answer.clone().into_response();
     }
+    let find = |name: &str| query.get(name).cloned().unwrap_or_default();
+    if matches!(verb.as_str(), "transStatus" | "removeTrans" | "removeJob") {
+        let told = inner.children.obey(&verb, &find("name"), &find("id"));
+        match told {
+            Some(told) => return told.into_response(),
+            // It has a null for the transformation, and does not look.
+            None if verb != "removeJob" => {
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+            None => {}
+        }
+    }
     let told = inner.obey(now, &verb, &query, body);
     match inner.mute.get_mut(&verb).filter(|times| **times > 0) {
         Some(times) => {
@@ -209,12 +230,12 @@ impl Inner {
                 });
                 format!(
                     "<?xml version=\"1.0\"?><serverstatus><statusdesc>Online</statusdesc><transstatuslist>{}\
-                     </transstatuslist><jobstatuslist>{}</jobstatuslist></serverstatus>",
-                    self.begun_by_jobs(now),
+                     </transstatuslist><jobstatuslist>{}{}</jobstatuslist></serverstatus>",
+                    self.children.listed(false, now),
+                    self.children.listed(true, now),
                     all.collect::<String>()
                 )
             }
-            ("transStatus", _) if name == "hello" && id.starts_with("t-") => STEPS.into(),
             ("addJob", _) => self.add(body),
             (_, None) => missing(),
             ("startJob", Some(at)) => {
@@ -225,6 +246,7 @@ impl Inner {
             }
             ("stopJob", Some(at)) => {
                 self.entries[at].stopped = true;
+                self.children.stop(&id);
                 result("OK", "Job stop requested.", "")
             }
             ("removeJob", Some(at)) => {
@@ -237,19 +259,6 @@ impl Inner {
             }
             _ => result("ERROR", "what?", ""),
         }
-    }
-
-    /// Each job that runs has begun a transformation, which is listed under its own name.
-    fn begun_by_jobs(&self, now: Millis) -> String {
-        let runs = self.entries.iter().filter(|entry| status(entry, now) == "Running");
-        let one = |entry: &Entry| {
-            format!(
-                "<transstatus><transname>hello</transname><id>t-{}</id><status_desc>Running</status_desc>\
-                 </transstatus>",
-                entry.id
-            )
-        };
-        runs.map(one).collect()
     }
 
     fn add(&mut self, body: String) -> String {
@@ -285,13 +294,17 @@ impl Inner {
     fn begin(&mut self, at: usize, now: Millis) {
         let entry = &mut self.entries[at];
         entry.begun = Some(now);
+        self.children.begin(entry);
         self.begun.push(entry.name.clone());
         let name = entry.name.clone();
         let mut texts = vec![
             format!("{name} - Start of job execution"),
             format!("{name} - Starting entry [work]"),
-            "hello - Dispatching started for transformation [hello]".to_owned(),
         ];
+        if entry.body.contains("<type>JOB</type>") {
+            texts.push("daily - Starting entry [trans]".to_owned());
+        }
+        texts.push("hello - Dispatching started for transformation [hello]".to_owned());
         if entry.body.contains("errors.ktr") {
             texts.push("x.0 - ERROR (version 8.3.0.0) : a row is odd, s3cret".to_owned());
         }
@@ -310,7 +323,7 @@ impl Inner {
     }
 }
 
-fn status(entry: &Entry, now: Millis) -> &'static str {
+pub(super) fn status(entry: &Entry, now: Millis) -> &'static str {
     let Some(begun) = entry.begun else { return "Waiting" };
     let body = &entry.body;
     match now - begun < TAKES_MS || body.contains("forever.ktr") {
@@ -336,7 +349,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&plain[begin..]).into_owned()
 }
 
-fn result(result: &str, message: &str, id: &str) -> String {
+pub(super) fn result(result: &str, message: &str, id: &str) -> String {
     format!(
         "<?xml version=\"1.0\"?>\n<webresult>\n  <result>{result}</result>\n  <message>{message}</message>\n  \
          <id>{id}</id>\n</webresult>\n"
