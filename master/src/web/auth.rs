@@ -65,6 +65,14 @@ impl Viewer {
         self.rights.values().any(|rights| rights.has(right))
     }
 
+    /// Where something new goes that needs this right: the project that was chosen, or else the first in
+    /// which the viewer has it.
+    pub fn place(&self, right: Right) -> ProjectId {
+        let own = || self.rights.iter().find(|(id, rights)| id.0 != 0 && rights.has(right));
+        let found = self.scope.or_else(|| own().map(|(id, _)| *id));
+        found.unwrap_or(ProjectId(1))
+    }
+
     /// # Errors
     /// Forbidden, with the right that is missing.
     pub fn must(&self, right: Right, project: ProjectId) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! Interfaces and dispatches to choose from: all of them where they are few; where they are many, only those that
 //! are chosen already, and the others are found by typing (`data-search`).
 
-use super::auth::Viewer;
+use super::auth::{Right, Viewer};
 use crate::engine::catalog::{Catalog, Interface};
 use shared::ids::ProjectId;
 
@@ -17,14 +17,14 @@ pub struct Choices {
     pub search: &'static str,
 }
 
-/// Those that the viewer sees; `chosen` are ids as they stand in a form or a query.
+/// Those in whose project the viewer has this right; `chosen` are ids as they stand in a form or a query.
 pub fn interfaces(
     catalog: &Catalog,
-    viewer: &Viewer,
+    (viewer, right): (&Viewer, Right),
     chosen: &[String],
     words: impl Fn(&Interface) -> String,
 ) -> Choices {
-    let seen = || catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
+    let seen = || catalog.interfaces.values().filter(|it| viewer.may(right, it.project));
     let many = seen().nth(OPTIONS_MAX).is_some();
     let options = seen()
         .map(|interface| (interface.id.to_string(), interface))

@@ -170,8 +170,9 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
     }
     let viewer = page.viewer()?;
     let chosen = [filter.interface.clone()];
-    let interfaces =
-        choices::interfaces(&catalog, viewer, &chosen, |interface| interface.name.clone());
+    let interfaces = choices::interfaces(&catalog, (viewer, Right::View), &chosen, |interface| {
+        interface.name.clone()
+    });
     page.render(
         "dispatch/list.html",
         context! {

@@ -107,17 +107,15 @@ impl Page {
         self.viewer.as_ref().ok_or_else(Error::login)
     }
 
-    /// Where new definitions go: the project that was chosen, or else the first that there is.
+    /// Where new definitions go.
     ///
     /// # Errors
-    /// As [`Page::viewer`].
-    pub fn project(&self) -> Result<ProjectId, Error> {
+    /// As [`Page::viewer`]; who looks may make none there: nobody is to fill in a form for nothing.
+    pub fn project(&self, right: Right) -> Result<ProjectId, Error> {
         let viewer = self.viewer()?;
-        if let Some(chosen) = viewer.scope {
-            return Ok(chosen);
-        }
-        let own = viewer.rights.keys().copied().find(|id| id.0 != 0);
-        Ok(own.unwrap_or(ProjectId(1)))
+        let project = viewer.place(right);
+        viewer.must(right, project)?;
+        Ok(project)
     }
 
     /// Those that the viewer sees, by id: the choice in the frame.
@@ -139,7 +137,7 @@ impl Page {
         let viewer = self.viewer.as_ref();
         let rights: Vec<&str> = Right::ALL
             .iter()
-            .filter(|right| viewer.is_some_and(|viewer| viewer.may_somewhere(**right)))
+            .filter(|right| viewer.is_some_and(|it| it.may(**right, it.place(**right))))
             .map(|right| right.word())
             .collect();
         let zone = viewer.map_or_else(|| zone::of_server(&self.app.config), |viewer| viewer.zone);

@@ -166,8 +166,9 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(filter): Query<Filte
     let viewer = page.viewer()?;
     let seen = || catalog.interfaces.values().filter(|interface| viewer.lists(interface.project));
     let chosen = [filter.interface.clone()];
-    let interfaces =
-        choices::interfaces(&catalog, viewer, &chosen, |interface| interface.name.clone());
+    let interfaces = choices::interfaces(&catalog, (viewer, Right::View), &chosen, |interface| {
+        interface.name.clone()
+    });
     let catalogs: BTreeSet<&str> = seen()
         .flat_map(|interface| &interface.jobs)
         .map(|job| job.spec.catalog.as_str())

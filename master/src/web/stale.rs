@@ -116,8 +116,9 @@ async fn show(page: Page, Query(asked): Query<Asked>) -> Result {
     let words = |said: &Said| app.templates.catalogue.said(lang, said);
     let items: Vec<Value> = found.iter().map(|one| item(&catalog, one, &words)).collect();
     let chosen = [asked.interface.clone()];
-    let interfaces =
-        choices::interfaces(&catalog, viewer, &chosen, |interface| interface.name.clone());
+    let interfaces = choices::interfaces(&catalog, (viewer, Right::View), &chosen, |interface| {
+        interface.name.clone()
+    });
     page.render(
         "stale.html",
         context! {

@@ -1,6 +1,7 @@
 //! The form of a backfill: what is asked for, its plan, and then its beginning.
 
 use super::super::Page;
+use super::super::auth::Right;
 use super::super::choices;
 use super::super::command;
 use super::super::error::{Error, Result};
@@ -75,10 +76,11 @@ pub(super) async fn add(page: Page, Query(asked): Query<Asked>) -> Result {
 async fn render(page: &Page, form: &Form, plan: Option<Value>) -> Result {
     let catalog = page.app.catalog().await?;
     let chosen = [form.text("interface").to_owned()];
-    let interfaces = choices::interfaces(&catalog, page.viewer()?, &chosen, |interface| {
-        let of = format!("{:?}", interface.spec.granularity).to_lowercase();
-        format!("{} ({of})", interface.name)
-    });
+    let interfaces =
+        choices::interfaces(&catalog, (page.viewer()?, Right::Execute), &chosen, |interface| {
+            let of = format!("{:?}", interface.spec.granularity).to_lowercase();
+            format!("{} ({of})", interface.name)
+        });
     let status = match form.errors.is_empty() {
         true => StatusCode::OK,
         false => StatusCode::UNPROCESSABLE_ENTITY,

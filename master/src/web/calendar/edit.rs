@@ -1,6 +1,7 @@
 //! The form of a calendar. Days are lines: `2026-10-01/2026-10-07 off 国庆节`, `2026-10-10 work 调休`.
 
 use super::super::Page;
+use super::super::auth::Right;
 use super::super::error::{Error, Result};
 use super::super::form::Form;
 use super::super::save::{self, Draft, Refused, Saver};
@@ -126,12 +127,14 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, stale: Option<Stale>)
 }
 
 pub(super) async fn add(page: Page) -> Result {
+    page.project(Right::Write)?;
     render(&page, None, &write("", &CalendarSpec::default(), None), None).await
 }
 
 pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
     let catalog = page.app.catalog().await?;
     let calendar = save::calendar_of(&catalog, CalendarId(id), page.viewer()?)?;
+    page.viewer()?.must(Right::Write, calendar.project)?;
     let form = write(&calendar.name, &calendar.spec, Some(calendar.version));
     render(&page, Some(id), &form, None).await
 }
@@ -154,7 +157,7 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
         return render(&page, id, &form, None).await;
     }
     let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
-    match saver.calendar(id.map(CalendarId), page.project()?, &draft).await {
+    match saver.calendar(id.map(CalendarId), page.viewer()?.place(Right::Write), &draft).await {
         Ok(id) => Ok(Redirect::to(&format!("/calendar/{id}/")).into_response()),
         Err(Refused::Invalid(errors)) => {
             form.errors = errors;

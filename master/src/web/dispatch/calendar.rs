@@ -2,7 +2,7 @@
 //!
 //! Days and hours are the viewer's; a rule counts as it is now, also for days that have passed.
 
-use super::super::auth::Viewer;
+use super::super::auth::{Right, Viewer};
 use super::super::error::{Error, Result};
 use super::super::{Page, choices, zone};
 use super::load::{self, Ask, LISTED_MAX, Load, One};
@@ -235,7 +235,8 @@ pub(super) async fn show(page: Page, Query(mut asked): Query<Asked>) -> Result {
         .map(|hour| rows.iter().flat_map(|row| &row.hours[hour]).map(|c| u64::from(c.fires)).sum())
         .collect();
     let chosen = [asked.interface.clone()];
-    let interfaces = choices::interfaces(&catalog, viewer, &chosen, |one| one.name.clone());
+    let interfaces =
+        choices::interfaces(&catalog, (viewer, Right::View), &chosen, |one| one.name.clone());
     let dispatches = choices::dispatches(&catalog, viewer, &asked.dispatch, &asked.interface);
     let first = ask.days.first;
     page.render(

@@ -1,5 +1,6 @@
 //! The form of a dispatch.
 
+use super::super::auth::Right;
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::save::{Draft, Refused, Saver};
@@ -197,9 +198,10 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, stale: Option<Stale>)
     let viewer = page.viewer()?;
     let name = id.and_then(|id| catalog.dispatches.get(&DispatchId(id))).map(|d| d.name.as_str());
     let chosen = [form.text("interface").to_owned()];
-    let interfaces = choices::interfaces(&catalog, viewer, &chosen, |interface| {
-        format!("{} ({})", interface.name, interface.id)
-    });
+    let interfaces =
+        choices::interfaces(&catalog, (viewer, Right::Schedule), &chosen, |interface| {
+            format!("{} ({})", interface.name, interface.id)
+        });
     let html = page.render(
         "dispatch/form.html",
         context! {
@@ -238,6 +240,7 @@ pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
 pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
     let catalog = page.app.catalog().await?;
     let dispatch = dispatch_of(&page, &catalog, id)?;
+    page.viewer()?.must(Right::Schedule, dispatch.project)?;
     let form = write(&dispatch.name, &dispatch.spec, Some(dispatch.version));
     render(&page, Some(id), &form, None).await
 }
@@ -257,9 +260,15 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
         (None, Ok(source)) => saver.by(How::Copied(source)),
         _ => saver,
     };
+    let catalog = page.app.catalog().await?;
     if let Some(id) = id {
-        let catalog = page.app.catalog().await?;
         dispatch_of(&page, &catalog, id)?;
+    }
+    let target = catalog.interfaces.get(&draft.spec.interface);
+    // What was typed is not to be lost for that.
+    if target.is_some_and(|it| page.viewer().is_ok_and(|one| !one.may(Right::Schedule, it.project)))
+    {
+        form.wrong("interface", "you may schedule nothing in its project: choose another one");
     }
     if !form.errors.is_empty() {
         return render(&page, id, &form, None).await;

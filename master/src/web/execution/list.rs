@@ -223,8 +223,9 @@ pub(super) async fn list_page(page: Page, Query(asked): Query<Asked>) -> Result 
     };
     let catalog = page.app.catalog().await?;
     let chosen = [asked.interface.clone()];
-    let interfaces =
-        choices::interfaces(&catalog, viewer, &chosen, |interface| interface.name.clone());
+    let interfaces = choices::interfaces(&catalog, (viewer, Right::View), &chosen, |interface| {
+        interface.name.clone()
+    });
     let offered = runnable(&page.app, viewer, &catalog, &asked.interface);
     let newest = found.0.first().and_then(|item| item["created_ms"].as_i64());
     let batch = store::execution::batch(&page.app.db).await?;

@@ -1,6 +1,7 @@
 //! The form of an exec host.
 
 use super::super::Page;
+use super::super::auth::Right;
 use super::super::error::{Error, Result};
 use super::super::form::Form;
 use super::super::save::{Draft, Refused, Saver};
@@ -51,14 +52,23 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, stale: Option<Stale>)
 }
 
 pub(super) async fn add(page: Page) -> Result {
+    page.viewer()?.must(Right::Write, place(&page)?)?;
     let spec: HostSpec = serde_json::from_value(serde_json::json!({ "address": "" }))
         .map_err(anyhow::Error::from)?;
     render(&page, None, &write("", &spec, None), None).await
 }
 
+/// Who may write everywhere makes hosts that all projects share.
+fn place(page: &Page) -> Result<ProjectId, Error> {
+    let viewer = page.viewer()?;
+    let everywhere = viewer.may(Right::Write, ProjectId(0));
+    Ok(if everywhere { ProjectId(0) } else { viewer.place(Right::Write) })
+}
+
 pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
     let catalog = page.app.catalog().await?;
     let host = host_of(&page, &catalog, id)?;
+    page.viewer()?.must(Right::Write, host.project)?;
     render(&page, Some(id), &write(&host.name, &host.spec, Some(host.version)), None).await
 }
 
@@ -80,10 +90,7 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
         return render(&page, id, &form, None).await;
     }
     let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
-    // Who may write everywhere makes hosts that all projects share.
-    let everywhere = page.viewer()?.rights.contains_key(&ProjectId(0));
-    let project = if everywhere { ProjectId(0) } else { page.project()? };
-    match saver.host(id.map(HostId), project, &draft).await {
+    match saver.host(id.map(HostId), place(&page)?, &draft).await {
         Ok(id) => Ok(Redirect::to(&format!("/base/exec/host/{id}/")).into_response()),
         Err(Refused::Invalid(errors)) => {
             form.errors = errors;

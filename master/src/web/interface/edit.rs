@@ -1,5 +1,6 @@
 //! The form of an interface.
 
+use super::super::auth::Right;
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::save::{self, Draft, Refused, Saver};
@@ -95,10 +96,11 @@ fn choice_lists(
     };
     let parents: Vec<String> =
         form.rows("parents").iter().filter_map(|row| row.get("interface").cloned()).collect();
-    let mut interfaces = choices::interfaces(catalog, viewer, &parents, |interface| {
-        let granularity = word(&interface.spec.granularity);
-        format!("{} ({}, {})", interface.name, interface.id, page.t(&granularity))
-    });
+    let mut interfaces =
+        choices::interfaces(catalog, (viewer, Right::View), &parents, |interface| {
+            let granularity = word(&interface.spec.granularity);
+            format!("{} ({}, {})", interface.name, interface.id, page.t(&granularity))
+        });
     let own = own.map(|id| id.to_string());
     interfaces.options.retain(|(id, _)| Some(id) != own.as_ref());
     let owner: fn(&InterfaceSpec) -> &str = |spec| &spec.owner;
@@ -140,6 +142,7 @@ pub(super) struct For {
 }
 
 pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
+    page.project(Right::Write)?;
     if asked.copy != 0 {
         let catalog = page.app.catalog().await?;
         let source = save::interface_of(&catalog, InterfaceId(asked.copy), page.viewer()?)?;
@@ -156,6 +159,7 @@ pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
 pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
     let catalog = page.app.catalog().await?;
     let interface = save::interface_of(&catalog, InterfaceId(id), page.viewer()?)?;
+    page.viewer()?.must(Right::Write, interface.project)?;
     let form = write(&interface.name, &interface.spec, Some(interface.version));
     render(&page, Some(id), &form, Beside::default()).await
 }
@@ -183,7 +187,7 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     if !form.errors.is_empty() {
         return render(&page, id, &form, Beside::default()).await;
     }
-    let project = page.project()?;
+    let project = page.viewer()?.place(Right::Write);
     if review.is_some() && saver.judge_interface(id.map(InterfaceId), project, &draft).await.is_ok()
     {
         return render(&page, id, &form, Beside { review, stale: None }).await;
