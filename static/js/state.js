@@ -50,6 +50,8 @@ const pad = (n) => String(n).padStart(2, "0");
 /** In the viewer's zone: `13:45:07`, with the date when it is not of today. */
 export function clock(ms, withDate) {
   if (ms == null) return "";
+  // What was there from the beginning has no time.
+  if (ms === 0) return "–";
   const at = new Date(ms);
   const time = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
   const same = at.toDateString() === new Date().toDateString();

@@ -259,8 +259,13 @@ async fn list(api: &Api, json: bool, options: ListOptions) -> Done {
 }
 
 /// UTC, to the second.
+/// What was there from the beginning has the time 0, which is none.
 pub(super) fn when(ms: &Value) -> String {
-    let at = ms.as_i64().and_then(chrono::DateTime::from_timestamp_millis);
+    let at = ms.as_i64();
+    if at == Some(0) {
+        return "-".into();
+    }
+    let at = at.and_then(chrono::DateTime::from_timestamp_millis);
     at.map_or_else(String::new, |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 

@@ -279,9 +279,10 @@ fn environment(lang: Lang, texts: &Catalogue, zone: Tz) -> anyhow::Result<Enviro
     Ok(env)
 }
 
-/// `<time>` in the server's zone; `time.js` writes it in the viewer's.
+/// `<time>` in the server's zone; `time.js` writes it in the viewer's. What was there from the beginning
+/// (project 1) has the time 0, which is none.
 fn time(at: Option<Millis>, zone: Tz, format: &str) -> Value {
-    let Some(utc) = at.and_then(DateTime::from_timestamp_millis) else {
+    let Some(utc) = at.filter(|at| *at != 0).and_then(DateTime::from_timestamp_millis) else {
         return Value::from_safe_string("<span class=\"none\">–</span>".into());
     };
     let local = utc.with_timezone(&zone);
@@ -358,6 +359,15 @@ mod tests {
         assert_eq!((here("/"), here("/account/")), ("/", ""));
         assert_eq!((here("/dispatch/"), here("/dispatch/7/edit/")), ("/dispatch/", "/dispatch/"));
         assert_eq!(here("/dispatch/calendar/"), "/dispatch/calendar/");
+    }
+
+    #[test]
+    fn no_time_is_a_dash() {
+        let shown = |at| time(at, Tz::UTC, "%Y-%m-%d %H:%M:%S").to_string();
+        assert!(shown(Some(1)).contains("1970-01-01 00:00:00"));
+        for none in [None, Some(0)] {
+            assert_eq!(shown(none), "<span class=\"none\">–</span>");
+        }
     }
 
     #[test]

@@ -11,15 +11,24 @@ use std::collections::BTreeMap;
 
 /// Periods that are shown.
 const PERIODS: usize = 30;
-/// Of the chart, in its own units: a bar for rows in, one for rows out.
-const HEIGHT: u64 = 60;
-const WIDTH: u64 = 20;
+/// Of the chart, in its own units.
+const HEIGHT: u64 = 80;
+/// Of one period: a bar for rows in, one for rows out, one for the time; each so many parts of it. Few
+/// periods are drawn as wide as many, up to a limit.
+const PARTS: u64 = 20;
+const STRETCH_MAX: u64 = 6;
+/// Of a letter of the periods below the bars.
+const LETTER: u64 = 5;
 
 /// The chart, first period first, and the table, last period first.
 #[derive(Debug, Serialize)]
 pub(super) struct History {
     width: u64,
     height: u64,
+    /// The width of one part of a period, of [`PARTS`].
+    part: u64,
+    /// There is room to write the periods below.
+    labelled: bool,
     /// The most rows of one bar, and the longest time.
     rows_max: u64,
     took_max: Millis,
@@ -91,8 +100,11 @@ fn arranged(
     let rows = periods.iter().flat_map(|line| [line.input, line.output]).flatten();
     let rows_max = rows.max().unwrap_or(0);
     let took_max = periods.iter().filter_map(|line| line.took_ms).max().unwrap_or(0);
+    let part = (PERIODS as u64 / (periods.len() as u64).max(1)).clamp(1, STRETCH_MAX);
+    let step = part * PARTS;
+    let letters = periods.iter().map(|line| line.period.chars().count() as u64).max();
     let bars = (0..).zip(periods.iter().rev()).map(|(at, line)| Bar {
-        at: at * WIDTH,
+        at: at * step,
         period: line.period.clone(),
         input: height(line.input.unwrap_or(0), rows_max),
         output: height(line.output.unwrap_or(0), rows_max),
@@ -100,8 +112,9 @@ fn arranged(
         bad: line.errors.unwrap_or(0) > 0,
     });
     let bars: Vec<Bar> = bars.collect();
-    let width = WIDTH * bars.len() as u64;
-    History { width, height: HEIGHT, rows_max, took_max, bars, periods }
+    let width = step * bars.len() as u64;
+    let labelled = letters.unwrap_or(0) * LETTER <= step;
+    History { width, height: HEIGHT, part, labelled, rows_max, took_max, bars, periods }
 }
 
 fn unsigned(ms: Millis) -> u64 {
@@ -142,9 +155,26 @@ mod tests {
             .collect();
         assert_eq!(
             bars,
-            [("A", 0, 30, 30, 15, true), ("B", 20, 0, 0, 0, false), ("C", 40, 60, 1, 60, false)]
+            [("A", 0, 40, 40, 20, true), ("B", 120, 0, 0, 0, false), ("C", 240, 80, 1, 80, false)]
         );
         assert_eq!((&*history.periods[0].period, history.periods[1].input), ("C", None));
-        assert_eq!((history.width, history.rows_max, history.took_max), (60, 1_000_000, 4_000));
+        assert_eq!((history.width, history.rows_max, history.took_max), (360, 1_000_000, 4_000));
+    }
+
+    #[test]
+    fn few_periods_are_as_wide_as_many() {
+        let past = |run: i64| Past {
+            run: RunId(run),
+            execution: ExecutionId(run),
+            period: "2026-11-20".into(),
+            state: "succeeded".into(),
+            took_ms: None,
+        };
+        for (periods, width, labelled) in
+            [(1, 120, true), (5, 600, true), (10, 600, true), (15, 600, false), (30, 600, false)]
+        {
+            let history = arranged((0..periods).map(past).collect(), &BTreeMap::new());
+            assert_eq!((history.width, history.labelled), (width, labelled), "{periods}");
+        }
     }
 }
