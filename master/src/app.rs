@@ -22,6 +22,8 @@ use tokio::sync::{Semaphore, watch};
 
 /// Password hashes at a time: each takes 19 MiB and a core for 40 ms.
 const HASHES_MAX: usize = 2;
+/// Sets of definitions at a time about which hosts are asked.
+const ASKING_MAX: usize = 4;
 
 #[derive(Clone, Debug)]
 pub struct App(Arc<Inner>);
@@ -42,6 +44,8 @@ pub struct Inner {
     pub hashing: Semaphore,
     /// One set of definitions at a time.
     pub applying: Semaphore,
+    /// Sets that hosts are asked about: they are in memory meanwhile.
+    pub asking: Semaphore,
     pub throttle: Throttle,
     /// When each rule fires next.
     pub upcoming: Upcoming,
@@ -102,6 +106,7 @@ impl App {
             templates,
             hashing: Semaphore::new(HASHES_MAX),
             applying: Semaphore::new(1),
+            asking: Semaphore::new(ASKING_MAX),
             throttle,
             upcoming: Upcoming::default(),
             counted: Counted::default(),

@@ -16,7 +16,9 @@ async function show(place, address) {
   try {
     const answer = await fetch(address);
     const parsed = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    nodes = answer.ok ? [...parsed.body.childNodes] : [t('The master did not answer; try again')];
+    // What is refused comes with its reason, in the place of a list; a whole page is an error of another kind.
+    const told = answer.ok || !parsed.getElementById('main');
+    nodes = told ? [...parsed.body.childNodes] : [t('The master did not answer; try again')];
   } catch {
     nodes = [t('The master did not answer; try again')];
   }

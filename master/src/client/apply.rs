@@ -36,10 +36,23 @@ pub(super) async fn apply(api: &Api, json: bool, options: Options) -> Done {
     for change in changes {
         print(&words(change));
     }
+    for notice in answer["notices"].as_array().into_iter().flatten() {
+        print(&noticed(notice));
+    }
     let unchanged = answer["unchanged"].as_u64().unwrap_or(0);
     let would = if dry_run { "would change" } else { "changed" };
     print(&format!("{} {would}, {unchanged} unchanged", changes.len()));
     Ok(Code::Ok)
+}
+
+/// What was saved although nobody could say whether it is right.
+fn noticed(notice: &Value) -> String {
+    let jobs = notice["jobs"].as_array().map_or(&[][..], Vec::as_slice);
+    let names: Vec<&str> = jobs.iter().filter_map(Value::as_str).collect();
+    let more = notice["count"].as_u64().unwrap_or(0).saturating_sub(names.len() as u64);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = notice["message"].as_str().unwrap_or_default();
+    format!("! job {}{more}: {message}", names.join(", "))
 }
 
 fn words(change: &Value) -> String {
@@ -59,4 +72,17 @@ fn words(change: &Value) -> String {
         words += &format!("\n    {path}: {} -> {}", difference["old"], difference["new"]);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_names_jobs_and_counts_the_rest() {
+        let notice = json!({"message": "not checked", "jobs": ["a/b", "c/d"], "count": 5});
+        assert_eq!(noticed(&notice), "! job a/b, c/d and 3 more: not checked");
+        let notice = json!({"message": "not checked", "jobs": ["a/b"], "count": 1});
+        assert_eq!(noticed(&notice), "! job a/b: not checked");
+    }
 }

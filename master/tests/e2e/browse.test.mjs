@@ -22,7 +22,7 @@ after(async () => { await closeBrowser(); await world?.stop(); });
 
 test('a file is found, seen, and becomes a job', async () => {
   const page = await open(world);
-  page.expects(/status of 422/);
+  page.expects(/status of 403/);
   await page.goto(`${world.base}/browse/`);
   await page.click(`a:has-text("${etl}")`);
   await page.click('a:has-text("daily/")');
@@ -44,6 +44,12 @@ test('a file is found, seen, and becomes a job', async () => {
   await page.click('.browse-box button:has-text("hello.ktr")');
   assert.match(await page.inputValue('input[name="fields.file"]:visible'), /daily\/hello\.ktr$/);
   assert.equal(await page.inputValue('select[name="fields.runs"]'), 'transformation');
+  // What is refused is said there, with the way back to where one may look.
+  await page.fill('input[name="fields.file"]:visible', '/etc/x.ktr');
+  await page.click('[data-browse]:visible');
+  await page.waitForSelector('.browse-box .notice:has-text("is in none of the folders")');
+  await page.click('.browse-box a:has-text("Begin where")');
+  await page.waitForSelector('.browse-box a:has-text("etl")');
   page.check();
   await page.close_all();
 });

@@ -1,5 +1,7 @@
-//! Files of Kettle and Hop: a host that shows its own, folders, pictures, and what a job's form says of
-//! a parameter that its file does not declare.
+//! Files of Kettle and Hop: a host that shows its own, folders, pictures, what becomes of them, and who
+//! may do that.
+
+mod declared;
 
 use crate::app::{Answer, Client, NOW, TestApp};
 use axum::http::Method;
@@ -57,7 +59,7 @@ impl Executor for Host {
     }
 }
 
-/// `files` shows them, `closed` shows none, `gone` does not answer.
+/// `files` shows them, `closed` shows none, `slow` says nothing, `gone` is not there.
 struct Hosts {
     files: Browser,
     closed: Browser,
@@ -68,6 +70,16 @@ impl Inside for Hosts {
         let browser = match address {
             "files:1" => self.files.clone(),
             "closed:1" => self.closed.clone(),
+            "slow:1" => {
+                // It is there, and says nothing.
+                let (ours, theirs) = tokio::io::duplex(1 << 10);
+                let silent = async move {
+                    let _ours = ours;
+                    std::future::pending::<()>().await;
+                };
+                shared::tasks::spawn("a silent host", silent);
+                return Ok((address.to_owned(), rpc::connect(theirs)));
+            }
             _ => anyhow::bail!("nobody answers at {address}"),
         };
         let (ours, theirs) = tokio::io::duplex(1 << 20);
@@ -171,22 +183,35 @@ async fn a_person_goes_down_to_a_file_and_sees_its_picture() {
 #[tokio::test]
 async fn what_a_host_does_not_show_is_said() {
     let shop = Shop::new().await;
-    for (path, words) in [
-        ("/browse/?host=2", "shows no files yet"),
-        ("/browse/?host=3", "cannot be asked now: nobody answers"),
-        ("/browse/?host=1&path=/etc", "is in none of the folders"),
-        ("/browse/?host=1&path=ETL/nowhere", "is not there"),
-        ("/browse/file/?host=1&path=/etc/passwd", "is in none of the folders"),
-        ("/browse/file/?host=1&path=ETL/daily/gone.ktr", "is not there"),
+    let long = format!("/browse/?host=1&path=/{}", "x".repeat(5_000));
+    for (path, status, words) in [
+        ("/browse/?host=2", 200, "shows no files yet"),
+        ("/browse/?host=2&path=ETL", 403, "shows no files yet"),
+        ("/browse/?host=3", 200, "cannot be asked now: nobody answers"),
+        ("/browse/?host=1&path=/etc", 403, "is in none of the folders"),
+        ("/browse/?host=1&path=ETL/../../etc", 403, "is in none of the folders"),
+        ("/browse/?host=1&path=../etc", 422, "is in none of the folders"),
+        (&*long, 422, "is in none of the folders"),
+        ("/browse/?host=1&path=ETL/nowhere", 404, "is not there"),
+        ("/browse/?host=1&path=ETL/daily/hello.ktr/", 422, "is no folder"),
+        ("/browse/part/?host=1&path=/etc", 403, "is in none of the folders"),
+        ("/browse/part/?host=1&path=ETL/nowhere", 404, "is not there"),
+        ("/browse/file/?host=1&path=/etc/passwd", 403, "is in none of the folders"),
+        ("/browse/file/?host=1&path=ETL/daily", 422, "is no .ktr, .kjb, .hpl or .hwf file"),
+        ("/browse/file/?host=1&path=ETL/daily/gone.ktr", 404, "is not there"),
+        ("/browse/import/?host=1&path=/etc", 403, "is in none of the folders"),
+        ("/browse/import/?host=1&path=ETL/nowhere", 404, "is not there"),
     ] {
-        shop.get(path).await.is(200).has(words);
+        shop.get(path).await.is(status).has(words);
     }
     std::fs::write(Path::new(&shop.root).join("daily/odd.ktr"), "<script>alert(1)</script>")
         .unwrap();
     let page = shop.get("/browse/file/?host=1&path=ETL/daily/odd.ktr").await;
-    page.is(200).has("It is no file that Kettle or Hop would read").has_not("<script>alert");
-    shop.get("/browse/?host=99").await.is(404);
-    shop.get("/browse/file/?host=99&path=/x.ktr").await.is(404);
+    page.is(422).has("It is no file that Kettle or Hop would read").has_not("<script>alert");
+    for path in ["/browse/?host=99", "/browse/part/?host=99", "/browse/file/?host=99&path=/x.ktr"] {
+        shop.get(path).await.is(404);
+    }
+    shop.get("/browse/import/?host=99&path=/x").await.is(404);
     let nobody = shop.app.get(&Client::nobody(), "/browse/?host=1").await;
     assert!(nobody.status.is_redirection(), "{nobody:?}");
     // Of another project: its hosts are not theirs.
@@ -203,39 +228,6 @@ async fn what_a_host_does_not_show_is_said() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_the_file_does_not_declare_is_an_error_beside_its_field() {
-    let shop = Shop::new().await;
-    let refused = shop.save("1", "WHO=me\nWHOM=you").await;
-    refused.is(422).has("fields.params.WHOM").has("it has: KTR, WHO").has_not("fields.params.WHO<");
-    let chinese = shop.admin.in_chinese();
-    let form = [
-        ("interface", "1"),
-        ("name", "j"),
-        ("kind", "kettle"),
-        ("fields.runs", "job"),
-        ("fields.file", &format!("{}/daily/job.kjb", shop.root)),
-        ("fields.params", "X=1"),
-        ("place.hosts", "1"),
-        ("place.slots", "1"),
-        ("environment", "pdi-8"),
-    ];
-    shop.app.post(&chinese, "/job/add/", &form).await.is(422).has("已声明的有：KTR, WHO");
-    let saved = shop.save("1", "WHO=me").await;
-    assert_eq!(saved.is(303).location(), "/job/1/");
-}
-
-#[tokio::test]
-async fn a_host_that_cannot_say_refuses_nothing() {
-    let shop = Shop::new().await;
-    let saved = shop.save("3", "WHOM=you").await;
-    assert_eq!(saved.is(303).location(), "/job/1/?unchecked=away");
-    shop.get("/job/1/?unchecked=away").await.has("was not checked now");
-    // Nobody has set it up to be asked: there is nothing to be told.
-    let shop = Shop::new().await;
-    assert_eq!(shop.save("2", "WHOM=you").await.is(303).location(), "/job/1/");
-}
-
-#[tokio::test]
 async fn the_page_of_a_job_has_the_picture_of_its_file() {
     let shop = Shop::new().await;
     shop.heard(1).await;
@@ -247,6 +239,67 @@ async fn the_page_of_a_job_has_the_picture_of_its_file() {
         .await
         .has("Jobs that run it")
         .has("/job/1/");
+    // What a server runs is drawn too, where a host has that file.
+    let file = format!("{}/daily/job.kjb", shop.root);
+    let on_server = json!({
+        "kind": "carte", "environment": "carte", "place": {"hosts": [1]},
+        "fields": {"runs": "job", "file": file, "params": {"WHOM": "you"}},
+    });
+    let body = json!({"name": "on_carte", "interface": 1, "spec": on_server});
+    // The server may have another one: nothing is refused for this host's.
+    let saved = shop.app.api(&shop.admin, Method::POST, "/api/v1/jobs", body).await;
+    saved.is(201).has_not("notices");
+    shop.get("/job/2/").await.has("?tab=picture");
+    let page = shop.get("/job/2/?tab=picture").await;
+    page.is(200).has("<svg viewBox").has("on another machine that may be another file");
+    let at_home = json!({
+        "kind": "hop_server", "environment": "hop", "fields": {"file": "night/sales.hpl"},
+    });
+    let body = json!({"name": "on_hop", "interface": 1, "spec": at_home});
+    shop.app.api(&shop.admin, Method::POST, "/api/v1/jobs", body).await.is(201);
+    shop.get("/job/3/?tab=picture").await.is(200).has("where only its server knows");
+}
+
+/// The project that is chosen is not one in which this person may write.
+#[tokio::test]
+async fn who_may_not_save_is_given_no_form() {
+    let shop = Shop::new().await;
+    let second = "INSERT INTO project (id, name, title, params, created_ms, row_version) \
+                  VALUES (2, 'second', 'Second', '{}', 0, 1)";
+    let raise = "UPDATE revision SET value = value + 1";
+    let here = "UPDATE user_right SET project_id = 1 WHERE user_id = \
+                (SELECT id FROM user_account WHERE name = 'half')";
+    let there = "INSERT INTO user_right (user_id, project_id, rights) SELECT id, 2, 'view,write' FROM \
+                 user_account WHERE name = 'half'";
+    let half = shop.app.client("half", "view").await;
+    let all = [second, raise, here, there].map(|text| master::db::sql(text, vec![]));
+    shop.app.app.db.commit(all).await.unwrap();
+    let import = format!("/browse/import/?host=1&path={}", shop.root);
+    let folder = format!("/browse/?host=1&path={}", shop.root);
+    let file = format!("/browse/file/?host=1&path={}/daily/job.kjb", shop.root);
+    // Where nothing is chosen, it goes where they may write.
+    shop.app.get(&half, &import).await.is(200).has("<form class=\"form import\"");
+    shop.app.get(&half, &folder).await.is(200).has("Import …");
+    // In project 1 they only look: no button leads there, and no form is filled in for nothing.
+    let here = half.with("project", "1");
+    shop.app.get(&here, &folder).await.is(200).has_not("Import …");
+    shop.app.get(&here, &file).await.is(200).has_not("Import …").has_not("New job from it");
+    for path in [&*import, "/interface/add/", "/calendar/add/", "/base/exec/host/add/"] {
+        let refused = shop.app.get(&here, path).await;
+        refused.is(403).has("you need the right").has_not("<form class=\"form");
+    }
+    shop.app.get(&half, "/interface/1/edit/").await.is(403);
+    shop.save("1", "WHO=me").await.is(303);
+    shop.app.get(&half, "/job/1/edit/").await.is(403);
+    shop.app.get(&half, "/job/1/").await.is(200).has_not("/job/1/edit/");
+    shop.app.get(&here, "/job/").await.is(200).has_not("data-all").has_not("class=\"bulk\"");
+    // An interface that is not theirs is not offered, and is refused beside its field.
+    let form = shop.app.get(&half, "/job/add/").await;
+    form.is(200).has_not("load (1)");
+    let typed =
+        [("interface", "1"), ("name", "mine"), ("kind", "shell"), ("fields.program", "true")];
+    let refused = shop.app.post(&half, "/job/add/", &typed).await;
+    refused.is(422).has("you may write nothing in its project").has("value=\"mine\"");
 }
 
 /// The fields of the review as a browser would send them back, with some of them changed.

@@ -151,6 +151,10 @@ fn what_people_are_refused_for_has_its_chinese() {
         "there is no parameter",
         "{path}: {message}",
         "which certificates are denied: ",
+        // Of a file that a host does not show, to programs; pages have a sentence of their own.
+        "exec host {}: {}",
+        "it ended the connection: ",
+        "it cannot be asked now: ",
     ];
     let broken = regex::Regex::new(r"\\\n\s*").unwrap();
     // What is logged is for those who run it, in English.

@@ -33,7 +33,7 @@ pub enum Ask {
 }
 
 /// Which file: as the fields of a job say it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum At {
     Path(String),
     /// In a repository of Kettle, as an environment of the host knows it; empty: any.

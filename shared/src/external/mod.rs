@@ -15,6 +15,8 @@ pub mod outcome;
 pub mod password;
 
 use crate::etl::Engine;
+use crate::etl::browse::At;
+use crate::etl::drawn::Form;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -67,6 +69,21 @@ pub enum Source {
         directory: String,
         object: String,
     },
+}
+
+impl Source {
+    /// Where a host would look for it; `flow`: a job or workflow. None: in an archive, or on another
+    /// machine: no host looks there.
+    pub fn at(self, flow: bool) -> Option<At> {
+        match self {
+            Source::File(file) if !file.starts_with('/') && !file.starts_with("file:///") => None,
+            Source::File(file) => Some(At::Path(file)),
+            Source::Repository { name, directory, object, .. } => {
+                let form = if flow { Form::Job } else { Form::Transformation };
+                Some(At::Repository { environment: String::new(), name, directory, object, form })
+            }
+        }
+    }
 }
 
 /// One run, as the executor is told.

@@ -1,7 +1,7 @@
 //! Kinds whose work lives on a server. One of them is a table: what differs from server to server.
 
 use super::etl::{self, filled_map};
-use super::{Context, Field, FieldError, Fields, Input, Kind, Locus};
+use super::{Context, Field, FieldError, Fields, Input, Kind, Locus, Ran};
 use crate::external::{External, Server, Source, outcome};
 use crate::ids::AttemptId;
 use crate::wire::Work;
@@ -94,6 +94,17 @@ impl Kind for OnServer {
 
     fn is_final(&self, code: i32) -> bool {
         code == outcome::GONE
+    }
+
+    fn runs_file(&self) -> bool {
+        true
+    }
+
+    /// Of a host that has it too, as where the server is: the server may have another one, so nothing is
+    /// refused for what is in it.
+    fn file(&self, fields: &Fields, context: &Context) -> Result<Option<Ran>, FieldError> {
+        let Asked { source, flow, .. } = (self.asked)(fields, context)?;
+        Ok(source.at(flow).map(|at| Ran { at, params: Vec::new() }))
     }
 
     fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {

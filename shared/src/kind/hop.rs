@@ -180,6 +180,10 @@ impl Kind for Hop {
         true
     }
 
+    fn runs_file(&self) -> bool {
+        true
+    }
+
     fn file(&self, fields: &Fields, context: &Context) -> Result<Option<Ran>, FieldError> {
         let source = Source::of(fields, context)?;
         let path = source.path();

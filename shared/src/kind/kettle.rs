@@ -2,8 +2,6 @@
 
 use super::etl::{self, filled, filled_map, text};
 use super::{Context, Field, FieldError, Fields, Input, Kind, Locus, Ran};
-use crate::etl::browse::At;
-use crate::etl::drawn::Form;
 use crate::etl::{Engine, Etl, outcome, warm::Asked};
 use crate::external::Source;
 use crate::wire::Work;
@@ -225,22 +223,14 @@ impl Kind for Kettle {
         true
     }
 
+    fn runs_file(&self) -> bool {
+        true
+    }
+
     fn file(&self, fields: &Fields, context: &Context) -> Result<Option<Ran>, FieldError> {
-        let form = match engine(fields) {
-            Engine::Pan => Form::Transformation,
-            Engine::Kitchen | Engine::Hop => Form::Job,
-        };
-        let at = match source(fields, context)? {
-            // In an archive, or on another machine: no host looks there.
-            Source::File(file) if !file.starts_with('/') && !file.starts_with("file:///") => {
-                return Ok(None);
-            }
-            Source::File(file) => At::Path(file),
-            Source::Repository { name, directory, object, .. } => {
-                At::Repository { environment: String::new(), name, directory, object, form }
-            }
-        };
-        Ok(Some(Ran { at, params: etl::names(fields) }))
+        let flow = engine(fields) != Engine::Pan;
+        let at = source(fields, context)?.at(flow);
+        Ok(at.map(|at| Ran { at, params: etl::names(fields) }))
     }
 
     fn work(&self, fields: &Fields, context: &Context) -> Result<Work, FieldError> {

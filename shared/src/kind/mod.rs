@@ -91,6 +91,10 @@ pub trait Kind: Sync {
     fn is_final(&self, _code: i32) -> bool {
         false
     }
+    /// It runs files of Kettle or Hop: pages have a picture of them.
+    fn runs_file(&self) -> bool {
+        false
+    }
     /// The file that it runs, where a host can be asked what is in it.
     ///
     /// # Errors
@@ -193,6 +197,7 @@ pub struct Context {
 pub struct Ran {
     /// Of the environment that it names.
     pub at: At,
+    /// None of what a server runs: its file may be another one than that of the host.
     pub params: Vec<String>,
 }
 

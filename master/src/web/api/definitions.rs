@@ -5,6 +5,7 @@
 //! `{"items": […], "next": cursor}`, by id, at most 500 a page.
 
 use super::super::auth::{Right, Viewer};
+use super::super::browse::declared::Notice;
 use super::super::error::{Error, Result};
 use super::super::save::{self, Draft, Refused, Saver};
 use super::super::{Routes, list, version};
@@ -78,11 +79,15 @@ struct Item {
     /// What is known beside the definition: a host's state.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<Value>,
+    /// What was saved although nobody could say whether it is right.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<Notice>,
 }
 
 fn item<S: Serialize>(id: i64, project: ProjectId, name: &str, version: i64, spec: &S) -> Item {
     let spec = serde_json::to_value(spec).unwrap_or_default();
-    Item { id, project, name: name.to_owned(), interface: None, version, spec, status: None }
+    let (name, interface, status, notices) = (name.to_owned(), None, None, Vec::new());
+    Item { id, project, name, interface, version, spec, status, notices }
 }
 
 /// Items come by id.
@@ -120,6 +125,8 @@ struct Body<S> {
     _id: Option<i64>,
     #[serde(default, rename = "status")]
     _status: Option<Value>,
+    #[serde(default, rename = "notices")]
+    _notices: Option<Value>,
     /// Why, for the history of versions; it was called a note once.
     #[serde(default, alias = "note")]
     reason: String,
@@ -268,8 +275,10 @@ async fn post_job(State(app): State<App>, viewer: Viewer, Json(body): Json<Value
     let body = read(body)?;
     let interface = body.interface.unwrap_or_default();
     let (draft, _, reason) = draft(body, true)?;
-    let id = saver(&app, &viewer, reason).job(None, interface, &draft).await?;
-    Ok(created("jobs", one_job(&app, &viewer, id).await?))
+    let saver = saver(&app, &viewer, reason);
+    let notices = saver.asked_job(None, interface, &draft).await?;
+    let id = saver.job(None, interface, &draft).await?;
+    Ok(created("jobs", Item { notices, ..one_job(&app, &viewer, id).await? }))
 }
 
 async fn put_job(
@@ -286,9 +295,16 @@ async fn put_job(
         return Err(Error::invalid(vec![FieldError::new("interface", why)]));
     }
     let (draft, _, reason) = draft(body, false)?;
-    let saved = saver(&app, &viewer, reason).job(Some(JobId(id)), owner.id, &draft).await;
-    told(&app, &viewer, Of::Job(JobId(id)), saved).await?;
-    Ok(Json(one_job(&app, &viewer, JobId(id)).await?).into_response())
+    let saver = saver(&app, &viewer, reason);
+    let saved = match saver.asked_job(Some(JobId(id)), owner.id, &draft).await {
+        Ok(notices) => {
+            let saved = saver.job(Some(JobId(id)), owner.id, &draft).await;
+            saved.map(|_| notices)
+        }
+        Err(refused) => Err(refused),
+    };
+    let notices = told(&app, &viewer, Of::Job(JobId(id)), saved).await?;
+    Ok(Json(Item { notices, ..one_job(&app, &viewer, JobId(id)).await? }).into_response())
 }
 
 async fn delete_job(

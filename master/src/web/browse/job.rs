@@ -1,83 +1,35 @@
-//! The file that a job runs, on one of its hosts: its picture with the errors of the last run, and
-//! whether it declares the parameters that the job gives.
+//! The file that a job runs, on one of its hosts: its picture, with the errors of the last run.
 
-use super::ask::{Problem, ask};
+use super::ask::ask;
 use super::picture::Mark;
+use super::ran::{Hosts, ran};
 use super::{PATIENCE, View};
-use crate::engine::catalog::{Catalog, Host, Interface, Job};
+use crate::engine::catalog::{Catalog, Interface, Job};
+use crate::logs::{Logs, PART_MAX};
 use crate::store;
 use crate::web::error::Error;
-use crate::web::{Page, job, steps};
+use crate::web::{Page, steps};
 use minijinja::context;
 use minijinja::value::Serde;
-use shared::etl::browse::{Ask, At, Shown};
+use serde::Serialize;
+use shared::etl::browse::{Ask, Shown};
 use shared::etl::counts::Step;
 use shared::etl::drawn::Drawn;
-use shared::etl::{declared, log};
+use shared::etl::log;
 use shared::ids::*;
-use shared::kind::{self, FieldError, Ran};
+use shared::kind::{self, Locus};
 use shared::wire::Stream;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
 
-/// A person who saves waits so long for the host.
-const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 /// Steps of other files whose errors are shown.
 const OTHERS_MAX: usize = 10;
-/// Of the end of an output.
-const TAIL_MAX: u32 = 128 * 1024;
-
-/// What it runs; none: it is of another kind, or no host can say.
-fn ran(page: &Page, catalog: &Catalog, interface: &Interface, job: &Job) -> Option<Ran> {
-    let context = job::context(page, catalog, interface, job);
-    let kind = kind::find(&job.spec.kind)?;
-    let mut ran = kind.file(&job.spec.fields, &context).ok()??;
-    match &mut ran.at {
-        At::Repository { environment, .. } | At::Project { environment, .. } => {
-            environment.clone_from(&job.spec.environment);
-        }
-        At::Path(_) => {}
-    }
-    Some(ran)
-}
+/// Bytes of the end of an output in which errors are looked for; the page says when there are more.
+const END_MAX: u64 = 2 * 1024 * 1024;
 
 /// Whether pages of this job have a picture.
 pub(in crate::web) fn is_drawn(kind: &str) -> bool {
-    matches!(kind, "kettle" | "hop")
+    kind::find(kind).is_some_and(kind::Kind::runs_file)
 }
-
-/// The hosts that it may run on and that the viewer sees, those first that answer and have what it asks
-/// for.
-async fn hosts(
-    page: &Page,
-    catalog: &Catalog,
-    interface: &Interface,
-    job: &Job,
-) -> Result<Vec<Arc<Host>>, Error> {
-    let viewer = page.viewer()?;
-    let place = &job.spec.place;
-    let statuses = store::host::statuses(&page.app.db).await?;
-    let fits = |host: &&Arc<Host>| {
-        viewer.sees(host.project)
-            && (host.project.0 == 0 || host.project == interface.project)
-            && (place.hosts.is_empty() || place.hosts.contains(&host.id))
-            && place.labels.iter().all(|label| host.spec.labels.contains(label))
-    };
-    let wanted = &job.spec.environment;
-    let rank = |host: &Arc<Host>| {
-        let status = statuses.get(&host.id.0);
-        let lives = status.is_some_and(|status| status.state == "live");
-        let named = status.and_then(|status| status.facts.as_ref());
-        let has = named.is_some_and(|facts| facts.named.get(wanted).is_some_and(|one| one.whole));
-        (!lives, !(wanted.is_empty() || has), host.id)
-    };
-    let mut hosts: Vec<Arc<Host>> = catalog.hosts.values().filter(fits).cloned().collect();
-    hosts.sort_by_key(rank);
-    Ok(hosts)
-}
-
-// ---- the picture ----
 
 /// # Errors
 /// The database's.
@@ -87,32 +39,34 @@ pub(in crate::web) async fn tab(
     interface: &Interface,
     job: &Job,
 ) -> Result<minijinja::Value, Error> {
-    let Some(ran) = ran(page, catalog, interface, job) else {
+    let Some(ran) = ran(&page.app, catalog, interface, job) else {
         return Ok(context! { away => true });
     };
-    let (hosts, last) = futures::future::try_join(
-        hosts(page, catalog, interface, job),
-        last_run(page, &job.spec.kind, job.id),
-    )
-    .await?;
+    let statuses = store::host::statuses(&page.app.db).await?;
+    let known = Hosts { all: &catalog.hosts, statuses: &statuses };
+    let hosts = known.of(page.viewer()?, interface, job);
+    let last = last_run(page, &job.spec.kind, job.id).await?;
     // Where it ran last it is known to be.
     let last_host = last.as_ref().and_then(|last| last.host);
     let host = hosts.iter().find(|host| Some(host.id) == last_host).or(hosts.first());
     let Some(host) = host else { return Ok(context! { no_host => true }) };
     let name = host.name.as_str();
     let last_told = last.as_ref().map(|last| &last.told);
+    let read = last.as_ref().and_then(|last| last.cut);
+    let kind = kind::find(&job.spec.kind);
+    let served = kind.is_some_and(|kind| kind.locus() == Locus::External);
     match ask(&page.app, host, Ask::File(ran.at), PATIENCE).await {
         Ok(Shown::File(file)) => {
             let marks = last.as_ref().map(|last| marks(&file.drawn, &last.steps, &last.faults));
             let others = last.as_ref().map(|last| others(&file.drawn, &last.faults));
             let view = View::of(host.id, *file, &marks.unwrap_or_default());
-            let shown = Serde(view);
-            Ok(
-                context! { view => shown, host => host.id.0, host_name => name, last => Serde(last_told), others => Serde(others) },
-            )
+            Ok(context! {
+                view => Serde(view), host => host.id.0, host_name => name, served,
+                last => Serde(last_told), others => Serde(others), read => Serde(read),
+            })
         }
         Ok(_) => Ok(context! { away => true }),
-        Err(problem) => Ok(context! { problem => Serde(problem), host => host.id.0 }),
+        Err(problem) => Ok(context! { problem => Serde(problem), host => host.id.0, served }),
     }
 }
 
@@ -121,6 +75,14 @@ struct LastRun {
     told: store::job::Last,
     steps: Vec<Step>,
     faults: BTreeMap<String, String>,
+    cut: Option<Cut>,
+}
+
+/// How much of an output was looked at, where that is not all of it.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Cut {
+    read: u64,
+    of: u64,
 }
 
 /// What its last attempt that has ended has told of its steps.
@@ -134,10 +96,29 @@ async fn last_run(page: &Page, kind: &str, job: JobId) -> Result<Option<LastRun>
     };
     let steps = steps::of(app, attempt, kind).await?;
     // Without its output there still is what was counted.
-    let tail = app.logs.tail(attempt.id, Stream::Out, TAIL_MAX).await;
-    let text = tail.map(|part| String::from_utf8_lossy(&part.bytes).into_owned());
-    let faults = log::faults(&text.unwrap_or_default());
-    Ok(Some(LastRun { host: Some(attempt.host), told, steps, faults }))
+    let end = tokio::time::timeout(PATIENCE, end_of(&app.logs, attempt.id)).await;
+    let (bytes, cut) = end.ok().flatten().unwrap_or_default();
+    let faults = log::faults(&String::from_utf8_lossy(&bytes));
+    Ok(Some(LastRun { host: Some(attempt.host), told, steps, faults, cut }))
+}
+
+/// The end of what it has said; nothing: it cannot be read now.
+async fn end_of(logs: &Logs, attempt: AttemptId) -> Option<(Vec<u8>, Option<Cut>)> {
+    let of = logs.read(attempt, Stream::Out, u64::MAX, 1).await.ok()?.len;
+    let mut at = of.saturating_sub(END_MAX);
+    let mut bytes = Vec::new();
+    while at < of {
+        let part = logs.read(attempt, Stream::Out, at, PART_MAX).await.ok()?;
+        let read = part.bytes.len() as u64;
+        if read == 0 {
+            break;
+        }
+        // It begins later where the quota has cut something out.
+        at = part.from + read;
+        bytes.extend(part.bytes);
+    }
+    let cut = (of > END_MAX).then_some(Cut { read: END_MAX, of });
+    Some((bytes, cut))
 }
 
 /// By the name of a step: what was counted and said of it. An entry that runs a file has what was
@@ -198,42 +179,6 @@ fn others<'a>(drawn: &Drawn, faults: &'a BTreeMap<String, String>) -> Vec<(&'a s
 fn stem(file: &str) -> &str {
     let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-}
-
-// ---- parameters ----
-
-/// What came of the question which parameters the file declares.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::web) struct Checked {
-    pub(in crate::web) errors: Vec<FieldError>,
-    /// They were not checked: a word of [`Problem`].
-    pub(in crate::web) unchecked: Option<Problem>,
-}
-
-/// # Errors
-/// The database's.
-pub(in crate::web) async fn check(
-    page: &Page,
-    catalog: &Catalog,
-    interface: &Interface,
-    job: &Job,
-) -> Result<Checked, Error> {
-    let ran = ran(page, catalog, interface, job).filter(|ran| !ran.params.is_empty());
-    let Some(ran) = ran else { return Ok(Checked::default()) };
-    let hosts = hosts(page, catalog, interface, job).await?;
-    let Some(host) = hosts.first() else { return Ok(Checked::default()) };
-    match ask(&page.app, host, Ask::File(ran.at), SAVE_PATIENCE).await {
-        Ok(Shown::File(file)) if file.drawn.more_parameters == 0 => {
-            let names = file.drawn.parameters.into_iter().map(|one| one.name).collect();
-            let errors = declared::undeclared(&ran.params, &names)
-                .map(|(name, words)| FieldError::new(format!("fields.params.{name}"), words));
-            Ok(Checked { errors: errors.collect(), unchecked: None })
-        }
-        Ok(_) => Ok(Checked::default()),
-        // Nobody has asked this host to show anything: at the start they are checked anyhow.
-        Err(problem) if problem.word == "no_folders" => Ok(Checked::default()),
-        Err(problem) => Ok(Checked { errors: Vec::new(), unchecked: Some(problem) }),
-    }
 }
 
 #[cfg(test)]

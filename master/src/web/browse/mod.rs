@@ -4,9 +4,11 @@
 //! Who sees a host sees what it shows.
 
 pub(super) mod ask;
+pub(super) mod declared;
 mod import;
 pub(super) mod job;
 mod picture;
+mod ran;
 
 use super::auth::Right;
 use super::error::{Error, Result};
@@ -14,6 +16,8 @@ use super::{Page, Routes};
 use crate::engine::catalog::{Catalog, Host};
 use ask::{Problem, ask};
 use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use minijinja::context;
 use minijinja::value::Serde;
 use picture::{Picture, picture};
@@ -62,6 +66,12 @@ struct Seen {
     problem: Option<Problem>,
 }
 
+impl Seen {
+    fn status(&self, path: &str) -> StatusCode {
+        self.problem.as_ref().map_or(StatusCode::OK, |problem| problem.status(path))
+    }
+}
+
 async fn look(page: &Page, host: &Host, asked: &Asked) -> Seen {
     let question = match asked.path.is_empty() {
         true => Ask::Start,
@@ -77,7 +87,8 @@ async fn look(page: &Page, host: &Host, asked: &Asked) -> Seen {
     seen
 }
 
-async fn context(page: &Page, asked: &Asked) -> Result<minijinja::Value, Error> {
+/// With the status of a page that shows it.
+async fn context(page: &Page, asked: &Asked) -> Result<(StatusCode, minijinja::Value), Error> {
     let catalog = page.app.catalog().await?;
     let all = hosts(page, &catalog)?;
     let host = match asked.host {
@@ -93,12 +104,12 @@ async fn context(page: &Page, asked: &Asked) -> Result<minijinja::Value, Error> 
     };
     let options: Vec<(String, &str)> =
         all.iter().map(|host| (host.id.to_string(), host.name.as_str())).collect();
-    Ok(context! {
+    let context = context! {
         hosts => Serde(options), host => host.map(|host| host.id.0),
         host_name => host.map(|host| host.name.as_str()), path => asked.path.as_str(),
-        may_import => page.viewer()?.may_somewhere(Right::Write),
-        ..minijinja::Value::from(Serde(seen))
-    })
+        ..minijinja::Value::from(Serde(&seen))
+    };
+    Ok((seen.status(&asked.path), context))
 }
 
 async fn show(page: Page, Query(asked): Query<Asked>) -> Result {
@@ -106,14 +117,14 @@ async fn show(page: Page, Query(asked): Query<Asked>) -> Result {
     if shared::etl::drawn::Form::of_file(&asked.path).is_some() {
         return file(page, Query(asked)).await;
     }
-    let context = context(&page, &asked).await?;
-    page.render("browse/folder.html", context)
+    let (status, context) = context(&page, &asked).await?;
+    Ok((status, page.render("browse/folder.html", context)?).into_response())
 }
 
 /// Beside the field of a job's form.
 async fn part(page: Page, Query(asked): Query<Asked>) -> Result {
-    let context = context(&page, &asked).await?;
-    page.render("browse/part.html", context)
+    let (status, context) = context(&page, &asked).await?;
+    Ok((status, page.render("browse/part.html", context)?).into_response())
 }
 
 /// One file, for a template.
@@ -173,11 +184,13 @@ async fn file(page: Page, Query(asked): Query<Asked>) -> Result {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     let jobs = jobs_of(&page, &catalog, path)?;
-    page.render(
+    let status = problem.as_ref().map_or(StatusCode::OK, |problem: &Problem| problem.status(path));
+    let html = page.render(
         "browse/file.html",
         context! {
             host => host.id.0, host_name => host.name.as_str(), path, folder, file_name => name,
             view => Serde(&view), problem => Serde(problem), jobs => Serde(jobs),
         },
-    )
+    )?;
+    Ok((status, html).into_response())
 }

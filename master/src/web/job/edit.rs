@@ -1,13 +1,14 @@
 //! The form of a job. The kind's part of it is made from the kind's declaration.
 
+use super::super::auth::Right;
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::interface::word;
 use super::super::save::{self, Draft, Refused, Saver};
 use super::super::uses::{self, Beside, Review, Stale};
-use super::super::{Page, browse, choices};
+use super::super::{Page, choices};
 use super::fields::{fields, read_fields, write_fields};
-use crate::engine::catalog::{Catalog, Job};
+use crate::engine::catalog::Catalog;
 use crate::store;
 use crate::store::version::How;
 use axum::extract::{Path, Query};
@@ -167,7 +168,7 @@ fn choice_lists(
     let viewer = page.viewer()?;
     let seen = || catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
     let chosen = [form.text("interface").to_owned()];
-    let interfaces = choices::interfaces(catalog, viewer, &chosen, |interface| {
+    let interfaces = choices::interfaces(catalog, (viewer, Right::Write), &chosen, |interface| {
         format!("{} ({})", interface.name, interface.id)
     });
     let interface = form.text("interface").parse().ok().map(InterfaceId);
@@ -287,6 +288,7 @@ fn of_file(asked: &For) -> Option<JobSpec> {
 pub(super) async fn show(page: Page, Path(id): Path<i64>) -> Result {
     let catalog = page.app.catalog().await?;
     let (interface, job) = save::job_of(&catalog, JobId(id), page.viewer()?)?;
+    page.viewer()?.must(Right::Write, interface.project)?;
     let meta = store::job::meta(&page.app.db, job.id).await?;
     let form = write(&job.name, interface.id, &job.spec, meta.map(|meta| meta.version));
     render(&page, Some(id), &form, Beside::default()).await
@@ -312,37 +314,34 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     if interface.0 == 0 {
         form.wrong("interface", "choose an interface");
     }
+    let owner = catalog.interfaces.get(&interface);
+    // What was typed is not to be lost for that.
+    if owner.is_some_and(|it| page.viewer().is_ok_and(|one| !one.may(Right::Write, it.project))) {
+        form.wrong("interface", "you may write nothing in its project: choose another one");
+    }
     if !form.errors.is_empty() {
         return render(&page, id, &form, Beside::default()).await;
     }
-    let unchecked = match declared(&page, &catalog, (id, interface), &draft).await? {
-        Declared::Wrong(errors) => {
-            form.errors = errors;
-            return render(&page, id, &form, Beside::default()).await;
-        }
-        Declared::Right => "",
-        Declared::Unchecked(why) => why,
-    };
     let saver = Saver::new(&page.app, page.viewer()?).because(form.text("reason"));
     let saver = match (id, form.text("copy").parse()) {
         (None, Ok(source)) => saver.by(How::JobCopied(JobId(source))),
         _ => saver,
     };
-    if let Some(id) = id.map(JobId) {
-        let (interface, now) = save::job_of(&catalog, id, page.viewer()?)?;
-        let version = store::job::meta(&page.app.db, id).await?.map(|meta| meta.version);
-        let before = write(&now.name, interface.id, &now.spec, version);
-        let mut after = write(&draft.name, interface.id, &draft.spec, draft.from);
-        after.set("confirmed", form.text("confirmed"));
-        let review = Review::of(&before, &after, uses::uses_of_job(&catalog, id));
-        if review.is_some() && saver.judge_job(Some(id), interface.id, &draft).await.is_ok() {
-            return render(&page, Some(id.0), &form, Beside { review, stale: None }).await;
+    let saved = match saver.asked_job(id.map(JobId), interface, &draft).await {
+        Ok(notices) => {
+            if let Some(review) = review(&page, &catalog, (id, &form), &draft).await? {
+                let beside = Beside { review: Some(review), stale: None };
+                return render(&page, id, &form, beside).await;
+            }
+            let saved = saver.job(id.map(JobId), interface, &draft).await;
+            saved.map(|id| (id, notices.first().map(|notice| notice.word)))
         }
-    }
-    match saver.job(id.map(JobId), interface, &draft).await {
-        Ok(id) if unchecked.is_empty() => Ok(Redirect::to(&format!("/job/{id}/")).into_response()),
-        Ok(id) => {
-            let address = format!("/job/{id}/?unchecked={unchecked}");
+        Err(refused) => Err(refused),
+    };
+    match saved {
+        Ok((id, None)) => Ok(Redirect::to(&format!("/job/{id}/")).into_response()),
+        Ok((id, Some(word))) => {
+            let address = format!("/job/{id}/?unchecked={word}");
             Ok(Redirect::to(&address).into_response())
         }
         Err(Refused::Invalid(errors)) => {
@@ -365,30 +364,20 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
     }
 }
 
-/// Whether the file of the job declares the parameters that it is given.
-enum Declared {
-    Right,
-    Wrong(Vec<kind::FieldError>),
-    /// Its host cannot say so now, or not of this file: why.
-    Unchecked(&'static str),
-}
-
-async fn declared(
+/// What others depend on is shown before it is saved.
+async fn review(
     page: &Page,
     catalog: &Catalog,
-    (id, interface): (Option<i64>, InterfaceId),
+    (id, form): (Option<i64>, &Form),
     draft: &Draft<JobSpec>,
-) -> Result<Declared, Error> {
-    let Some(interface) = catalog.interfaces.get(&interface) else { return Ok(Declared::Right) };
-    page.viewer()?.must(super::Right::Write, interface.project)?;
-    let id = JobId(id.unwrap_or_default());
-    let job = Job { id, name: draft.name.clone(), spec: draft.spec.clone() };
-    let checked = browse::job::check(page, catalog, interface, &job).await?;
-    Ok(match checked.unchecked {
-        _ if !checked.errors.is_empty() => Declared::Wrong(checked.errors),
-        Some(problem) => Declared::Unchecked(problem.word),
-        None => Declared::Right,
-    })
+) -> Result<Option<Review>, Error> {
+    let Some(id) = id.map(JobId) else { return Ok(None) };
+    let (interface, now) = save::job_of(catalog, id, page.viewer()?)?;
+    let version = store::job::meta(&page.app.db, id).await?.map(|meta| meta.version);
+    let before = write(&now.name, interface.id, &now.spec, version);
+    let mut after = write(&draft.name, interface.id, &draft.spec, draft.from);
+    after.set("confirmed", form.text("confirmed"));
+    Ok(Review::of(&before, &after, uses::uses_of_job(catalog, id)))
 }
 
 pub(super) async fn delete(page: Page, Path(id): Path<i64>, form: Form) -> Result {

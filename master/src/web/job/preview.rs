@@ -4,6 +4,7 @@ use super::super::Page;
 use super::super::error::Result;
 use super::super::form::Form;
 use super::edit;
+use crate::app::App;
 use crate::engine::catalog::{Catalog, Interface, Job};
 use crate::engine::params;
 use chrono_tz::Tz;
@@ -40,14 +41,14 @@ struct Beside {
 
 /// As an attempt for the period that would run now would have it.
 pub(in crate::web) fn context(
-    page: &Page,
+    app: &App,
     catalog: &Catalog,
     interface: &Interface,
     job: &Job,
 ) -> kind::Context {
     let utc = |_| Cut::natural(interface.spec.granularity, Tz::UTC);
     let cut = catalog.cut(&interface.spec).unwrap_or_else(utc);
-    let holding = cut.containing(page.app.clock.wall_ms());
+    let holding = cut.containing(app.clock.wall_ms());
     let period = cut.offset(holding, -1).unwrap_or(holding);
     let project = catalog.projects.get(&interface.project).map(|project| project.name.clone());
     let run = RunId::of(interface.id, period, 1);
@@ -71,7 +72,7 @@ pub(super) async fn command(
     interface: &Interface,
     job: &Job,
 ) -> Command {
-    let context = context(page, catalog, interface, job);
+    let context = context(&page.app, catalog, interface, job);
     let period = context.period;
     match kind::work(&job.spec.kind, &job.spec.fields, &context) {
         Ok(work) => Command {

@@ -1,5 +1,6 @@
 //! Saving jobs: each makes the next version of its interface.
 
+use super::super::browse::declared::{self, Notice};
 use super::*;
 use crate::engine::catalog::{Interface, Job};
 use std::sync::Arc;
@@ -22,6 +23,26 @@ impl Saver {
         none_wrong(check_job(&catalog, &JobDraft { id, interface, name, spec }))?;
         self.still(id, *from).await?;
         Ok(owner)
+    }
+
+    /// Whether it might be saved, and what a host says of the file that it runs: asked for a moment, with
+    /// nothing locked.
+    ///
+    /// # Errors
+    /// [`Refused`]; a parameter that the file does not declare.
+    pub async fn asked_job(
+        &self,
+        id: Option<JobId>,
+        interface: InterfaceId,
+        draft: &Draft<JobSpec>,
+    ) -> Result<Vec<Notice>, Refused> {
+        let owner = self.judge_job(id, interface, draft).await?;
+        let catalog = self.app.catalog().await?;
+        let (id, name, spec) = (id.unwrap_or_default(), draft.name.clone(), draft.spec.clone());
+        let job = Job { id, name, spec };
+        let checked = declared::check((&self.app, &self.viewer), &catalog, &owner, &job).await?;
+        none_wrong(checked.errors.into_iter().map(|(_, error)| error).collect())?;
+        Ok(checked.notices)
     }
 
     /// Saving a job makes the next version of its interface.

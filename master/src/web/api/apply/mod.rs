@@ -1,8 +1,10 @@
 //! `POST /api/v1/apply`: many definitions at once, all of them or none.
 //!
 //! Documents name things ([`documents`]); names become ids and everything is judged together
-//! ([`resolve`]); what differs is shown ([`diff`]) and, unless it is a dry run, written in one batch
-//! that is refused when anybody has edited a definition meanwhile. Called by `hcndc apply`.
+//! ([`resolve`]); hosts are asked whether the files of new and changed jobs declare the parameters
+//! that these give ([`declared`]), in nobody's way; what differs is shown ([`diff`]) and, unless it is a
+//! dry run, written in one batch that is refused when anybody has edited a definition meanwhile. Called
+//! by `hcndc apply`.
 
 pub mod diff;
 pub mod documents;
@@ -12,13 +14,14 @@ pub mod resolve;
 use crate::app::App;
 use crate::bus::Topic;
 use crate::db;
-use crate::engine::catalog::Catalog;
+use crate::engine::catalog::{Catalog, Interface, Job};
 use crate::engine::validate;
 use crate::store::edit::Edit;
 use crate::store::version::How;
 use crate::store::{calendar, dispatch, host, interface, job, sequence};
 use crate::web::Routes;
 use crate::web::auth::{Right, Viewer};
+use crate::web::browse::declared::{self, Answers, Notice, Questions};
 use crate::web::error::{Error, Result};
 use crate::web::save::reason_problem;
 use axum::Json;
@@ -29,6 +32,8 @@ use resolve::{Ids, Resolved, renumbered, resolve};
 use serde::Serialize;
 use shared::ids::*;
 use shared::kind::FieldError;
+use std::collections::BTreeMap;
+use tokio::sync::SemaphorePermit;
 
 /// Somebody else edits at the same moment: read again and try again, so often.
 const TRIES: u32 = 5;
@@ -44,6 +49,9 @@ pub struct Applied {
     pub changes: Vec<Change>,
     /// Definitions that are as the documents say already.
     pub unchanged: usize,
+    /// What was saved, or would be, although nobody could say whether it is right.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
 }
 
 async fn apply(State(app): State<App>, viewer: Viewer, request: Request) -> Result<Json<Applied>> {
@@ -57,12 +65,12 @@ async fn apply(State(app): State<App>, viewer: Viewer, request: Request) -> Resu
         ))
     })?;
     // One set at a time is parsed and judged: it is many times as large as its text.
-    let _turn = app.applying.acquire().await.map_err(Error::internal)?;
+    let turn = app.applying.acquire().await.map_err(Error::internal)?;
     let mut json = serde_json::Deserializer::from_slice(&body);
     let asked: Apply = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         Error::invalid(vec![FieldError::new(error.path().to_string(), error.inner().to_string())])
     })?;
-    judged(&app, &viewer, asked).await.map(Json)
+    judged(&app, &viewer, asked, turn).await.map(Json)
 }
 
 /// The same, of documents that were made by a page.
@@ -70,11 +78,16 @@ async fn apply(State(app): State<App>, viewer: Viewer, request: Request) -> Resu
 /// # Errors
 /// What is wrong with which document, or a right that is missing.
 pub async fn put(app: &App, viewer: &Viewer, asked: Apply) -> Result<Applied> {
-    let _turn = app.applying.acquire().await.map_err(Error::internal)?;
-    judged(app, viewer, asked).await
+    let turn = app.applying.acquire().await.map_err(Error::internal)?;
+    judged(app, viewer, asked, turn).await
 }
 
-async fn judged(app: &App, viewer: &Viewer, asked: Apply) -> Result<Applied> {
+async fn judged<'a>(
+    app: &'a App,
+    viewer: &Viewer,
+    asked: Apply,
+    mut turn: SemaphorePermit<'a>,
+) -> Result<Applied> {
     let Apply { dry_run, reason, documents } = asked;
     if let Some(problem) = reason_problem(&reason) {
         return Err(Error::invalid(vec![problem]));
@@ -84,14 +97,27 @@ async fn judged(app: &App, viewer: &Viewer, asked: Apply) -> Result<Applied> {
         let detail = format!("at most {ITEMS_MAX} definitions can be applied at once");
         return Err(Error::bad_request(detail));
     }
-    let mut kept = None;
+    let (mut kept, mut answers) = (None, Answers::default());
     for _ in 0..TRIES {
-        match once(app, viewer, &items, (dry_run, &reason, &mut kept)).await {
+        match once(app, viewer, &items, (dry_run, &reason, &mut kept), &answers).await {
             Ok(applied) => return Ok(applied),
             Err(Failure::Conflict) => {}
+            Err(Failure::Unasked(questions)) => {
+                // While hosts are asked others apply: a set that waits is in nobody's way.
+                drop(turn);
+                match app.asking.try_acquire() {
+                    Ok(_few) => {
+                        let patience = declared::APPLY_PATIENCE;
+                        declared::ask(app, &questions, &mut answers, patience).await;
+                    }
+                    Err(_) => questions.unasked(&mut answers),
+                }
+                turn = app.applying.acquire().await.map_err(Error::internal)?;
+            }
             Err(Failure::Told(error)) => return Err(error),
         }
     }
+    drop(turn);
     Err(Error::conflict("definitions are being edited all the time; try again"))
 }
 
@@ -104,6 +130,8 @@ struct Numbers {
 enum Failure {
     /// Somebody has edited something since the catalog was read.
     Conflict,
+    /// Hosts have to be asked first.
+    Unasked(Questions),
     Told(Error),
 }
 
@@ -127,6 +155,7 @@ async fn once(
     viewer: &Viewer,
     items: &[Item],
     (dry_run, reason, kept): (bool, &str, &mut Option<Numbers>),
+    answers: &Answers,
 ) -> Result<Applied, Failure> {
     let catalog = app.catalog().await?;
     let mut resolved = resolve(&catalog, items.to_vec(), Ids::NOBODY).map_err(refused)?;
@@ -136,6 +165,7 @@ async fn once(
     }
     let mut changes = diff::changes(&catalog, &resolved);
     allowed(viewer, &catalog, &resolved, &changes)?;
+    let notices = declares(app, viewer, (&catalog, &resolved, &changes), answers).await?;
     if !dry_run && changes.iter().any(|change| change.action != Action::None) {
         // Only now, as ids are not given back; those of a try that wrote nothing are used by the next.
         let ids = match *kept {
@@ -158,7 +188,49 @@ async fn once(
     let all = changes.len();
     changes.retain(|change| change.action != Action::None);
     let unchanged = all - changes.len();
-    Ok(Applied { dry_run, changes, unchanged })
+    Ok(Applied { dry_run, changes, unchanged, notices })
+}
+
+/// Whether the files of new and changed jobs declare the parameters that these give, by what hosts have
+/// said; what nobody could say is told.
+async fn declares(
+    app: &App,
+    viewer: &Viewer,
+    (old, resolved, changes): (&Catalog, &Resolved, &[Change]),
+    answers: &Answers,
+) -> Result<Vec<Notice>, Failure> {
+    let written = |change: &&Change| matches!(change.action, Action::Create | Action::Update);
+    let jobs: Vec<(&Interface, &Job)> =
+        changes.iter().filter(written).filter_map(|it| job_of(&resolved.catalog, it)).collect();
+    let all = jobs.iter().copied();
+    // Hosts as they are: one that this set brings has never been met.
+    let questions = Questions::of((app, viewer), &resolved.catalog, &old.hosts, all).await?;
+    if !questions.is_answered(answers) {
+        return Err(Failure::Unasked(questions));
+    }
+    let checked = questions.judged(answers);
+    if checked.errors.is_empty() {
+        return Ok(checked.notices);
+    }
+    let items: BTreeMap<i64, &Item> = resolved
+        .items
+        .iter()
+        .filter(|(item, ..)| item.what == What::Job)
+        .map(|(item, id, _)| (*id, item))
+        .collect();
+    let wrong = checked.errors.iter().filter_map(|(at, error)| {
+        let (_, job) = jobs.get(*at)?;
+        Some(items.get(&job.id.0)?.problem(error))
+    });
+    Err(refused(wrong.take(resolve::PROBLEMS_MAX).collect()).into())
+}
+
+/// The job that a change is about, as it is there.
+fn job_of<'a>(catalog: &'a Catalog, change: &Change) -> Option<(&'a Interface, &'a Job)> {
+    let interface = catalog.interfaces.get(&change.interface_id?)?;
+    let id = JobId(change.id);
+    let at = interface.jobs.binary_search_by_key(&id, |job| job.id).ok()?;
+    (change.kind == What::Job).then_some((interface, &interface.jobs[at]))
 }
 
 /// Rules that are new or changed; what was there before the operator's rule stays.
@@ -285,18 +357,13 @@ fn job_put<'a>(
 ) -> Option<(job::Put<'a>, job::Fate)> {
     let interface = change.interface_id?;
     let id = JobId(change.id);
-    let of = |catalog: &'a Catalog| {
-        let jobs = &catalog.interfaces.get(&interface)?.jobs;
-        let at = jobs.binary_search_by_key(&id, |job| job.id).ok()?;
-        Some(&jobs[at])
-    };
     let fate = match change.action {
         Action::Create => job::Fate::New,
         Action::Update => job::Fate::Changed,
         Action::Delete => job::Fate::Gone,
         Action::None => return None,
     };
-    let found = of(new).or_else(|| of(old))?;
+    let (_, found) = job_of(new, change).or_else(|| job_of(old, change))?;
     let version = old.interfaces.get(&interface).map_or(0, |old| old.version) + 1;
     let project = change.project;
     Some((job::Put { id, project, interface, name: &found.name, spec: &found.spec, version }, fate))

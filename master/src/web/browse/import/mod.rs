@@ -172,6 +172,7 @@ struct Beside {
 }
 
 async fn show(page: Page, Query(asked): Query<Asked>, Query(wanted): Query<Wanted>) -> Result {
+    page.project(Right::Write)?;
     let catalog = page.app.catalog().await?;
     let host = host_of(&page, &catalog, asked.host)?;
     let how = wanted.how();
@@ -223,8 +224,9 @@ fn write_rows(form: &mut Form, rows: &[propose::Row]) {
 
 async fn render(page: &Page, host: &Host, form: &Form, beside: Beside) -> Result {
     let (names, _) = environments(page, host).await?;
+    let refused = beside.problem.as_ref().map(|problem| problem.status(form.text("path")));
     let status = match form.errors.is_empty() {
-        true => StatusCode::OK,
+        true => refused.unwrap_or(StatusCode::OK),
         false => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let html = page.render(

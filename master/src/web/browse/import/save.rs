@@ -5,6 +5,7 @@ use crate::engine::catalog::{Catalog, Host};
 use crate::web::Page;
 use crate::web::api::apply;
 use crate::web::api::apply::documents::{Apply, Document, What};
+use crate::web::auth::Right;
 use crate::web::error::{Error, Result};
 use crate::web::form::{Form, FormRow};
 use axum::http::StatusCode;
@@ -19,7 +20,7 @@ const SOURCE: &str = "row ";
 pub(super) async fn save(page: Page, mut form: Form) -> Result {
     let catalog = page.app.catalog().await?;
     let host = host_of(&page, &catalog, form.text("host").parse().unwrap_or_default())?;
-    let project = page.project()?;
+    let project = page.viewer()?.place(Right::Write);
     let documents = documents(&mut form, &catalog, &host, project);
     if form.errors.is_empty() && documents.is_empty() {
         form.wrong("rows", "choose at least one job");
@@ -51,12 +52,18 @@ pub(super) async fn save(page: Page, mut form: Form) -> Result {
     }
 }
 
-/// What is wrong in a document stands beside its row.
+/// What is wrong in a document stands beside its row; what nobody may or can do now, above them all: what
+/// was typed is not lost.
 ///
 /// # Errors
 /// It is of no field: told as it is.
 fn beside_rows(form: &mut Form, error: Error) -> Result<(), Error> {
     let problem = error.problem();
+    if [StatusCode::FORBIDDEN, StatusCode::CONFLICT].iter().any(|it| it.as_u16() == problem.status)
+    {
+        form.wrong("rows", problem.detail.clone());
+        return Ok(());
+    }
     if problem.status != StatusCode::UNPROCESSABLE_ENTITY.as_u16() || problem.errors.is_empty() {
         return Err(error);
     }
