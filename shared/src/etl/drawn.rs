@@ -143,6 +143,9 @@ pub struct Reference {
     /// An absolute path if `whole`; else with what could not be filled in.
     pub file: String,
     pub whole: bool,
+    /// Parameters that it is handed, `name=value`; of what looks like a secret only the name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hands: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The largest files of people have a third of it.
 const ELEMENTS_MAX: usize = 400_000;
+/// Parameters of one entry that are shown.
+const HANDS_MAX: usize = 8;
 /// A variable in the value of a variable.
 const ROUNDS_MAX: usize = 5;
 /// Where a step has no place of its own it stands in a row.
@@ -223,7 +225,19 @@ fn reference(element: &Element, kind: &str, known: &Known, place: Place) -> Opti
     let whole = path.is_some();
     let file = path.unwrap_or(file);
     let whole = whole && file.len() <= FILE_MAX;
-    Some(Reference { form, file: short(&file, FILE_MAX), whole })
+    Some(Reference { form, file: short(&file, FILE_MAX), whole, hands: hands(element) })
+}
+
+fn hands(element: &Element) -> Vec<String> {
+    let all = element.child("parameters").into_iter().flat_map(|outer| outer.all("parameter"));
+    let one = |one: &Element| {
+        let (name, value) = (one.of("name"), one.of("value"));
+        match value.is_empty() || is_secret(name, value) {
+            true => short(name, NAME_MAX),
+            false => format!("{}={}", short(name, NAME_MAX), short(value, NAME_MAX)),
+        }
+    };
+    all.filter(|it| !it.of("name").is_empty()).take(HANDS_MAX).map(one).collect()
 }
 
 /// By directory and name in its repository; if that is made of files, where it is in it.

@@ -30,7 +30,10 @@ fn a_job_of_kettle() {
     let trans = &drawn.steps[1];
     assert_eq!((trans.kind.as_str(), trans.x, trans.y), ("TRANS", 150, 50));
     let file = "/etl/daily/hello.ktr".to_owned();
-    assert_eq!(trans.runs, Some(Reference { form: Form::Transformation, file, whole: true }));
+    assert_eq!(
+        trans.runs,
+        Some(Reference { form: Form::Transformation, file, whole: true, hands: Vec::new() })
+    );
 }
 
 #[test]
@@ -173,6 +176,22 @@ fn secrets_stay_on_their_host_and_sizes_have_limits() {
     for garbage in ["", "\0\u{1}", "<job>", "<a/>", "PK\u{3}\u{4}"] {
         assert!(read(garbage, Place::default()).is_err());
     }
+}
+
+#[test]
+fn what_an_entry_hands_on_is_told() {
+    let one = |name: &str, value: &str| {
+        format!("<parameter><name>{name}</name><value>{value}</value></parameter>")
+    };
+    let parameters =
+        [one("DAY", "${D}"), one("A", ""), one("DB_PASSWORD", "hunter2"), one("", "x")];
+    let text = format!(
+        "<job><entries><entry><name>a</name><type>TRANS</type><filename>/x.ktr</filename>\
+         <parameters>{}</parameters></entry></entries></job>",
+        parameters.concat()
+    );
+    let drawn = read(&text, Place::default()).unwrap();
+    assert_eq!(drawn.steps[0].runs.as_ref().unwrap().hands, ["DAY=${D}", "A", "DB_PASSWORD"]);
 }
 
 #[test]

@@ -133,14 +133,14 @@ fn entries(file: &File, interface: String) -> Vec<Row> {
         return vec![row];
     }
     let reached = reached(drawn);
-    let (edges, loops) = edges(drawn, &jobs);
+    let links = links(drawn, &jobs);
     let names = names(drawn, &jobs);
     let left = left_out(drawn, &jobs);
     let mut rows = Vec::new();
     for &at in &jobs {
         let step = &drawn.steps[at];
         let Some(runs) = &step.runs else { continue };
-        let own = edges.iter().filter(|(_, to, _)| *to == at);
+        let own = links.edges.iter().filter(|(_, to, _)| *to == at);
         let after: Vec<String> = own
             .map(|(from, _, when)| match when {
                 When::Failure => format!("{}:failure", names[from]),
@@ -152,11 +152,17 @@ fn entries(file: &File, interface: String) -> Vec<Row> {
         if !reached.contains(&at) {
             remarks.push(remark("unreached", ""));
         }
-        if loops.contains(&at) {
+        if links.loops.contains(&at) {
             remarks.push(remark("loop", ""));
         }
+        let repairs = links.repairs.get(&at);
+        remarks.extend(repairs.map(|&of| remark("repairs", drawn.steps[of].name.clone())));
+        if !runs.hands.is_empty() {
+            remarks.push(remark("hands", runs.hands.join(", ")));
+        }
         rows.push(Row {
-            take: reached.contains(&at),
+            // What nobody runs does not fail: whoever mends that would run each time.
+            take: reached.contains(&at) && (repairs.is_none() || !after.is_empty()),
             interface: interface.clone(),
             name: names[&at].clone(),
             form: runs.form,
@@ -226,12 +232,33 @@ fn reached(drawn: &Drawn) -> BTreeSet<usize> {
 
 type Edge = (usize, usize, When);
 
-/// From job to job, over entries that are none; without what would close a circle, and where it would.
-fn edges(drawn: &Drawn, jobs: &[usize]) -> (Vec<Edge>, BTreeSet<usize>) {
+/// From job to job, over entries that are none.
+#[derive(Debug, Default)]
+struct Links {
+    /// Without what would close a circle.
+    edges: Vec<Edge>,
+    /// Where it would.
+    loops: BTreeSet<usize>,
+    /// Who runs when an entry that is none goes wrong: that entry.
+    repairs: BTreeMap<usize, usize>,
+}
+
+fn links(drawn: &Drawn, jobs: &[usize]) -> Links {
     let ways = ways(drawn);
     let is_job: BTreeSet<usize> = jobs.iter().copied().collect();
-    let mut edges: Vec<Edge> = Vec::new();
-    let mut loops = BTreeSet::new();
+    let mut links = Links::default();
+    for (from, _) in drawn.steps.iter().enumerate().filter(|(at, _)| !is_job.contains(at)) {
+        let red = ways[from].iter().filter(|(_, when)| *when == When::Failure);
+        let mut open: Vec<usize> = red.map(|(to, _)| *to).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(at) = open.pop() {
+            match (seen.insert(at), is_job.contains(&at)) {
+                (false, _) => {}
+                (true, true) => _ = links.repairs.insert(at, from),
+                (true, false) => open.extend(ways[at].iter().map(|(to, _)| *to)),
+            }
+        }
+    }
     for &from in jobs {
         // With what the first hop expects; entries between have to go well.
         let mut open: Vec<(usize, When)> = ways[from].clone();
@@ -241,18 +268,19 @@ fn edges(drawn: &Drawn, jobs: &[usize]) -> (Vec<Edge>, BTreeSet<usize>) {
                 continue;
             }
             if !is_job.contains(&at) {
-                open.extend(ways[at].iter().map(|&(next, _)| (next, when)));
+                let well = ways[at].iter().filter(|(_, when)| *when != When::Failure);
+                open.extend(well.map(|&(next, _)| (next, when)));
                 continue;
             }
-            if at == from || leads(&edges, at, from) {
-                loops.insert(at);
+            if at == from || leads(&links.edges, at, from) {
+                links.loops.insert(at);
             } else {
-                edges.push((from, at, when));
+                links.edges.push((from, at, when));
             }
         }
     }
-    edges.sort_by_key(|(from, to, _)| (*to, *from));
-    (edges, loops)
+    links.edges.sort_by_key(|(from, to, _)| (*to, *from));
+    links
 }
 
 /// Whether one comes after the other already.
@@ -412,6 +440,15 @@ mod tests {
         assert_eq!(
             of("START a dummy b shell c", "START>a a>dummy dummy>b a>shell shell>c"),
             "j/a = /etl/a.ktr <  (left_out shell); j/b = /etl/b.ktr < a; j/c = /etl/c.ktr < a"
+        );
+        // Who mends what an entry that is left out has spoilt is not whoever comes after it.
+        assert_eq!(
+            of("START a shell b c", "START>a a>shell shell>b shell>c!"),
+            "j/a = /etl/a.ktr <  (left_out shell); j/b = /etl/b.ktr < a; - j/c = /etl/c.ktr <  (repairs shell)"
+        );
+        assert_eq!(
+            of("START a shell dummy c", "START>a a>shell shell>dummy! dummy>c a>c!"),
+            "j/a = /etl/a.ktr <  (left_out shell); j/c = /etl/c.ktr < a:failure (repairs shell)"
         );
         // In parallel, and together again.
         assert_eq!(
