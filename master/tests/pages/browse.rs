@@ -231,6 +231,8 @@ async fn what_a_host_does_not_show_is_said() {
 async fn the_page_of_a_job_has_the_picture_of_its_file() {
     let shop = Shop::new().await;
     shop.heard(1).await;
+    // Where none is chosen, one that answers is shown first.
+    shop.get("/browse/").await.is(200).has(&shop.root);
     shop.save("1", "WHO=me").await.is(303);
     let page = shop.get("/job/1/?tab=picture").await;
     page.is(200).has("<svg viewBox").has("As it is on exec host files now").has("SUCCESS");
@@ -278,7 +280,8 @@ async fn who_may_not_save_is_given_no_form() {
     let folder = format!("/browse/?host=1&path={}", shop.root);
     let file = format!("/browse/file/?host=1&path={}/daily/job.kjb", shop.root);
     // Where nothing is chosen, it goes where they may write.
-    shop.app.get(&half, &import).await.is(200).has("<form class=\"form import\"");
+    let review = shop.app.get(&half, &import).await;
+    review.is(200).has("<form class=\"form import\"").has("into project second");
     shop.app.get(&half, &folder).await.is(200).has("Import …");
     // In project 1 they only look: no button leads there, and no form is filled in for nothing.
     let here = half.with("project", "1");

@@ -14,6 +14,7 @@ use super::auth::Right;
 use super::error::{Error, Result};
 use super::{Page, Routes};
 use crate::engine::catalog::{Catalog, Host};
+use crate::store;
 use ask::{Problem, ask};
 use axum::extract::Query;
 use axum::http::StatusCode;
@@ -92,7 +93,14 @@ async fn context(page: &Page, asked: &Asked) -> Result<(StatusCode, minijinja::V
     let catalog = page.app.catalog().await?;
     let all = hosts(page, &catalog)?;
     let host = match asked.host {
-        0 => all.first(),
+        // One that answers, if there is one.
+        0 => {
+            let statuses = store::host::statuses(&page.app.db).await?;
+            let lives = |host: &&Arc<Host>| {
+                statuses.get(&host.id.0).is_some_and(|status| status.state == "live")
+            };
+            all.iter().find(lives).or(all.first())
+        }
         id => all.iter().find(|host| host.id.0 == id),
     };
     if asked.host != 0 && host.is_none() {

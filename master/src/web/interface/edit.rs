@@ -121,10 +121,11 @@ async fn render(page: &Page, id: Option<i64>, form: &Form, beside: Beside) -> Re
     let copied = copied.and_then(|id| catalog.interfaces.get(&id));
     let copied = copied.filter(|it| page.viewer().is_ok_and(|viewer| viewer.sees(it.project)));
     let children = id.map(|id| uses::uses_of_interface(&catalog, InterfaceId(id)).len());
+    let project = catalog.projects.get(&page.viewer()?.place(Right::Write));
     let html = page.render(
         "interface/form.html",
         context! {
-            id, name, children,
+            id, name, children, project => project.map(|project| project.name.as_str()),
             copied => copied.map(|it| context! { name => it.name.as_str(), jobs => it.jobs.len() }),
             form => form.value(&["parents"]),
             stale => Serde(beside.stale), review => Serde(beside.review),

@@ -224,6 +224,8 @@ fn write_rows(form: &mut Form, rows: &[propose::Row]) {
 
 async fn render(page: &Page, host: &Host, form: &Form, beside: Beside) -> Result {
     let (names, _) = environments(page, host).await?;
+    let catalog = page.app.catalog().await?;
+    let project = catalog.projects.get(&page.viewer()?.place(Right::Write));
     let refused = beside.problem.as_ref().map(|problem| problem.status(form.text("path")));
     let status = match form.errors.is_empty() {
         true => refused.unwrap_or(StatusCode::OK),
@@ -233,6 +235,7 @@ async fn render(page: &Page, host: &Host, form: &Form, beside: Beside) -> Result
         "browse/import.html",
         context! {
             host => host.id.0, host_name => host.name.as_str(), path => form.text("path"),
+            project => project.map(|project| project.name.as_str()),
             how => form.text("how"), form => form.value(&["rows"]),
             beside => Serde(beside), environments => Serde(names),
         },
