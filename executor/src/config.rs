@@ -1,5 +1,6 @@
 //! `executor.toml`: every key, its default, what it means. `config/executor.toml` shows them all.
 
+use crate::cold::defined::Cold;
 use crate::services::defined::{self, Service};
 use crate::warm::defined::Warm;
 use anyhow::{Context, ensure};
@@ -47,6 +48,8 @@ pub struct Config {
     pub services: BTreeMap<String, Service>,
     /// One of them, where it is wanted: a JVM that attempts are lent.
     pub warm: Warm,
+    /// What helps those that are lent none.
+    pub cold: Cold,
 }
 
 /// How children are started.
@@ -174,6 +177,7 @@ impl Default for Config {
             timing: Times::default(),
             services: BTreeMap::new(),
             warm: Warm::default(),
+            cold: Cold::default(),
         }
     }
 }
@@ -380,6 +384,7 @@ impl Config {
         }
         defined::check(&self.services)?;
         self.warm.check(&self.data)?;
+        self.cold.check()?;
         Ok(self)
     }
 
@@ -451,6 +456,7 @@ mod tests {
             ("[warm]\nengine = 'x'", "warm.engine"),
             ("[warm]\nengine = 'hop'", "warm.environment"),
             ("[warm]\nengine = 'hop'\nenvironment = 'h'\nslots = 0", "warm.slots"),
+            ("[cold]\nload_max = 0.0", "cold.load_max"),
             ("[services.warm]\nargv = ['x']", "services.warm"),
             ("[services.a]\nargv = ['x']\nmemory_mib = 3", "services.a.memory_mib"),
         ] {

@@ -79,6 +79,9 @@ enum Command {
         /// Where the warm engine of this host listens.
         #[arg(long)]
         warm: Option<PathBuf>,
+        /// Where class-data archives for it are.
+        #[arg(long)]
+        archives: Option<PathBuf>,
         #[arg(last = true, required = true)]
         argv: Vec<String>,
     },
@@ -166,7 +169,9 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     // Asked while the file still is where it was started from.
     let done = match &command {
-        Command::Etl { warm, argv } => executor::etl::run(warm.as_deref(), argv),
+        Command::Etl { warm, archives, argv } => {
+            executor::etl::run(warm.as_deref(), archives.as_deref(), argv)
+        }
         Command::Warm { about } => executor::warm::run(about),
         Command::External => Ok(executor::external::run()),
         _ => own::program().and_then(|_| obey(command)).map(|()| ExitCode::SUCCESS),

@@ -11,6 +11,7 @@ pub mod server;
 pub mod servers;
 pub mod ship;
 
+use crate::cold::maker::{self, Maker};
 use crate::config::Config;
 use crate::spool::layout::write_private;
 use crate::spool::output;
@@ -58,9 +59,11 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
             shared::tasks::spawn("shipping", shipper.run());
         }
         let behind = Host::new(config)?;
+        let maker = behind.maker.clone();
         shared::tasks::spawn("certificate", reload_when_told(certificate.clone()));
         let server = Server { certificate, own, behind, clock: Clock::system() };
         server.run(listener, told_to_end()).await;
+        maker.inspect(|maker| maker.end());
         Ok(())
     });
     // A question that is held open at the supervisor is nobody's any more: it is not waited for.
@@ -112,10 +115,11 @@ pub struct Host {
     link: SupervisorLink,
     facts: Facts,
     browser: Browser,
+    maker: Option<Arc<Maker>>,
 }
 
 impl Host {
-    /// Begins to gather facts.
+    /// Begins to gather facts, and to make archives for cold starts.
     ///
     /// # Errors
     /// The data directory cannot be made.
@@ -124,13 +128,19 @@ impl Host {
         let link = SupervisorLink::new(&layout.socket());
         let facts = Facts::gather(config, link.clone());
         let browser = Browser::new(config, Clock::system());
-        Ok(Host { layout, link, facts, browser })
+        let maker = Maker::start(config).map(Arc::new);
+        Ok(Host { layout, link, facts, browser, maker })
     }
 }
 
 impl Behind for Host {
     async fn order(&self, call: OrderCall) -> Result<(), Refused> {
-        self.link.order(call).await
+        let wished = self.maker.as_ref().map(|maker| (maker, maker::wished(&call.orders)));
+        self.link.order(call).await?;
+        if let Some((maker, wishes)) = wished {
+            maker.wish(wishes);
+        }
+        Ok(())
     }
 
     /// With the facts, as often as there are new ones.

@@ -10,6 +10,7 @@ pub(crate) mod pump;
 mod ready;
 mod warm;
 
+use crate::cold;
 use crate::process::launch::ABOUT;
 use crate::process::piped::{self, Piped};
 use anyhow::Context;
@@ -34,15 +35,20 @@ use warm::Outcome;
 /// What is still on its way when the program has ended comes within this, or is nobody's.
 const LAST_WORDS_MS: Millis = 5_000;
 
-/// Runs it. `argv` begins with the path of its script; `socket` is of the warm engine of its host.
+/// Runs it. `argv` begins with the path of its script; `socket` is of the warm engine of its host, in `archives` are
+/// its class-data archives.
 ///
 /// # Errors
 /// What is meant cannot be understood, or the system gives us no pipe or thread.
-pub fn run(socket: Option<&Path>, argv: &[String]) -> anyhow::Result<ExitCode> {
+pub fn run(
+    socket: Option<&Path>,
+    archives: Option<&Path>,
+    argv: &[String],
+) -> anyhow::Result<ExitCode> {
     let about = env(ABOUT).unwrap_or_default();
     let etl: Etl = serde_json::from_str(&about).context("what is to be run (HCNDC_ABOUT)")?;
     let _ignoring = ignore_signals()?;
-    let ready = match ready::ready(&etl, argv) {
+    let mut ready = match ready::ready(&etl, argv) {
         Ok(ready) => ready,
         Err(refused) => {
             say(&refused.words);
@@ -55,6 +61,11 @@ pub fn run(socket: Option<&Path>, argv: &[String]) -> anyhow::Result<ExitCode> {
             Outcome::Over(code) => return Ok(code),
             Outcome::Cold(why) => say(&format!("it starts cold: {why}")),
         }
+    }
+    if let (Some(dir), Some(script)) = (archives, argv.first())
+        && let Ok(options) = cold::options(dir, Path::new(script))
+    {
+        ready.set.push(("HOP_OPTIONS".into(), options));
     }
     let command: Vec<String> = ready.before.iter().chain(argv).cloned().collect();
     let child = match piped::start(&command, &ready.set, ready.unset) {

@@ -43,6 +43,8 @@ pub struct Common {
     accounts: Accounts,
     environments: Environments,
     warm: Option<Lent>,
+    /// Where class-data archives of Hop are, each user's in a folder of its own.
+    archives: Option<PathBuf>,
 }
 
 /// The warm engine of this host: jobs of its engine, in its environment, may go there.
@@ -65,7 +67,9 @@ impl Common {
             environment: config.warm.environment.clone(),
             socket: Warm::socket(&config.data),
         });
-        Ok(Common { jobs, limits: config.limits.clone(), umask, accounts, environments, warm })
+        let archives = config.cold.place(&config.data);
+        let limits = config.limits.clone();
+        Ok(Common { jobs, limits, umask, accounts, environments, warm, archives })
     }
 
     pub fn umask(&self) -> u32 {
@@ -97,14 +101,15 @@ impl Common {
         own_dir: impl FnOnce() -> io::Result<PathBuf>,
         mark: Mark,
     ) -> Result<Launch, String> {
-        let account = self.accounts.find(work.user.as_deref())?;
+        let account = self.account(work)?;
         let dir = directory(work, own_dir, account.user.as_ref())?;
         let mut env = self.environment(work, &account, mark)?;
         let c = |what: String, text: &str| {
             CString::new(text).map_err(|_| format!("{what} holds a zero byte"))
         };
         let path = env.get("PATH").map_or("", String::as_str);
-        let Command { program, argv, about } = self.command(work, path, &dir)?;
+        let uid = account.user.as_ref().map(|user| user.uid);
+        let Command { program, argv, about } = self.command(work, path, &dir, uid)?;
         env.extend(about.map(|about| (ABOUT.to_owned(), about)));
         let argv = (0..).zip(&argv).map(|(at, text)| c(format!("argument {at}"), text));
         let env = env.iter().map(|(name, value)| c(name.clone(), &format!("{name}={value}")));
@@ -118,7 +123,13 @@ impl Common {
     }
 
     /// The program and its arguments; of some kinds it is our own, which starts or submits what is meant.
-    fn command(&self, work: &Work, path: &str, dir: &Path) -> Result<Command, String> {
+    fn command(
+        &self,
+        work: &Work,
+        path: &str,
+        dir: &Path,
+        uid: Option<u32>,
+    ) -> Result<Command, String> {
         if let Some(external) = &work.external {
             return own("external", external, []);
         }
@@ -137,12 +148,28 @@ impl Common {
         };
         let lent = self.warm.as_ref().filter(fits);
         let warm = lent.map(|lent| ["--warm".to_owned(), lent.socket.display().to_string()]);
-        let before = warm.into_iter().flatten().chain(["--".to_owned(), program]);
+        let archives = self.archives.as_ref().filter(|_| etl.engine.family() == Family::Hop);
+        let uid = uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
+        let archives = archives.map(|dir| dir.join(uid.to_string()).display().to_string());
+        let archives = archives.map(|dir| ["--archives".to_owned(), dir]);
+        let given = warm.into_iter().chain(archives).flatten();
+        let before = given.chain(["--".to_owned(), program]);
         own("etl", etl, before.chain(rest))
     }
 
+    /// Whose it is.
+    ///
+    /// # Errors
+    /// Why it cannot run as that user, in words for people.
+    pub fn account(&self, work: &Work) -> Result<Account, String> {
+        self.accounts.find(work.user.as_deref())
+    }
+
     /// Small and fixed, then what is asked for by name, then the work's own; our mark last.
-    fn environment(
+    ///
+    /// # Errors
+    /// What is missing of it, in words for people.
+    pub fn environment(
         &self,
         work: &Work,
         account: &Account,
@@ -221,7 +248,10 @@ fn directory(
 }
 
 /// As `execvp` would find it, but never by way of a shell.
-fn find(name: &str, path: &str, dir: &Path) -> Result<String, String> {
+///
+/// # Errors
+/// It is not there, in words for people.
+pub fn find(name: &str, path: &str, dir: &Path) -> Result<String, String> {
     if name.contains('/') {
         let at = dir.join(name);
         return match std::fs::metadata(&at) {

@@ -236,6 +236,20 @@ unsafe fn become_user(user: &User) -> bool {
     }
 }
 
+/// The calling thread, and what it starts, goes after all others: for the processor, and for the disk. (What the
+/// system does not grant stays as it was.)
+pub fn be_last() {
+    const NICE: c_int = 19;
+    /// Of `ioprio_set`: whose, and the class *idle*.
+    const IOPRIO_WHO_PROCESS: c_int = 1;
+    const IDLE: c_int = 3 << 13;
+    // SAFETY: system calls on plain numbers, about the calling thread alone.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICE);
+        libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IDLE);
+    }
+}
+
 /// A descriptor that this process had before its `exec`, by its number; it closes itself at the next.
 ///
 /// # Errors

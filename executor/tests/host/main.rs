@@ -8,6 +8,7 @@ mod site;
 mod agent;
 mod browse;
 mod carte;
+mod cold;
 mod etl;
 mod jobs;
 mod life;
