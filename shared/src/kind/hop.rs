@@ -50,7 +50,8 @@ const FIELDS: &[Field] = &[
     Field {
         name: "java_options",
         label: "JVM options",
-        help: "Such as -Xmx4g. Empty: those of the named environment, or -Xmx2048m.",
+        help: "Such as -Xmx4g. Empty: those of the named environment, or -Xmx2048m. The host adds those \
+               of its class-data archive, if it has one.",
         input: Input::Line { chars_max: 2_000 },
         required: false,
     },
