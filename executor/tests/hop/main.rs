@@ -5,6 +5,11 @@
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../host/rig.rs"]
 mod rig;
+#[expect(dead_code, reason = "the other tests need more of it")]
+#[path = "../host/site.rs"]
+mod site;
+
+mod cold;
 mod warm;
 
 mod database;
@@ -30,24 +35,15 @@ struct Hop {
 impl Hop {
     /// The install that HCNDC_TEST_HOP names, with a project of its own.
     fn new() -> Hop {
-        Hop::with("", &[])
+        Hop::with("")
     }
 
-    /// With these lines of `executor.toml`, and environments with options of their own.
-    fn with(lines: &str, environments: &[(&str, String)]) -> Hop {
+    /// With these lines of `executor.toml`.
+    fn with(lines: &str) -> Hop {
         let home = tempfile::tempdir().unwrap();
         let (install, config) = (install(), prepare(home.path()));
-        let (install, config) = (install.display(), config.display());
-        // Of the driver that no Hop brings.
-        let jdbc = shared::config::env("HCNDC_TEST_JDBC").unwrap_or_default();
-        let usual = [("hop", OPTIONS.to_owned())];
-        let environments = usual.iter().chain(environments).map(|(name, options)| {
-            format!(
-                "[environments.{name}]\nvars = {{ HOP_HOME = \"{install}\", HOP_CONFIG_FOLDER = \"{config}\", \
-                 HOP_SHARED_JDBC_FOLDERS = \"lib/jdbc,{jdbc}\", HOP_OPTIONS = \"{options}\" }}\n"
-            )
-        });
-        let rig = Rig::with(&(environments.collect::<String>() + lines));
+        let environment = environment("hop", &install, &config, OPTIONS);
+        let rig = Rig::with(&(environment + lines));
         Hop { rig, home }
     }
 
@@ -95,6 +91,17 @@ impl Hop {
 fn install() -> PathBuf {
     let install = shared::config::env("HCNDC_TEST_HOP").map(PathBuf::from);
     install.expect("HCNDC_TEST_HOP names no Hop: make test-engines E=hop")
+}
+
+/// As it stands in `executor.toml`.
+fn environment(name: &str, install: &Path, config: &Path, options: &str) -> String {
+    // Of the driver that no Hop brings.
+    let jdbc = shared::config::env("HCNDC_TEST_JDBC").unwrap_or_default();
+    let (install, config) = (install.display(), config.display());
+    format!(
+        "[environments.{name}]\nvars = {{ HOP_HOME = \"{install}\", HOP_CONFIG_FOLDER = \"{config}\", \
+         HOP_SHARED_JDBC_FOLDERS = \"lib/jdbc,{jdbc}\", HOP_OPTIONS = \"{options}\" }}\n"
+    )
 }
 
 /// A project in this folder, and the configuration that knows it.

@@ -1,6 +1,7 @@
 //! The warm engine on a real Hop: our Java sources compiled against it, by the desk itself.
 
-use crate::{Hop, OPTIONS};
+use crate::Hop;
+use crate::cold::{Cold, PLAIN};
 use executor::process::table;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,14 +19,9 @@ struct Warm {
 
 impl Warm {
     fn new(lines: &str) -> Warm {
-        Warm::with(lines, &[])
-    }
-
-    /// With further environments: their names, and options of their JVMs.
-    fn with(lines: &str, environments: &[(&str, String)]) -> Warm {
         let warm =
             "[warm]\nengine = \"hop\"\nenvironment = \"hop\"\nheap_mib = 512\nstop_grace_s = 2";
-        let hop = Hop::with(&format!("{warm}\n{lines}\n"), environments);
+        let hop = Hop::with(&format!("{warm}\n{lines}\n"));
         let services = Some(hop.rig.spawn("services", &[]));
         let mut warm = Warm { hop, services };
         warm.hop.rig.until("a desk", |rig| {
@@ -74,10 +70,8 @@ impl Warm {
     }
 
     /// How long an attempt took on its host.
-    fn took(&mut self, environment: &str, fields: Value) -> Millis {
-        let mut start = self.hop.plan(fields);
-        start.work.environment = Some(environment.into());
-        let attempt = self.hop.rig.begin(start);
+    fn took(&mut self, fields: Value) -> Millis {
+        let attempt = self.hop.begin(fields);
         let state = self.hop.rig.end(attempt);
         let err = self.hop.rig.out_of(attempt, Stream::Err);
         assert_eq!(state, State::Ended(Exit::Code(0)), "{err}");
@@ -196,32 +190,23 @@ fn middle(mut all: Vec<Millis>) -> (Millis, Millis, Millis) {
 /// Prints a table; `make bench` takes it.
 #[test]
 fn the_start_of_a_run_cold_and_warm() {
-    let archive = tempfile::tempdir().unwrap();
-    let file = archive.path().join("hop.jsa");
-    let at = file.display();
-    let made = ("hop-make", format!("{OPTIONS} -XX:ArchiveClassesAtExit={at}"));
-    let used = ("hop-archive", format!("{OPTIONS} -XX:SharedArchiveFile={at}"));
-    let mut warm = Warm::with("slots = 4", &[made, used]);
-    let cold = |warm: &mut Warm, environment: &str| {
-        let mut fields = of("rows.hpl");
-        fields["warm"] = json!(false);
-        fields["params"] = json!({"ROWS": "1"});
-        warm.took(environment, fields)
-    };
+    let mut cold = Cold::new();
+    cold.run("hop");
+    cold.archive(None);
+    let (mut plain, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        plain.push(cold.run(PLAIN).0);
+        with.push(cold.run("hop").0);
+    }
+    drop(cold);
+    let mut warm = Warm::new("slots = 4");
     let one_row = || {
         let mut fields = of("rows.hpl");
         fields["params"] = json!({"ROWS": "1"});
         fields
     };
-    cold(&mut warm, "hop-make");
-    assert!(file.exists(), "the archive was made");
-    let (mut plain, mut with) = (Vec::new(), Vec::new());
-    for _ in 0..5 {
-        plain.push(cold(&mut warm, "hop"));
-        with.push(cold(&mut warm, "hop-archive"));
-    }
-    (0..50).for_each(|_| _ = warm.took("hop", one_row()));
-    let lent = (0..200).map(|_| warm.took("hop", one_row())).collect();
+    (0..50).for_each(|_| _ = warm.took(one_row()));
+    let lent = (0..200).map(|_| warm.took(one_row())).collect();
     println!();
     println!(
         "| an attempt of one row, from its start to its end | runs | p50 ms | p95 ms | longest ms |"
@@ -233,7 +218,7 @@ fn the_start_of_a_run_cold_and_warm() {
         p50
     };
     let cold = line("cold: hop-run.sh", plain);
-    line("cold, with a class-data archive", with);
+    line("cold, with the class-data archive that the host has made", with);
     let lent = line("warm", lent);
     assert!(lent * 5 < cold, "warm is another order: {lent} of {cold} ms");
 }
