@@ -15,6 +15,7 @@ use shared::etl::progress::Progress;
 use shared::etl::{Engine, Etl, warm::Asked};
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,6 +31,11 @@ pub(super) enum Outcome {
 /// # Errors
 /// The system gives us no runtime.
 pub(super) fn run(socket: &Path, etl: &Etl, what: &Asked) -> anyhow::Result<Outcome> {
+    // Root may open any socket; what it asked for would run as somebody else.
+    let own = nix::unistd::geteuid().as_raw();
+    if socket.metadata().is_ok_and(|found| found.uid() != own) {
+        return Ok(Outcome::Cold("the warm engine of this host runs as another user".into()));
+    }
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().context("a runtime")?;
     runtime.block_on(async {

@@ -3,8 +3,8 @@
 use nix::sys::socket::{getsockopt, sockopt};
 use std::os::unix::net::UnixStream;
 
-/// Our own user, or root.
+/// Our own user; root may open any socket, but what he asks for would not run as root.
 pub fn is_ours(stream: &UnixStream) -> bool {
     let peer = getsockopt(stream, sockopt::PeerCredentials);
-    peer.is_ok_and(|peer| peer.uid() == 0 || peer.uid() == nix::unistd::geteuid().as_raw())
+    peer.is_ok_and(|peer| peer.uid() == nix::unistd::geteuid().as_raw())
 }

@@ -10,6 +10,7 @@ mod life;
 pub mod told;
 
 use crate::config::{Config, Limits};
+use crate::process::disk_of;
 use crate::process::launch::{self, Common};
 use crate::process::limits::Controllers;
 use crate::process::mark::HostMark;
@@ -32,13 +33,15 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often the lengths of their logs are looked at.
 const LOOK_EVERY_MS: Millis = 10_000;
 /// Their own words begin anew beyond this; the part before is kept beside.
 const LOG_MAX: u64 = 16 * 1024 * 1024;
+/// With less room than this nothing can be said in a log.
+const DISK_MIN: u64 = 64 * 1024;
 /// Given to what an earlier life of ours has left.
 const STRAY_GRACE_MS: Millis = 5_000;
 /// Between two shots at what does not end.
@@ -128,6 +131,16 @@ impl Kept {
     }
 }
 
+/// On a full disk a log says nothing: so it is told here.
+fn full(dir: &Path, words: String) -> String {
+    match disk_of(dir) {
+        Some((_, free)) if free < DISK_MIN => {
+            format!("the disk of {} is full ({free} bytes are free): {words}", dir.display())
+        }
+        _ => words,
+    }
+}
+
 impl Keeper {
     fn keep(mut self, signals: &SignalFd) -> anyhow::Result<()> {
         let mut stack = Stack::default();
@@ -186,6 +199,7 @@ impl Keeper {
                 kept.say(wall, words);
             }
             Err(words) => {
+                let words = full(&self.dir, words);
                 tracing::warn!("service {}: {words}", kept.name);
                 kept.life.ended(now);
                 kept.say(wall, words);
@@ -232,9 +246,14 @@ impl Keeper {
         for kept in &self.kept {
             let path = self.dir.join(format!("{}.log", kept.name));
             if path.metadata().is_ok_and(|found| found.len() > LOG_MAX) {
-                let done = std::fs::copy(&path, path.with_extension("log.1"))
-                    .and_then(|_| self.log(&kept.name)?.set_len(0));
-                if let Err(error) = done {
+                let beside = path.with_extension("log.1");
+                if let Err(error) = std::fs::copy(&path, &beside) {
+                    // On a full disk the service itself comes first.
+                    let _ = std::fs::remove_file(&beside);
+                    let path = path.display();
+                    tracing::warn!("the log {path} begins anew, what it held is not kept: {error}");
+                }
+                if let Err(error) = self.log(&kept.name).and_then(|log| log.set_len(0)) {
                     tracing::warn!("the log {} cannot be shortened: {error}", path.display());
                 }
             }
@@ -254,6 +273,7 @@ impl Keeper {
                 Ended::Code(code) => format!("ended with {code}"),
                 Ended::Signal(signal) => format!("ended by signal {signal}"),
             };
+            words = full(&self.dir, words);
             if let Some(delay) = kept.life.ended(now) {
                 words = format!("{words}, started again after {} s", delay / 1_000);
                 tracing::warn!("service {}: {words}", kept.name);

@@ -4,6 +4,9 @@ use crate::process::launch;
 use crate::spool::{Layout, layout};
 use shared::wire::{SERVICES_MAX, Service};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Of the file: what is longer was not written by us.
@@ -18,8 +21,20 @@ fn file(data: &Path) -> PathBuf {
 pub(super) fn write(data: &Path, services: &BTreeMap<String, Service>) -> std::io::Result<()> {
     let (path, text) = (file(data), serde_json::to_string(services)?);
     let part = path.with_extension("part");
-    layout::write_private(&part, &text)?;
-    std::fs::rename(&part, &path)
+    let whole = layout::write_private(&part, &text).and_then(|()| std::fs::rename(&part, &path));
+    if whole.is_ok() {
+        return Ok(());
+    }
+    let _ = std::fs::remove_file(&part);
+    over(&path, &text).or(whole)
+}
+
+/// On a full disk: into the room that it has already. Who reads it meanwhile reads it again.
+fn over(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
 }
 
 /// Of these names, as they are now; none where nobody wants any.

@@ -142,6 +142,10 @@ fn classes(install: &Install, own: &Path, sources: &[(&str, &str)]) -> anyhow::R
             told.status
         );
     }
+    // Who has lost power finds all of them, or none.
+    for entry in std::fs::read_dir(&part).with_context(what)?.flatten() {
+        std::fs::File::open(entry.path()).and_then(|file| file.sync_all()).with_context(what)?;
+    }
     std::fs::rename(&part, &dir).with_context(what)?;
     Ok(dir)
 }

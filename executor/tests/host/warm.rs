@@ -3,6 +3,7 @@
 //! What it runs are files that say what is to be done; cold it would be a script that says so.
 
 use crate::rig::{Rig, alive};
+use crate::services::SmallDisk;
 use executor::process::table;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,6 +12,7 @@ use shared::etl::counts::Counts;
 use shared::etl::outcome::WARM_LOST;
 use shared::ids::*;
 use shared::wire::*;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Child;
 
@@ -21,12 +23,22 @@ struct Warm {
     rig: Rig,
     services: Option<Child>,
     files: u32,
+    /// Under its services.
+    disk: Option<SmallDisk>,
 }
 
 impl Warm {
     /// With these lines of `[warm]`.
     fn with(lines: &str) -> Warm {
+        let warm = Warm::of(lines, |_| None);
+        warm.rig.until("a desk", |rig| executor_socket(rig).exists());
+        warm
+    }
+
+    fn of(lines: &str, disk: impl FnOnce(&Rig) -> Option<SmallDisk>) -> Warm {
         let mut rig = Rig::without_process("");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+        std::fs::set_permissions(rig.dir.path(), open).unwrap();
         let home = rig.path("hop");
         std::fs::create_dir_all(home.join("lib/core")).unwrap();
         std::fs::write(home.join("lib/core/hop-core-1.jar"), EMPTY_JAR).unwrap();
@@ -42,10 +54,9 @@ impl Warm {
             adapter.display(),
         );
         rig.launch(&[]);
-        let services = rig.spawn("services", &[]);
-        let warm = Warm { rig, services: Some(services), files: 0 };
-        warm.rig.until("a desk", |rig| executor_socket(rig).exists());
-        warm
+        let disk = disk(&rig);
+        let services = Some(rig.spawn("services", &[]));
+        Warm { rig, services, files: 0, disk }
     }
 
     fn plan(&mut self, script: &str, params: Value) -> Start {
@@ -231,4 +242,66 @@ fn without_a_desk_or_a_jvm_it_starts_cold_and_says_so() {
     let (state, out, err) = warm.run("say x\n");
     assert_eq!((state, out.as_str()), (ok(), "cold\n"), "{err}");
     assert!(err.contains("no JVM can be had: it has ended (exit status: 7)"), "{err}");
+}
+
+#[test]
+fn on_a_full_disk_nothing_half_compiled_is_used_later_and_jobs_start_cold() {
+    let mut warm = Warm::of("", |rig| {
+        let disk = SmallDisk::at(&rig.layout.root.join("services"), "512k");
+        // The sources fit, and some of the classes.
+        disk.fill(48 * 1024);
+        Some(disk)
+    });
+    let told = |warm: &Warm| {
+        executor::services::told::read(&warm.rig.layout.root, &["warm".into()]).remove("warm")
+    };
+    warm.rig.until("what is told", |_| told(&warm).is_some_and(|it| it.restarts > 0));
+    let (state, out, err) = warm.run("say x\n");
+    assert_eq!((state, out.as_str()), (ok(), "cold\n"), "{err}");
+    assert!(err.contains("it starts cold: "), "{err}");
+    let words = told(&warm).unwrap().words;
+    assert!(words.contains("is full"), "{words}");
+    // There is room again: it is compiled whole, by itself.
+    warm.disk.as_ref().unwrap().free();
+    warm.rig.until("a desk", |rig| executor_socket(rig).exists());
+    let until = warm.rig.now_ms() + crate::rig::WAIT_MS;
+    while warm.run("say x\n").1 == "cold\n" {
+        assert!(warm.rig.now_ms() < until);
+    }
+}
+
+#[test]
+fn another_users_warm_engine_is_his_and_nobody_elses() {
+    assert!(nix::unistd::geteuid().is_root(), "only root can become another user");
+    let mut warm =
+        Warm::of("user = \"daemon\"\n[jobs]\nusers = [\"daemon\", \"nobody\"]", |_| None);
+    warm.rig.until("a desk", |rig| executor_socket(rig).exists());
+    let daemon = nix::unistd::User::from_name("daemon").unwrap().unwrap();
+    let as_user = |warm: &mut Warm, user: Option<&str>| {
+        let mut start = warm.plan("say x\n", json!({}));
+        start.work.user = user.map(str::to_owned);
+        let attempt = warm.rig.begin(start);
+        warm.end(attempt)
+    };
+    let (state, out, err) = as_user(&mut warm, Some("daemon"));
+    assert_eq!((state, out.contains("again x")), (ok(), true), "{out}{err}");
+    for other in [None, Some("nobody")] {
+        let (state, out, err) = as_user(&mut warm, other);
+        assert_eq!((state, out.as_str()), (ok(), "cold\n"), "{other:?}: {err}");
+        let why = ["runs as another user", "Permission denied"];
+        assert!(why.iter().any(|why| err.contains(why)), "{err}");
+    }
+    let services = warm.rig.layout.root.join("services");
+    let found = |path: &str| {
+        let found = std::fs::metadata(services.join(path)).unwrap();
+        (found.uid(), found.permissions().mode() & 0o777)
+    };
+    let uid = daemon.uid.as_raw();
+    assert_eq!(found("warm.dir"), (uid, 0o700));
+    assert_eq!(found("warm.dir/desk.sock"), (uid, 0o600));
+    assert_eq!(found("warm.dir/classes").0, uid);
+    assert_eq!(found("warm.log"), (0, 0o600), "it writes there by what it was handed");
+    let [jvm] = warm.jvms()[..] else { panic!("{:?}", warm.jvms()) };
+    let status = std::fs::read_to_string(format!("/proc/{jvm}/status")).unwrap();
+    assert!(status.contains(&format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n")), "{status}");
 }
