@@ -120,6 +120,13 @@ impl Environment {
         if let Some((name, home)) = missing_home {
             return Some(format!("{name}: {} is no directory here", home.display()));
         }
+        // An attempt would find out, and be lost by it.
+        for (name, home) in homes(&self.vars) {
+            let programs = PROGRAMS.iter().find(|(of, _)| *of == name).map_or(&[][..], |it| it.1);
+            if let Some(program) = programs.iter().find(|program| !home.join(program).is_file()) {
+                return Some(format!("{name}: there is no {program} in {}", home.display()));
+            }
+        }
         let dir = self.path.iter().find(|dir| !dir.is_dir())?;
         Some(format!("path: {} is no directory here", dir.display()))
     }
@@ -138,6 +145,13 @@ impl Environment {
         own.chain([path.to_owned()]).filter(|dir| !dir.is_empty()).collect::<Vec<_>>().join(":")
     }
 }
+
+/// What a home is for.
+const PROGRAMS: &[(&str, &[&str])] = &[
+    ("PDI_HOME", &["kitchen.sh", "pan.sh"]),
+    ("HOP_HOME", &["hop-run.sh"]),
+    ("JAVA_HOME", &["bin/java"]),
+];
 
 /// Variables that name an installation.
 fn homes(vars: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &Path)> {
@@ -267,10 +281,13 @@ mod tests {
         let root = dir.path();
         touch(&root.join("jvm/a/bin/java"));
         std::fs::write(root.join("jvm/a/release"), "JAVA_VERSION=\"17\"\n").unwrap();
-        std::fs::create_dir_all(root.join("tools")).unwrap();
+        touch(&root.join("tools/kitchen.sh"));
+        touch(&root.join("tools/pan.sh"));
+        touch(&root.join("empty/kitchen.sh"));
         let toml = format!(
             "[environments.java-17]\nvars = {{ JAVA_HOME = \"{0}/gone\" }}\n\
              [environments.etl]\nvars = {{ PDI_HOME = \"{0}/tools\", TOKEN = \"s3cret\" }}\n\
+             [environments.empty]\nvars = {{ PDI_HOME = \"{0}/empty\" }}\n\
              [environments.half]\npath = [\"{0}/nowhere\"]\n",
             root.display()
         );
@@ -285,7 +302,8 @@ mod tests {
         let told = host.told();
         let whole: Vec<(&str, bool)> =
             told.iter().map(|(name, named)| (name.as_str(), named.whole)).collect();
-        assert_eq!(whole, [("etl", true), ("half", false), ("java-17", false)]);
+        assert_eq!(whole, [("empty", false), ("etl", true), ("half", false), ("java-17", false)]);
+        assert!(told["empty"].words.contains("there is no pan.sh in "), "{told:?}");
         assert!(!told["etl"].words.contains("s3cret"), "{told:?}");
         assert!(told["half"].words.contains("nowhere"), "{told:?}");
     }
