@@ -2,6 +2,7 @@
 
 use crate::process::piped;
 use shared::config::env;
+use shared::etl::log::Reading;
 use shared::etl::outcome::{NOT_READY, UNDECLARED};
 use shared::etl::{Engine, Etl, declared, found, plain_path};
 use std::collections::BTreeSet;
@@ -248,15 +249,18 @@ fn ask(etl: &Etl, argv: &[String], ready: &mut Ready) -> Option<BTreeSet<String>
     let given = argv.iter().filter(|arg| !arg.starts_with("-param:")).cloned();
     let asking: Vec<String> = given.chain(["-listparam".to_owned()]).collect();
     let limit_ms = i64::from(etl.start_within_s) * 1_000;
-    let listed = match piped::ask(&asking, &ready.set, ready.unset, limit_ms) {
-        Ok(answer) => declared::listed(&answer.text),
+    let answer = match piped::ask(&asking, &ready.set, ready.unset, limit_ms) {
+        Ok(answer) => answer,
         Err(error) => {
             ready.notes.push(format!("its parameters are not checked: {error}"));
             return None;
         }
     };
-    if listed.is_empty() {
-        // It may not have been loaded at all: then the run says so itself.
+    let listed = declared::listed(&answer.text);
+    let mut reading = Reading::new(etl.engine);
+    answer.text.lines().for_each(|line| reading.line(line));
+    if listed.is_empty() && (!reading.began || reading.errors > 0) {
+        // It was not loaded at all, or nothing can be told at its level: the run says so itself.
         ready.notes.push("it lists no parameters: what is given is not checked".into());
         return None;
     }

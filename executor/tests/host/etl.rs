@@ -96,6 +96,11 @@ impl Kettle {
         for name in ["hello.ktr", "forever.ktr", "tell.ktr"] {
             std::fs::copy(sample(name), base.join("etl").join(name)).unwrap();
         }
+        let hello = std::fs::read_to_string(sample("hello.ktr")).unwrap();
+        let (head, rest) = hello.split_once("<parameters>").unwrap();
+        let (_, tail) = rest.split_once("</parameters>").unwrap();
+        let bare = format!("{head}{tail}").replace("${N}", "1");
+        std::fs::write(base.join("etl/bare.ktr"), bare).unwrap();
         let xml = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<repositories>\n<repository><id>KettleFileRepository</id>\
              <name>files</name><description/><is_default>false</is_default><base_directory>{}</base_directory>\
@@ -221,6 +226,13 @@ fn a_repository_is_used_and_its_password_is_nowhere_to_be_seen() {
     kettle.rig.end(attempt);
     // The engine is asked what it declares, for the file is not to be seen.
     kettle.fails(run("hello", json!({"M": "1"})), 202, "declares no parameter \"M\"; it has: N");
+    kettle.fails(run("bare", json!({"M": "1"})), 202, "declares no parameters");
+    // Nothing is concluded from what cannot be loaded.
+    let gone = kettle.run(run("gone", json!({"M": "1"})));
+    assert!(
+        gone.2.contains("it lists no parameters") && gone.0 != State::Ended(Exit::Code(202)),
+        "{gone:?}"
+    );
     let file = json!({"runs": "transformation", "file": sample("hello.ktr")});
     let (state, out, _) = kettle.run(file);
     assert_eq!(state, State::Ended(Exit::Code(0)), "KETTLE_REPOSITORY beats no file: {out}");
