@@ -20,6 +20,10 @@ enum State {
         pid: i32,
         kill_at: Millis,
     },
+    /// Its first process has obeyed (a script does at once); what it has started may need longer.
+    Lingers {
+        kill_at: Millis,
+    },
     /// For good.
     Over,
 }
@@ -46,7 +50,9 @@ impl Life {
     pub(super) fn due(&self, now: Millis) -> Option<Due> {
         match self.state {
             State::Waits(at) if at <= now => Some(Due::Start),
-            State::Ends { kill_at, .. } if kill_at <= now => Some(Due::Kill),
+            State::Ends { kill_at, .. } | State::Lingers { kill_at } if kill_at <= now => {
+                Some(Due::Kill)
+            }
             _ => None,
         }
     }
@@ -54,7 +60,9 @@ impl Life {
     /// When to look again.
     pub(super) fn next(&self) -> Option<Millis> {
         match self.state {
-            State::Waits(at) | State::Ends { kill_at: at, .. } => Some(at),
+            State::Waits(at) | State::Ends { kill_at: at, .. } | State::Lingers { kill_at: at } => {
+                Some(at)
+            }
             State::Runs { .. } | State::Over => None,
         }
     }
@@ -62,8 +70,22 @@ impl Life {
     pub(super) fn pid(&self) -> Option<i32> {
         match self.state {
             State::Runs { pid, .. } | State::Ends { pid, .. } => Some(pid),
-            State::Waits(_) | State::Over => None,
+            State::Waits(_) | State::Lingers { .. } | State::Over => None,
         }
+    }
+
+    /// It was told to end.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self.state, State::Ends { .. } | State::Lingers { .. })
+    }
+
+    pub(super) fn lingers(&self) -> bool {
+        matches!(self.state, State::Lingers { .. })
+    }
+
+    /// Nothing of it is left.
+    pub(super) fn gone(&mut self) {
+        self.state = State::Over;
     }
 
     pub(super) fn runs(&self) -> bool {
@@ -81,10 +103,11 @@ impl Life {
     /// It has ended, or could not be started; gives after how long it is started again.
     pub(super) fn ended(&mut self, now: Millis) -> Option<Millis> {
         let long = match self.state {
-            State::Ends { .. } | State::Over => {
-                self.state = State::Over;
+            State::Ends { kill_at, .. } => {
+                self.state = State::Lingers { kill_at };
                 return None;
             }
+            State::Lingers { .. } | State::Over => return None,
             State::Runs { started, .. } => now - started >= LONG_LIFE_MS,
             State::Waits(_) => false,
         };
@@ -106,13 +129,13 @@ impl Life {
                 self.state = State::Over;
                 None
             }
-            State::Ends { .. } | State::Over => None,
+            State::Ends { .. } | State::Lingers { .. } | State::Over => None,
         }
     }
 
     /// What was due has been done; again a little later.
     pub(super) fn killed(&mut self, now: Millis) {
-        if let State::Ends { kill_at, .. } = &mut self.state {
+        if let State::Ends { kill_at, .. } | State::Lingers { kill_at } = &mut self.state {
             *kill_at = now + DELAY_MS.0;
         }
     }
@@ -152,6 +175,10 @@ mod tests {
         life.killed(600);
         assert_eq!(life.due(601), None);
         assert_eq!(life.ended(602), None);
+        // What its first process has left is killed after the same grace.
+        assert!(life.lingers() && life.pid().is_none() && !life.is_over());
+        assert_eq!((life.due(1_599), life.due(1_600)), (None, Some(Due::Kill)));
+        life.gone();
         assert!(life.is_over() && life.next().is_none());
         let mut waits = Life::new(0);
         waits.started(0, 1);

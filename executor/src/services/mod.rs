@@ -3,7 +3,8 @@
 //!
 //! Each is started as a job is (environment, user, limits, a session and a mark of its own), and when its
 //! first process has ended, what it has left is killed before it is started again ([`life`] says when).
-//! What an earlier life of ours has left is ended first. SIGTERM ends them all, each with its grace.
+//! What an earlier life of ours has left is ended first. SIGTERM ends them all, each with its grace: also
+//! what a script has started (a JVM), which itself is gone at once.
 
 pub mod defined;
 mod life;
@@ -266,7 +267,9 @@ impl Keeper {
         while let Some(reaped) = sys::reap() {
             let found = self.kept.iter().position(|kept| kept.life.pid() == Some(reaped.pid));
             let Some(at) = found else { continue };
-            self.sweep(self.kept[at].serial);
+            if !self.kept[at].life.ends() {
+                self.sweep(self.kept[at].serial);
+            }
             let (now, wall) = (self.clock.mono_ms(), self.clock.wall_ms());
             let kept = &mut self.kept[at];
             let mut words = match reaped.ended {
@@ -280,6 +283,11 @@ impl Keeper {
             }
             kept.say(wall, words);
             changed = true;
+        }
+        for at in 0..self.kept.len() {
+            if self.kept[at].life.lingers() && self.members(self.kept[at].serial).is_empty() {
+                self.kept[at].life.gone();
+            }
         }
         changed
     }

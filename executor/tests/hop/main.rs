@@ -14,6 +14,7 @@ mod warm;
 
 mod database;
 mod server;
+mod services;
 
 use executor::process::table;
 use rig::{Rig, alive};

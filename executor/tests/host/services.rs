@@ -148,3 +148,18 @@ fn on_a_full_disk_services_go_on_and_what_cannot_is_told() {
     keeper.end();
     assert!(!told(&rig, "one").runs);
 }
+
+#[test]
+fn what_a_script_has_started_has_the_grace_too() {
+    let rig = rig(
+        "sh -c \"trap 'sleep 0.3; touch $AT/clean; exit 0' TERM; echo \\$\\$ >> $AT/pids; while :; do sleep 0.1; done\"; exit 0",
+    );
+    let mut keeper = Keeper(rig.spawn("services", &[]));
+    rig.until("the start", |rig| rig.pids("pids").len() == 1);
+    keeper.end();
+    assert!(
+        rig.path("clean").exists(),
+        "its script ends at once, and what it has started a little later"
+    );
+    assert!(!alive(rig.pids("pids")[0]));
+}
