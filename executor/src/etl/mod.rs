@@ -7,7 +7,7 @@
 //! row counts and, unless all is well, what has happened.
 
 pub(crate) mod pump;
-mod ready;
+pub(crate) mod ready;
 mod warm;
 
 use crate::cold;

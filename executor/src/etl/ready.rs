@@ -215,7 +215,7 @@ fn local(etl: &Etl, argv: &[String]) -> Option<PathBuf> {
     (path.starts_with('/') && !path.contains("${")).then(|| path.into())
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(crate) fn read(path: &Path) -> Result<String, String> {
     let plain = |error: std::io::Error| error.to_string();
     let found = std::fs::metadata(path).map_err(plain)?;
     if !found.is_file() {

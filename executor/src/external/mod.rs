@@ -6,6 +6,7 @@
 //! (of who clears up, of a machine that goes down) ends it alone, and the work goes on.
 
 mod children;
+mod parameters;
 pub(crate) mod server;
 
 use crate::etl::pump::hidden;
@@ -15,7 +16,7 @@ use server::{ANSWER_BYTES_MAX, Connection};
 use shared::clock::Clock;
 use shared::config::env;
 use shared::etl::log::Reading;
-use shared::etl::outcome::{NOT_READY, WITH_ERRORS};
+use shared::etl::outcome::{NOT_READY, UNDECLARED, WITH_ERRORS};
 use shared::etl::progress::Progress;
 use shared::external::carte::live::Begun;
 use shared::external::carte::{Beside, Reply};
@@ -54,6 +55,16 @@ pub fn run() -> ExitCode {
             return code(UNSEEN);
         }
     };
+    // Of what was submitted before it was checked then.
+    if external.adopt.is_empty() {
+        match parameters::check(&external) {
+            Ok(note) => note.iter().for_each(|note| say(note)),
+            Err(words) => {
+                say(&words);
+                return code(UNDECLARED);
+            }
+        }
+    }
     // What was submitted before may run: that it cannot be looked for is not how it ends.
     let not_ready = if external.adopt.is_empty() { NOT_READY } else { UNSEEN };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -388,6 +399,9 @@ impl Looker {
 
 fn read(path: &str) -> std::io::Result<String> {
     let mut text = String::new();
-    std::fs::File::open(path)?.take(METADATA_BYTES_MAX).read_to_string(&mut text)?;
-    Ok(text)
+    std::fs::File::open(path)?.take(METADATA_BYTES_MAX + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > METADATA_BYTES_MAX {
+        true => Err(std::io::Error::other(format!("longer than {METADATA_BYTES_MAX} bytes"))),
+        false => Ok(text),
+    }
 }

@@ -15,6 +15,17 @@ use std::process::{Child, Stdio};
 
 const WELL: State = State::Ended(Exit::Code(0));
 
+/// What a Hop server is told of itself; the second port is the one that ends it.
+pub(super) fn about(ports: [u16; 2]) -> String {
+    format!(
+        "<hop-server-config><hop-server><name>h</name><hostname>127.0.0.1</hostname><port>{}</port>\
+         <shutdownPort>{}</shutdownPort><username>cluster</username><password>s3cret</password>\
+         </hop-server><max_log_lines>0</max_log_lines><max_log_timeout_minutes>0\
+         </max_log_timeout_minutes><object_timeout_minutes>0</object_timeout_minutes></hop-server-config>",
+        ports[0], ports[1]
+    )
+}
+
 /// It lives until it is dropped.
 struct Server {
     process: Child,
@@ -23,15 +34,8 @@ struct Server {
 
 impl Server {
     fn start(home: &Path, config: &Path, ports: [u16; 2]) -> Server {
-        let about = format!(
-            "<hop-server-config><hop-server><name>h</name><hostname>127.0.0.1</hostname><port>{}</port>\
-             <shutdownPort>{}</shutdownPort><username>cluster</username><password>s3cret</password>\
-             </hop-server><max_log_lines>0</max_log_lines><max_log_timeout_minutes>0\
-             </max_log_timeout_minutes><object_timeout_minutes>0</object_timeout_minutes></hop-server-config>",
-            ports[0], ports[1]
-        );
         let file = home.join("server.xml");
-        std::fs::write(&file, about).unwrap();
+        std::fs::write(&file, about(ports)).unwrap();
         let log = std::fs::File::create(home.join("server.log")).unwrap();
         let mut command = program(&install().join("hop-server.sh"));
         // Its script starts java as a child: both are ended as a group.
@@ -144,6 +148,7 @@ fn a_pipeline_and_a_workflow_run_on_a_server_with_their_log_and_rows() {
         "file": "sales.hpl", "params": {"OUT": out, "MIN": "20"},
     }));
     assert_eq!(state, WELL, "{log}\n{err}");
+    assert!(err.contains("sales.hpl is seen by Hop server alone, not from here"), "{err}");
     assert_eq!(log.matches("Start of workflow execution").count(), 1, "each line once: {log}");
     let counts = Counts::find(&err).expect("row counts");
     assert_eq!(read_by(&counts, "read"), 7, "six rows and the head: {counts:?}");
@@ -166,6 +171,12 @@ fn the_truth_of_an_end_on_a_server_is_told() {
     host.fails("unknown.hpl", "missing.Missing");
     host.fails("gone.hpl", "gone.hpl is invalid");
     host.fails("gone.hwf", "Error running action");
+    // Where this host sees the file, before anything is submitted.
+    let file = host.home.path().join("project/rows.hpl").display().to_string();
+    let slip = json!({"file": file, "params": {"ROW": "3"}});
+    let (state, _, err) = host.run(slip);
+    assert_eq!(state, State::Ended(Exit::Code(202)), "{err}");
+    assert!(err.contains("declares no parameter \"ROW\"; it has: ROWS"), "{err}");
     // It knows no such run configuration.
     let nowhere = json!({"file": "rows.hpl", "run_configuration": "nope"});
     let (state, out, err) = host.run(nowhere);

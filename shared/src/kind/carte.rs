@@ -42,7 +42,7 @@ const FIELDS: &[Field] = &[
     DIRECTORY,
     OBJECT,
     USER,
-    etl::PARAMS,
+    external::PARAMS,
     etl::LEVEL,
     etl::ERRORS,
     LISTS,

@@ -9,6 +9,12 @@ use serde_json::Value;
 
 const PATIENCE_S: u32 = 600;
 
+pub(super) const PARAMS: Field = Field {
+    help: "NAME=value a line; ${date}, ${period} and parameters of the job are filled in. What it runs \
+           must declare each of them, else the default is taken without a word: that is checked where the \
+           host that looks on sees the file under the same path; where it does not, its log says so.",
+    ..etl::PARAMS
+};
 pub(super) const PATIENCE: Field = Field {
     name: "patience_s",
     label: "Patience (s)",

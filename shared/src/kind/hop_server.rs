@@ -31,7 +31,7 @@ const FIELDS: &[Field] = &[
         input: Input::Line { chars_max: 200 },
         required: false,
     },
-    etl::PARAMS,
+    external::PARAMS,
     etl::LEVEL,
     etl::ERRORS,
     external::PATIENCE,

@@ -149,6 +149,28 @@ fn how_it_ends_there_is_how_it_ends() {
 }
 
 #[test]
+fn a_parameter_that_is_not_declared_is_told_before_anything_is_submitted() {
+    let mut host = Host::new();
+    let file = host.rig.path("hello.ktr");
+    std::fs::write(&file, include_str!("../../kettle/samples/hello.ktr")).unwrap();
+    let file = file.display().to_string();
+    let (state, _, err) = host.run(json!({"file": file, "params": {"M": "1"}}));
+    assert_eq!(state, State::Ended(Exit::Code(202)), "{err}");
+    assert!(err.contains("hello.ktr declares no parameter \"M\"; it has: N"), "{err}");
+    assert_eq!(host.carte.asked(), [""; 0]);
+    let (state, _, err) = host.run(json!({"file": file, "params": {"N": "1"}}));
+    assert_eq!((state, err.contains("not checked")), (WELL, false), "{err}");
+    // A file of another machine, and one that is in a repository.
+    let (state, _, err) = host.run(json!({"file": "/etl/well.ktr", "params": {"M": "1"}}));
+    assert_eq!(state, WELL, "{err}");
+    assert!(err.contains("/etl/well.ktr is seen by Carte alone, not from here"), "{err}");
+    let object = json!({"repository": "main", "object": "load", "params": {"M": "1"}});
+    let (state, _, err) = host.run(object);
+    assert_eq!(state, WELL, "{err}");
+    assert!(err.contains("what is in the repository is seen by Carte alone"), "{err}");
+}
+
+#[test]
 fn what_is_not_answered_is_not_submitted_twice() {
     let mut host = Host::new();
     host.carte.mute("addJob", 2);
