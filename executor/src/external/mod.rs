@@ -6,6 +6,7 @@
 //! (of who clears up, of a machine that goes down) ends it alone, and the work goes on.
 
 mod children;
+mod metadata;
 mod parameters;
 pub(crate) mod server;
 
@@ -24,7 +25,7 @@ use shared::external::observe::{Answer, Ask, Ended, Entry, Next, Observer, Plan,
 use shared::external::outcome::{GONE, UNSEEN};
 use shared::external::{External, password};
 use shared::ids::Millis;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,11 +38,6 @@ const LATE_MS: Millis = 30_000;
 const LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A line whose end has not come is told in pieces of this, in bytes.
 const LINE_MAX: usize = 1024 * 1024;
-/// Of a file with Hop's metadata.
-const METADATA_BYTES_MAX: u64 = 1024 * 1024;
-/// Without a file of metadata: the engines that every Hop has. They tell on their way how far they are.
-const METADATA: &str = r#"{"pipeline-run-configuration":[{"name":"local","description":"","configurationVariables":[],"defaultSelection":true,"engineRunConfiguration":{"Local":{"rowset_size":"10000","wait_time":"1","safe_mode":false,"feedback_size":"100000","show_feedback":true,"topo_sort":false,"gather_metrics":false,"sample_type_in_gui":"Last","sample_size":"100"}}}],"workflow-run-configuration":[{"name":"local","description":"","defaultSelection":true,"engineRunConfiguration":{"Local":{"safe_mode":false}}}]}"#;
-
 /// From which line on nothing is there: how it goes is told without its log.
 const NO_LINE: u64 = 2_000_000_000;
 
@@ -141,12 +137,9 @@ impl Looker {
                 "{variables}_URL is not set: the named environment of the job says where its server is"
             ));
         }
-        let metadata = match of("METADATA") {
-            path if path.is_empty() => METADATA.to_owned(),
-            path => {
-                read(&path).map_err(|error| format!("{variables}_METADATA: {path}: {error}"))?
-            }
-        };
+        let path = of("METADATA");
+        let metadata = metadata::of(&path)
+            .map_err(|error| format!("{variables}_METADATA: {path}: {error}"))?;
         let connection = Connection::new(&url, (of("USER"), server_password.clone()), &of("CA"))?;
         let repository_password = env("KETTLE_PASSWORD").unwrap_or_default();
         let encoded = password::encoded(&repository_password);
@@ -394,14 +387,5 @@ impl Looker {
     /// What may hold words of the server.
     fn say(&self, text: &str) {
         say(&hidden(text, &self.secrets));
-    }
-}
-
-fn read(path: &str) -> std::io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(METADATA_BYTES_MAX + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > METADATA_BYTES_MAX {
-        true => Err(std::io::Error::other(format!("longer than {METADATA_BYTES_MAX} bytes"))),
-        false => Ok(text),
     }
 }

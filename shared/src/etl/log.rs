@@ -72,7 +72,6 @@ impl Reading {
 
     pub fn line(&mut self, line: &str) {
         self.out_of_heap |= line.contains("java.lang.OutOfMemoryError");
-        self.out_of_memory |= is_refused_memory(line);
         let Some((at, rest)) = dated(line) else { return self.bare(line) };
         if is_error(self.engine, rest) {
             return self.error(rest);
@@ -119,6 +118,7 @@ impl Reading {
 
     /// What is printed before there is a log, or instead of one.
     fn bare(&mut self, line: &str) {
+        self.out_of_memory |= is_refused_memory(line);
         let fatal =
             ["ERROR: ", "Unrecognized VM option", "Error: Could not create the Java Virtual"];
         let hop = ["Error found during execution!", "General error found"];
