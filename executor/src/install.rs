@@ -42,7 +42,7 @@ impl Install {
             Family::Hop => format!("{shown}/lib/core/*:{shown}/lib/swt/linux/{arch}/*"),
         };
         let homes: &[&str] = match family {
-            Family::Kettle => &["JAVA_HOME"],
+            Family::Kettle => &["PENTAHO_JAVA_HOME", "JAVA_HOME"],
             Family::Hop => &["HOP_JAVA_HOME", "JAVA_HOME"],
         };
         let given = |name: &&str| get(name).filter(|home| !home.is_empty());

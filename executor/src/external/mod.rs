@@ -21,7 +21,7 @@ use shared::etl::outcome::{NOT_READY, UNDECLARED, WITH_ERRORS};
 use shared::etl::progress::Progress;
 use shared::external::carte::live::Begun;
 use shared::external::carte::{Beside, Reply};
-use shared::external::observe::{Answer, Ask, Ended, Entry, Next, Observer, Plan, Verdict};
+use shared::external::observe::{Answer, Ask, Ended, Entry, Next, Observer, Plan, There, Verdict};
 use shared::external::outcome::{GONE, UNSEEN};
 use shared::external::{External, password};
 use shared::ids::Millis;
@@ -40,6 +40,8 @@ const LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 const LINE_MAX: usize = 1024 * 1024;
 /// From which line on nothing is there: how it goes is told without its log.
 const NO_LINE: u64 = 2_000_000_000;
+/// Looks in a row.
+const SAME_MAX: u32 = 3;
 
 /// Runs it.
 pub fn run() -> ExitCode {
@@ -119,6 +121,8 @@ struct Looker {
     /// Of the log of this one.
     line: u64,
     of: Option<Entry>,
+    /// So often there was no new line of anybody.
+    same: u32,
     /// Not all of its log was read.
     cut: bool,
     /// The end of the last part, without its line feed.
@@ -166,6 +170,7 @@ impl Looker {
             metadata: server::packed(metadata.as_bytes()),
             line: 0,
             of: None,
+            same: 0,
             cut: false,
             rest: String::new(),
             away: false,
@@ -206,7 +211,15 @@ impl Looker {
                 () = others.recv() => return self.leave(),
             };
             match reply {
-                Some(reply) => self.heard(&ask, reply),
+                Some(reply) => {
+                    let reply = self.take_log(reply);
+                    // Its log was cut off before its state was looked at: what came between is asked for.
+                    if let (Ask::Look(_), Answer::Seen(There::Ended(_))) = (&ask, &reply.answer) {
+                        let rest = self.ask(&ask).await;
+                        self.take_log(rest);
+                    }
+                    self.heard(&ask, reply);
+                }
                 None => self.stop(),
             }
         }
@@ -250,6 +263,9 @@ impl Looker {
             metadata: &self.metadata,
             from_line: self.line,
         };
+        if self.same % SAME_MAX == SAME_MAX - 1 && matches!(ask, Ask::Look(_)) {
+            self.forget_what_it_told(ask, beside).await;
+        }
         if let Some(reply) = self.connection.ask(&self.external, ask, beside).await {
             return reply;
         }
@@ -263,6 +279,24 @@ impl Looker {
             }
         }
         Answer::Lost(why).into()
+    }
+
+    /// A Carte keeps what it has told of a job that is being stopped, and tells it again, "Halting", to who asks for the
+    /// same lines: for ever, if nobody logs any more. Who asks for others makes it look again.
+    async fn forget_what_it_told(&self, ask: &Ask, beside: Beside<'_>) {
+        let others = Beside { from_line: NO_LINE + u64::from(self.same), ..beside };
+        let _ = self.connection.ask(&self.external, ask, others).await;
+    }
+
+    /// Its log goes on to our output.
+    fn take_log(&mut self, mut reply: Reply) -> Reply {
+        if let Some(log) = reply.log.take() {
+            self.pass(&log);
+            let next = reply.next_line.unwrap_or(self.line);
+            self.same = if next == self.line { self.same.wrapping_add(1) } else { 0 };
+            self.line = next;
+        }
+        reply
     }
 
     fn heard(&mut self, ask: &Ask, reply: Reply) {
@@ -289,10 +323,6 @@ impl Looker {
                     self.say(&format!("{title} does not stop it: {why}"));
                 }
             }
-        }
-        if let Some(log) = &reply.log {
-            self.pass(log);
-            self.line = reply.next_line.unwrap_or(self.line);
         }
         let before = self.observer.follows().cloned();
         self.observer.heard(self.clock.mono_ms(), reply.answer);

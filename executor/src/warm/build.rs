@@ -24,6 +24,12 @@ const HOP_PROPERTIES: &[&str] = &[
     "HOP_AES_ENCODER_KEY_FILE",
 ];
 
+/// Of Kettle: the same. A repository is for nobody here: what is run are files.
+const KETTLE_PROPERTIES: &[&str] =
+    &["KETTLE_HOME", "KETTLE_PLUGIN_PACKAGES", "KETTLE_LOG_SIZE_LIMIT", "KETTLE_JNDI_ROOT"];
+/// Without it 8.3 runs on newer Javas, with hundreds of lines of complaints.
+const OPENED: &str = "--add-opens=java.base/sun.net.www.protocol.jar=ALL-UNNAMED";
+
 /// How a JVM is started.
 #[derive(Debug)]
 pub(super) struct Built {
@@ -82,13 +88,28 @@ fn properties(family: Family, own: &Path, install: &Install) -> Vec<String> {
         }
         Family::Kettle => {
             all.push("-DKETTLE_DISABLE_CONSOLE_LOGGING=Y".into());
-            all.extend(["KETTLE_HOME", "KETTLE_PLUGIN_PACKAGES"].iter().filter_map(given));
+            all.extend(KETTLE_PROPERTIES.iter().filter_map(given));
+            if let Some(licenses) = env("PENTAHO_INSTALLED_LICENSE_PATH") {
+                all.push(format!("-Dpentaho.installed.licenses.file={licenses}"));
+            }
             let old = install.java.major().is_none_or(|major| major < 9);
             if !old {
-                all.push("--add-opens=java.base/sun.net.www.protocol.jar=ALL-UNNAMED".into());
+                let script = std::fs::read_to_string(install.home.join("spoon.sh"));
+                all.extend(opened(&script.unwrap_or_default()));
             }
         }
     }
+    all
+}
+
+/// What Javas from 9 on are told by the install's own script: each version knows best what it needs.
+fn opened(script: &str) -> Vec<String> {
+    let words = script.split(|c: char| c.is_whitespace() || c == '"');
+    let told = ["--add-opens=", "-Djava.locale.providers="];
+    let told = words.filter(|word| told.iter().any(|begin| word.starts_with(begin)));
+    let mut all: Vec<String> = told.chain([OPENED]).map(str::to_owned).collect();
+    all.sort();
+    all.dedup();
     all
 }
 
@@ -156,4 +177,18 @@ fn key(install: &Install, sources: &[(&str, &str)]) -> anyhow::Result<u64> {
     (env!("CARGO_PKG_VERSION"), sources).hash(&mut key);
     install.hash(&mut key)?;
     Ok(key.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kettle_opens_what_its_own_script_opens() {
+        assert_eq!(opened("OPT=\"$OPT -Xmx1g\"\n"), [OPENED]);
+        let script = "  L=\"-Djava.locale.providers=COMPAT,SPI\"\nA=\"$A --add-opens=java.base/java.io=ALL-UNNAMED\"\n\
+                      A=\"$A --add-opens=java.base/sun.net.www.protocol.jar=ALL-UNNAMED\"\n";
+        let told = ["--add-opens=java.base/java.io=ALL-UNNAMED", OPENED, "-Djava.locale.providers=COMPAT,SPI"];
+        assert_eq!(opened(script), told);
+    }
 }

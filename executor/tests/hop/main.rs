@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+#[path = "../host/maria.rs"]
+mod maria;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../host/rig.rs"]
 mod rig;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../host/site.rs"]
 mod site;
+#[path = "../host/served.rs"]
+mod served;
 
 mod cold;
 mod warm;

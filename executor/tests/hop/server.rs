@@ -1,19 +1,14 @@
 //! The kind `hop_server` on a real Hop server: started on loopback, asked, killed.
 
-use super::rig::{Rig, program};
+use super::served::{Host, Server, WELL, ports};
 use super::{install, prepare, read_by};
-use executor::process::table;
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
-use serde_json::{Value, json};
+use nix::sys::signal::Signal;
+use serde_json::json;
 use shared::etl::counts::Counts;
 use shared::ids::*;
 use shared::wire::*;
-use std::os::unix::process::CommandExt;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::process::{Child, Stdio};
-
-const WELL: State = State::Ended(Exit::Code(0));
 
 /// What a Hop server is told of itself; the second port is the one that ends it.
 pub(super) fn about(ports: [u16; 2]) -> String {
@@ -26,64 +21,35 @@ pub(super) fn about(ports: [u16; 2]) -> String {
     )
 }
 
-/// It lives until it is dropped.
-struct Server {
-    process: Child,
-    ports: [u16; 2],
-}
-
-impl Server {
-    fn start(home: &Path, config: &Path, ports: [u16; 2]) -> Server {
-        let file = home.join("server.xml");
-        std::fs::write(&file, about(ports)).unwrap();
-        let log = std::fs::File::create(home.join("server.log")).unwrap();
-        let mut command = program(&install().join("hop-server.sh"));
-        // Its script starts java as a child: both are ended as a group.
-        command.arg(&file).args(["-j", "demo"]).process_group(0);
-        command.env("HOP_CONFIG_FOLDER", config).env("HOP_AUDIT_FOLDER", home.join("audit"));
-        command.env("HOP_OPTIONS", "-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
-        command.stdin(Stdio::null()).stderr(log.try_clone().unwrap()).stdout(log);
-        Server { process: command.spawn().unwrap(), ports }
-    }
-
-    fn answers(&self) -> bool {
-        std::net::TcpStream::connect(("127.0.0.1", self.ports[0])).is_ok()
-    }
-
-    /// All of it, by SIGKILL.
-    fn kill(&mut self) {
-        let group = Pid::from_raw(self.process.id().cast_signed());
-        let _ = killpg(group, Signal::SIGKILL);
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-struct Host {
-    rig: Rig,
+struct OnHop {
+    host: Host,
     server: Server,
+    ports: [u16; 2],
     home: tempfile::TempDir,
 }
 
-impl Host {
-    fn new() -> Host {
-        let home = tempfile::tempdir().unwrap();
-        let config = prepare(home.path());
-        let free = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = free.each_ref().map(|one| one.local_addr().unwrap().port());
-        drop(free);
-        let server = Server::start(home.path(), &config, ports);
-        let rig = Rig::with(&format!(
-            "[environments.hop]\nvars = {{ HOP_SERVER_URL = \"http://127.0.0.1:{}\", \
-             HOP_SERVER_USER = \"cluster\", HOP_SERVER_PASSWORD = \"s3cret\" }}\n",
+fn start(home: &Path, ports: [u16; 2]) -> Server {
+    let file = home.join("server.xml");
+    std::fs::write(&file, about(ports)).unwrap();
+    let script = install().join("hop-server.sh");
+    Server::start(&script, &home.join("server.log"), ports[0], |command| {
+        command.arg(&file).args(["-j", "demo"]).env("HOP_CONFIG_FOLDER", home.join("config"));
+        command.env("HOP_AUDIT_FOLDER", home.join("audit"));
+        command.env("HOP_OPTIONS", "-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC");
+    })
+}
+
+impl OnHop {
+    fn new() -> OnHop {
+        let (home, ports) = (tempfile::tempdir().unwrap(), ports());
+        prepare(home.path());
+        let server = start(home.path(), ports);
+        let vars = format!(
+            "HOP_SERVER_URL = \"http://127.0.0.1:{}\", HOP_SERVER_USER = \"cluster\", \
+             HOP_SERVER_PASSWORD = \"s3cret\"",
             ports[0],
-        ));
-        let host = Host { rig, server, home };
+        );
+        let host = OnHop { host: Host::new(("hop_server", "hop"), &vars), server, ports, home };
         host.ready();
         host
     }
@@ -95,25 +61,8 @@ impl Host {
     /// It was killed, or not: another one takes its place.
     fn again(&mut self) {
         self.server.kill();
-        let ports = self.server.ports;
-        self.server = Server::start(self.home.path(), &self.home.path().join("config"), ports);
+        self.server = start(self.home.path(), self.ports);
         self.ready();
-    }
-
-    fn begin(&mut self, fields: Value, unseen: Vec<AttemptId>) -> AttemptId {
-        let mut start = self.rig.plan_kind(("hop_server", "hop"), fields, unseen, &[]);
-        start.grace_ms = 10_000;
-        self.rig.begin(start)
-    }
-
-    fn end(&mut self, attempt: AttemptId) -> (State, String, String) {
-        let state = self.rig.end(attempt);
-        (state, self.rig.out(attempt), self.rig.out_of(attempt, Stream::Err))
-    }
-
-    fn run(&mut self, fields: Value) -> (State, String, String) {
-        let attempt = self.begin(fields, Vec::new());
-        self.end(attempt)
     }
 
     fn fails(&mut self, file: &str, words: &str) {
@@ -123,26 +72,29 @@ impl Host {
         assert!(last.contains("it ended with errors") && last.contains(words), "{last}\n{out}");
     }
 
-    /// What has come of its log by now.
-    fn said(&self, attempt: AttemptId, words: &str) {
-        self.rig.until(words, |rig| {
-            let query = LogQuery { attempt, stream: Stream::Out, from: 0, max: 64 * 1024 };
-            let read = executor::spool::output::read(&rig.layout, &query, false);
-            let part = read.ok().flatten().unwrap_or_default();
-            String::from_utf8_lossy(&part.bytes).contains(words)
-        });
-    }
-
     fn forever(&mut self, unseen: Vec<AttemptId>) -> AttemptId {
         let attempt = self.begin(json!({"file": "forever.hpl"}), unseen);
-        self.said(attempt, "Execution started for pipeline [forever]");
+        self.said(attempt, Stream::Out, "Execution started for pipeline [forever]");
         attempt
+    }
+}
+
+impl Deref for OnHop {
+    type Target = Host;
+    fn deref(&self) -> &Host {
+        &self.host
+    }
+}
+
+impl DerefMut for OnHop {
+    fn deref_mut(&mut self) -> &mut Host {
+        &mut self.host
     }
 }
 
 #[test]
 fn a_pipeline_and_a_workflow_run_on_a_server_with_their_log_and_rows() {
-    let mut host = Host::new();
+    let mut host = OnHop::new();
     let out = host.home.path().join("a, b=<c>").display().to_string();
     let (state, log, err) = host.run(json!({
         "file": "sales.hpl", "params": {"OUT": out, "MIN": "20"},
@@ -156,8 +108,9 @@ fn a_pipeline_and_a_workflow_run_on_a_server_with_their_log_and_rows() {
     let written = std::fs::read_to_string(host.home.path().join("a, b=<c>.csv")).unwrap();
     assert!(written.contains("south") && !written.contains(";10;"), "{written}");
     let out = host.home.path().join("daily").display().to_string();
+    let daily = host.home.path().join("project/daily.hwf");
     let (state, log, err) = host.run(json!({
-        "file": format!("{}/project/daily.hwf", host.home.path().display()), "params": {"OUT": out},
+        "file": daily, "params": {"OUT": out},
     }));
     assert_eq!(state, WELL, "{log}\n{err}");
     assert_eq!(read_by(&Counts::find(&err).expect("row counts"), "read"), 7);
@@ -166,7 +119,7 @@ fn a_pipeline_and_a_workflow_run_on_a_server_with_their_log_and_rows() {
 
 #[test]
 fn the_truth_of_an_end_on_a_server_is_told() {
-    let mut host = Host::new();
+    let mut host = OnHop::new();
     host.fails("fail.hpl", "stop.0 - ERROR");
     host.fails("unknown.hpl", "missing.Missing");
     host.fails("gone.hpl", "gone.hpl is invalid");
@@ -186,18 +139,11 @@ fn the_truth_of_an_end_on_a_server_is_told() {
 
 #[test]
 fn a_long_pipeline_on_a_server_tells_its_rows_on_its_way() {
-    let mut host = Host::new();
+    let mut host = OnHop::new();
     let rows = json!({"file": "rows.hpl", "params": {"ROWS": "25000000"}});
     let attempt = host.begin(rows, Vec::new());
-    let mut seen = 0;
-    host.rig.until("rows on its way", |rig| {
-        let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
-        let read = executor::spool::output::read(&rig.layout, &query, false);
-        let part = read.ok().flatten().unwrap_or_default();
-        let counts = Counts::find(&String::from_utf8_lossy(&part.bytes)).unwrap_or_default();
-        seen = counts.steps.iter().map(|step| step.at_row).max().unwrap_or(0);
-        seen > 0
-    });
+    let far = |counts: &Counts| counts.steps.iter().map(|step| step.at_row).max().unwrap_or(0);
+    let seen = far(&host.counted(attempt, |counts| far(counts) > 0));
     assert!((100_000..25_000_000).contains(&seen), "{seen}");
     let (state, log, err) = host.end(attempt);
     assert_eq!(state, WELL, "{log}\n{err}");
@@ -209,7 +155,7 @@ fn a_long_pipeline_on_a_server_tells_its_rows_on_its_way() {
 
 #[test]
 fn a_stop_ends_it_on_the_server_first() {
-    let mut host = Host::new();
+    let mut host = OnHop::new();
     let attempt = host.forever(Vec::new());
     host.rig.stop(attempt, 20_000);
     let (state, out, err) = host.end(attempt);
@@ -220,12 +166,9 @@ fn a_stop_ends_it_on_the_server_first() {
 
 #[test]
 fn what_goes_on_without_who_looked_on_is_adopted_from_the_server() {
-    let mut host = Host::new();
+    let mut host = OnHop::new();
     let first = host.forever(Vec::new());
-    let own = host.rig.pid();
-    let below = table::descendants(&table::all(), |process| process.pid == own);
-    let looker = below.into_iter().map(|process| process.pid).find(|pid| *pid != own);
-    kill(Pid::from_raw(looker.expect("a looker-on")), Signal::SIGKILL).unwrap();
+    host.signal_looker(Signal::SIGKILL);
     assert_eq!(host.end(first).0, State::Ended(Exit::Signal(9)));
     // Its log comes from the beginning: the pipeline has begun once.
     let second = host.forever(vec![first]);
@@ -238,7 +181,7 @@ fn what_goes_on_without_who_looked_on_is_adopted_from_the_server() {
 
 #[test]
 fn a_server_that_is_killed_has_forgotten_and_nothing_is_submitted_twice() {
-    let mut host = Host::new();
+    let mut host = OnHop::new();
     let first = host.forever(Vec::new());
     host.again();
     let (state, _, err) = host.end(first);

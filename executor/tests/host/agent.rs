@@ -31,7 +31,7 @@ fn the_agent_killed_under_200_jobs_costs_nothing() {
         .until("another agent", |rig| rig.layout.holder("agent").is_some_and(|pid| pid != agent));
     site.connect();
     assert_eq!(site.holder("supervisor"), Some(supervisor));
-    let until = site.rig.now_ms() + crate::rig::WAIT_MS;
+    let until = site.rig.now_ms() + crate::rig::wait_ms();
     while site.known.len() < 200 || site.known.values().any(|r| r.state == State::Running) {
         assert!(site.rig.now_ms() < until, "{}", site.log());
         assert!(site.watch(500));
@@ -51,7 +51,7 @@ fn the_supervisor_killed_is_started_again_and_its_jobs_are_unknown() {
     let before = site.answer.unwrap().incarnation;
     let supervisor = site.holder("supervisor").unwrap();
     kill(supervisor, Signal::SIGKILL);
-    let until = site.rig.now_ms() + crate::rig::WAIT_MS;
+    let until = site.rig.now_ms() + crate::rig::wait_ms();
     while site.answer.unwrap().incarnation == before {
         assert!(site.rig.now_ms() < until, "{}", site.log());
         if !site.watch(500) {
@@ -79,7 +79,7 @@ fn a_master_sees_output_and_facts() {
     assert_eq!(read(&site, LogQuery { from: 2, ..query }).unwrap().bytes, b"end 0\n");
     let nobody = AttemptId { number: 77, ..attempt };
     assert_eq!(read(&site, LogQuery { attempt: nobody, ..query }), None);
-    let until = site.rig.now_ms() + crate::rig::WAIT_MS;
+    let until = site.rig.now_ms() + crate::rig::wait_ms();
     while site.facts.as_ref().is_none_or(|facts| facts.since_ms == 0) {
         assert!(site.rig.now_ms() < until && site.watch(400));
     }

@@ -9,7 +9,6 @@ mod agent;
 mod browse;
 mod carte;
 mod cold;
-mod etl;
 mod jobs;
 mod life;
 mod limits;

@@ -17,8 +17,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-/// No wait in these tests is longer.
-pub const WAIT_MS: Millis = 60_000;
+/// No wait in these tests is longer; on a whole Kettle, which takes its time to begin, they are.
+pub fn wait_ms() -> Millis {
+    if shared::config::env("HCNDC_TEST_PDI").is_some() { 300_000 } else { 60_000 }
+}
 
 pub struct Rig {
     pub dir: tempfile::TempDir,
@@ -265,7 +267,7 @@ impl Rig {
         let over = |rig: &Rig, attempt: &AttemptId| {
             rig.state(*attempt).is_some_and(|state| *state != State::Running)
         };
-        let until = self.clock.mono_ms() + WAIT_MS;
+        let until = self.clock.mono_ms() + wait_ms();
         while !attempts.iter().all(|attempt| over(self, attempt)) {
             assert!(self.clock.mono_ms() < until, "{:?}\n{}", self.known, self.log());
             self.watch(500);
@@ -280,7 +282,7 @@ impl Rig {
     // ---- looking ----
 
     pub fn until(&self, what: &str, mut done: impl FnMut(&Rig) -> bool) {
-        let until = self.clock.mono_ms() + WAIT_MS;
+        let until = self.clock.mono_ms() + wait_ms();
         while !done(self) {
             assert!(self.clock.mono_ms() < until, "waited in vain for {what}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
@@ -342,7 +344,7 @@ impl Drop for Rig {
             }
             let _ = process.wait();
         }
-        let until = self.clock.mono_ms() + WAIT_MS;
+        let until = self.clock.mono_ms() + wait_ms();
         while self.layout.holder("supervisor").is_some() && self.clock.mono_ms() < until {
             let _ = talk::call(&self.layout.socket(), Ask::StopJobs { grace_ms: 0 });
             std::thread::sleep(Duration::from_millis(10));

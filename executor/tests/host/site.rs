@@ -65,7 +65,7 @@ impl Site {
 
     pub fn connect(&mut self) {
         let address = self.rig.layout.root.join("agent.address");
-        let until = self.rig.now_ms() + crate::rig::WAIT_MS;
+        let until = self.rig.now_ms() + crate::rig::wait_ms();
         loop {
             assert!(self.rig.now_ms() < until, "nobody answers\n{}", self.log());
             let text = std::fs::read_to_string(&address).unwrap_or_default();

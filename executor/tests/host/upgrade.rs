@@ -60,7 +60,7 @@ fn two_upgrades_under_200_jobs_and_the_agent_killed_cost_nothing() {
         site.connect();
     }
     std::fs::write(site.rig.path("gate"), "").unwrap();
-    let until = site.rig.now_ms() + crate::rig::WAIT_MS;
+    let until = site.rig.now_ms() + crate::rig::wait_ms();
     let all = long.len() + short.len();
     while site.known.len() < all || site.known.values().any(|r| r.state == State::Running) {
         assert!(site.rig.now_ms() < until, "{}", site.log());

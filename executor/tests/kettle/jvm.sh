@@ -96,7 +96,7 @@ filled() {
   echo "$text"
 }
 transformation() {
-  local of name rows message
+  local of name rows message row
   of=$(cat "$1")
   name=$(grep -o '<info><name>[^<]*' <<<"$of" | sed 's/.*>//')
   while IFS='=' read -r one text; do [ -z "$one" ] || [ -n "${value[$one]+x}" ] || value[$one]=$text; done < <(declared "$1")
@@ -106,10 +106,13 @@ transformation() {
     return 3
   fi
   rows=$(filled "$(grep -o '<limit>[^<]*' <<<"$of" | sed 's/.*>//')")
-  message=$(filled "$(grep -o '<nullif>[^<]*' <<<"$of" | sed 's/.*>//')")
+  # A generated value is what it says; the message before it is filled in.
+  row=$(grep -o '<nullif>[^<]*' <<<"$of" | sed 's/.*>//')
+  message=$(filled "$(grep -o '<logmessage>[^<]*' <<<"$of" | sed 's/.*>//')")
   if grep -q '<never_ending>Y' <<<"$of"; then
     for ((n = 1000; ; n += 1000)); do
-      line log.0 "msg = $message"
+      line log.0 "$message"
+      line log.0 "msg = $row"
       line gen.0 "linenr $n"
       sleep .2
     done
@@ -121,7 +124,10 @@ transformation() {
     line "$name" 'Transformation detected one or more steps with errors.'
     return 1
   fi
-  for ((n = 0; n < rows; n++)); do line log.0 "msg = $message"; done
+  for ((n = 0; n < rows; n++)); do
+    line log.0 "$message"
+    line log.0 "msg = $row"
+  done
   line gen.0 "Finished processing (I=0, O=0, R=0, W=$rows, U=0, E=0)"
   line log.0 "Finished processing (I=0, O=0, R=$rows, W=$rows, U=0, E=0)"
 }

@@ -1,4 +1,5 @@
 import java.util.Arrays;
+import java.util.ConcurrentModificationException;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -17,29 +18,41 @@ import org.pentaho.di.core.logging.LoggingObjectType;
 import org.pentaho.di.core.logging.LoggingRegistry;
 import org.pentaho.di.core.logging.SimpleLoggingObject;
 import org.pentaho.di.core.parameters.NamedParams;
+import org.pentaho.di.job.DelegationListener;
 import org.pentaho.di.job.Job;
-import org.pentaho.di.job.JobEntryListener;
+import org.pentaho.di.job.JobExecutionConfiguration;
 import org.pentaho.di.job.JobMeta;
-import org.pentaho.di.job.entries.trans.JobEntryTrans;
-import org.pentaho.di.job.entry.JobEntryCopy;
-import org.pentaho.di.job.entry.JobEntryInterface;
+import org.pentaho.di.metastore.MetaStoreConst;
 import org.pentaho.di.trans.Trans;
+import org.pentaho.di.trans.TransAdapter;
+import org.pentaho.di.trans.TransExecutionConfiguration;
 import org.pentaho.di.trans.TransMeta;
 import org.pentaho.di.trans.step.StepInterface;
 import org.pentaho.di.trans.step.StepMetaDataCombi;
+import org.pentaho.metastore.api.IMetaStore;
 
-/** Kettle 7.1 to 9.x: jobs and transformations from files. */
+/** Kettle 7.1 to 9.x: jobs and transformations from files, begun as its own Kitchen and Pan begin them. */
 public final class WarmKettle implements Warm.Engine {
   private static final int DEEP_MAX = 50;
   private static final int LINES_MAX = 5_000;
   private static final int MINUTES_MAX = 60;
-  /** Runs by log channel: their roots, and what was found to be below them. */
+  private static final int LOOK_MS = 50;
+  /** Runs by the log channel of what they have begun. */
   private final Map<String, Warm.Run> channels = new ConcurrentHashMap<>();
+  /** Of the user's home, as of Kitchen: run configurations and named connections are looked for there. */
+  private IMetaStore metaStore;
 
   @Override
   public void load() throws Exception {
     KettleLogStore.init(LINES_MAX, MINUTES_MAX, false, false);
     KettleEnvironment.init();
+    // Once more: kettle.properties may have lifted the limits.
+    KettleLogStore.init(LINES_MAX, MINUTES_MAX, false, false);
+    try {
+      metaStore = MetaStoreConst.openLocalPentahoMetaStore();
+    } catch (Exception error) {
+      System.out.println("without a metastore: " + Warm.words(error));
+    }
     KettleLogLayout layout = new KettleLogLayout(true);
     KettleLogStore.getAppender().addLoggingEventListener(event -> {
       if (event.getMessage() instanceof LogMessage) {
@@ -52,6 +65,9 @@ public final class WarmKettle implements Warm.Engine {
   }
 
   private Warm.Run owner(String channel) {
+    if (channel == null) {
+      return null;
+    }
     Warm.Run run = channels.get(channel);
     LoggingObjectInterface object = LoggingRegistry.getInstance().getLoggingObject(channel);
     for (int deep = 0; run == null && object != null && deep < DEEP_MAX; deep++, object = object.getParent()) {
@@ -83,6 +99,7 @@ public final class WarmKettle implements Warm.Engine {
 
   private Warm.End job(Warm.Run run, LogLevel level, SimpleLoggingObject parent) throws Exception {
     JobMeta meta = new JobMeta(run.file, null);
+    meta.setMetaStore(metaStore);
     // A job copies the parameters of its meta once more when it runs.
     parameters(run, meta);
     Job job = new Job(null, meta, parent);
@@ -91,14 +108,14 @@ public final class WarmKettle implements Warm.Engine {
     meta.setInternalKettleVariables(job);
     job.copyParametersFrom(meta);
     job.activateParameters();
-    job.addJobEntryListener(new Steps(run));
     channels.put(job.getLogChannelId(), run);
-    run.handle = job;
+    Working working = new Working(run, job);
+    job.addDelegationListener(working);
+    run.handle = working;
     if (run.stopped) {
       return new Warm.End(Warm.Word.STOPPED, 0, "");
     }
-    job.start();
-    job.waitUntilFinished();
+    working.work();
     Result result = job.getResult();
     boolean well = result.getResult() && result.getNrErrors() == 0;
     return new Warm.End(run.stopped ? Warm.Word.STOPPED : well ? Warm.Word.OK : Warm.Word.ERROR, result.getNrErrors(), "");
@@ -106,8 +123,10 @@ public final class WarmKettle implements Warm.Engine {
 
   private Warm.End transformation(Warm.Run run, LogLevel level, SimpleLoggingObject parent) throws Exception {
     TransMeta meta = new TransMeta(run.file);
+    meta.setMetaStore(metaStore);
     parameters(run, meta);
     Trans trans = new Trans(meta, parent);
+    trans.setMetaStore(metaStore);
     trans.setLogLevel(level);
     trans.initializeVariablesFrom(null);
     meta.setInternalKettleVariables(trans);
@@ -122,8 +141,9 @@ public final class WarmKettle implements Warm.Engine {
     }
     try {
       trans.startThreads();
+      // It begins by forgetting that it was stopped.
       if (run.stopped) {
-        trans.stopAll();
+        halt(trans);
       }
       trans.waitUntilFinished();
       steps(run, trans);
@@ -155,34 +175,79 @@ public final class WarmKettle implements Warm.Engine {
     }
   }
 
-  /** The result of a job holds no counts: its transformations are asked when their entries end. */
-  private static final class Steps implements JobEntryListener {
-    private final Warm.Run run;
+  private static void halt(Trans trans) {
+    try {
+      trans.stopAll();
+    } catch (ConcurrentModificationException preparing) {
+      // Its steps are being made: who prepares it looks again once they are.
+    }
+  }
 
-    Steps(Warm.Run run) {
+  /**
+   * A job at work. Its result holds no counts, and an entry knows no more than its last transformation: so each that is
+   * begun in it, or in jobs within it, tells its own when it ends.
+   */
+  private static final class Working implements DelegationListener {
+    private final Warm.Run run;
+    private final Job job;
+    private final Set<Trans> live = ConcurrentHashMap.newKeySet();
+
+    Working(Warm.Run run, Job job) {
       this.run = run;
+      this.job = job;
+    }
+
+    /** A job that starts forgets that it was stopped, and so does each of its transformations: they are told again. */
+    void work() throws InterruptedException {
+      job.start();
+      do {
+        job.join(LOOK_MS);
+        if (run.stopped) {
+          stop();
+        }
+      } while (job.isAlive());
+    }
+
+    void stop() {
+      if (!job.isStopped()) {
+        job.stopAll();
+      }
+      for (Trans one : live) {
+        if (!one.isStopped()) {
+          halt(one);
+        }
+      }
     }
 
     @Override
-    public void beforeExecution(Job job, JobEntryCopy copy, JobEntryInterface entry) {}
+    public void jobDelegationStarted(Job within, JobExecutionConfiguration how) {
+      within.addDelegationListener(this);
+    }
 
     @Override
-    public void afterExecution(Job job, JobEntryCopy copy, JobEntryInterface entry, Result result) {
-      if (entry instanceof JobEntryTrans && ((JobEntryTrans) entry).getTrans() != null) {
-        steps(run, ((JobEntryTrans) entry).getTrans());
-      }
+    public void transformationDelegationStarted(Trans within, TransExecutionConfiguration how) {
+      live.add(within);
+      within.addTransListener(new TransAdapter() {
+        @Override
+        public void transFinished(Trans ended) {
+          if (live.remove(within)) {
+            steps(run, within);
+          }
+        }
+      });
     }
   }
 
   @Override
   public void stop(Warm.Run run) {
     if (run.handle instanceof Trans) {
-      ((Trans) run.handle).stopAll();
-    } else if (run.handle instanceof Job) {
-      ((Job) run.handle).stopAll();
+      halt((Trans) run.handle);
+    } else if (run.handle instanceof Working) {
+      ((Working) run.handle).stop();
     }
   }
 
+  /** Else registry and log buffer grow for ever. */
   private void forget(Warm.Run run, SimpleLoggingObject parent) {
     LoggingRegistry registry = LoggingRegistry.getInstance();
     for (Map.Entry<String, Warm.Run> one : channels.entrySet()) {

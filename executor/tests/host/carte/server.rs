@@ -1,5 +1,6 @@
 //! A stand-in for Carte, held to what was recorded of real ones (7.1 and 8.3): its words, its codes, its
-//! log that is packed. What it runs is what the file is called: `fails`, `forever`, `errors`, else well.
+//! log that is packed. What it runs is what the file is called: `fails` or `bad`, `gone`, `forever`, `errors` or
+//! `lenient` (it has errors, and goes on to success), else well.
 
 use super::children::Children;
 use axum::Router;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 const REPOSITORY_PASSWORD: &str = "rep0";
 /// How long what ends by itself takes.
 const TAKES_MS: Millis = 400;
+const HALTS_MS: Millis = 2_000;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
@@ -32,7 +34,11 @@ pub(super) struct Entry {
     refused: Option<String>,
     begun: Option<Millis>,
     pub(super) stopped: bool,
+    /// From a stop to the end; nothing more is logged.
+    halts_until: Option<Millis>,
     lines: Vec<(u64, String)>,
+    /// What it has told of one that has ended, or was stopped, and from which line on.
+    told: Option<(u64, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -246,6 +252,7 @@ impl Inner {
             }
             ("stopJob", Some(at)) => {
                 self.entries[at].stopped = true;
+                self.entries[at].halts_until.get_or_insert(now + HALTS_MS);
                 self.children.stop(&id);
                 result("OK", "Job stop requested.", "")
             }
@@ -255,7 +262,8 @@ impl Inner {
             }
             ("jobStatus", Some(at)) => {
                 let from: u64 = query.get("from").and_then(|line| line.parse().ok()).unwrap_or(0);
-                told(&self.entries[at], now, (from, self.line))
+                let last = self.line;
+                self.entries[at].told_of(now, (from, last))
             }
             _ => result("ERROR", "what?", ""),
         }
@@ -286,7 +294,7 @@ impl Inner {
             refused,
             begun,
             stopped,
-            lines: vec![],
+            ..Entry::default()
         });
         result("OK", &format!("Job [{name}] was added to the list with id {id}"), &id)
     }
@@ -305,16 +313,25 @@ impl Inner {
             texts.push("daily - Starting entry [trans]".to_owned());
         }
         texts.push("hello - Dispatching started for transformation [hello]".to_owned());
-        if entry.body.contains("errors.ktr") {
-            texts.push("x.0 - ERROR (version 8.3.0.0) : a row is odd, s3cret".to_owned());
+        for (file, text) in [
+            ("errors.ktr", "x.0 - ERROR (version 8.3.0.0) : a row is odd, s3cret"),
+            ("lenient.kjb", "x.0 - ERROR (version 8.3.0.0) : a row is odd, s3cret"),
+            ("fails.ktr", "abort.0 - ERROR (version 8.3.0.0) : deliberate abort"),
+            ("bad.ktr", "abort.0 - ERROR (version 8.3.0.0) : deliberate abort"),
+            ("gone.ktr", "work - ERROR (version 8.3.0.0) : there is no gone.ktr"),
+        ] {
+            if entry.body.contains(file) {
+                texts.push(text.to_owned());
+            }
         }
         if let Some(why) = &entry.refused {
             texts.push(format!("work - ERROR (version 8.3.0.0) : {why}"));
         }
-        if entry.body.contains("fails.ktr") {
-            texts.push("abort.0 - ERROR (version 8.3.0.0) : deliberate abort".to_owned());
-        }
-        texts.push("gen.0 - Finished processing (I=0, O=0, R=0, W=3, U=0, E=0)".to_owned());
+        // So many rows as the parameter N says.
+        let given = entry.body.split_once("<name>N</name><stream_name/><value>");
+        let given = given.and_then(|(_, rest)| rest.split('<').next()).map(str::parse::<u32>);
+        let rows = given.and_then(Result::ok).unwrap_or(3);
+        texts.push(format!("gen.0 - Finished processing (I=0, O=0, R=0, W={rows}, U=0, E=0)"));
         texts.push(format!("{name} - Job execution finished"));
         for text in texts {
             self.line += 1;
@@ -323,13 +340,30 @@ impl Inner {
     }
 }
 
+fn fails(body: &str) -> bool {
+    ["fails.ktr", "bad.ktr", "gone.ktr"].iter().any(|file| body.contains(file))
+}
+
+impl Entry {
+    /// Of one that has ended, or was stopped, it tells again what it has told to who asks for the same lines.
+    fn told_of(&mut self, now: Millis, (from, last): (u64, u64)) -> String {
+        if let Some((_, text)) = self.told.as_ref().filter(|(line, _)| *line == from) {
+            return text.clone();
+        }
+        let text = told(self, now, (from, last));
+        self.told = (status(self, now) != "Running").then(|| (from, text.clone()));
+        text
+    }
+}
+
 pub(super) fn status(entry: &Entry, now: Millis) -> &'static str {
     let Some(begun) = entry.begun else { return "Waiting" };
     let body = &entry.body;
     match now - begun < TAKES_MS || body.contains("forever.ktr") {
+        _ if entry.halts_until.is_some_and(|until| now < until) => "Halting",
         _ if entry.stopped => "Stopped",
         true => "Running",
-        false if body.contains("fails.ktr") || entry.refused.is_some() => "Finished (with errors)",
+        false if fails(body) || entry.refused.is_some() => "Finished (with errors)",
         false => "Finished",
     }
 }

@@ -1,29 +1,13 @@
 //! Kettle as it is started on a host: by the kind's own command, in a named environment, behind `etl`.
-//!
-//! It runs on the stand-in of `tests/kettle`, which does as real installs were recorded to do; or, with
-//! HCNDC_TEST_PDI (`make test-engines E=kettle`), on a real one. What only the stand-in can be told to do
-//! is tried on the stand-in in either case.
 
+use crate::install::{ENGLISH, install, java, own, sample};
 use crate::rig::{Rig, alive};
 use executor::process::table;
 use serde_json::{Value, json};
 use shared::etl::counts::Counts;
 use shared::ids::*;
 use shared::wire::*;
-use std::path::{Path, PathBuf};
-
-fn own(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kettle").join(path)
-}
-
-fn sample(name: &str) -> String {
-    own("samples").join(name).display().to_string()
-}
-
-/// The install that is asked for, else the stand-in.
-fn install() -> PathBuf {
-    shared::config::env("HCNDC_TEST_PDI").map_or_else(|| own(""), PathBuf::from)
-}
+use std::path::Path;
 
 struct Kettle {
     rig: Rig,
@@ -33,11 +17,10 @@ struct Kettle {
 impl Kettle {
     fn at(install: &Path, vars: &str) -> Kettle {
         let home = tempfile::tempdir().unwrap();
-        let java = shared::config::env("JAVA_HOME").filter(|home| Path::new(home).is_dir());
-        let java = java.map_or(String::new(), |home| format!(", JAVA_HOME = \"{home}\""));
+        let java = java();
         let rig = Rig::with(&format!(
             "[environments.kettle]\nvars = {{ PDI_HOME = \"{}\", KETTLE_HOME = \"{}\", \
-             PENTAHO_DI_JAVA_OPTIONS = \"-Xmx512m\"{java}{vars} }}\n",
+             PENTAHO_DI_JAVA_OPTIONS = \"-Xmx512m {ENGLISH}\"{java}{vars} }}\n",
             install.display(),
             home.path().display(),
         ));

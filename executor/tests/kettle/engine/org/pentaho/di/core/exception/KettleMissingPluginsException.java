@@ -1,0 +1,7 @@
+package org.pentaho.di.core.exception;
+
+public class KettleMissingPluginsException extends KettleException {
+  public KettleMissingPluginsException(String message) {
+    super(message);
+  }
+}

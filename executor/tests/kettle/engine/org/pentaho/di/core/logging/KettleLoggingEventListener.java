@@ -1,0 +1,5 @@
+package org.pentaho.di.core.logging;
+
+public interface KettleLoggingEventListener {
+  void eventAdded(KettleLoggingEvent event);
+}

@@ -1,0 +1,19 @@
+package org.pentaho.di.core.logging;
+
+public interface LoggingObjectInterface {
+  String getObjectName();
+
+  String getFilename();
+
+  String getLogChannelId();
+
+  LoggingObjectInterface getParent();
+
+  LoggingObjectType getObjectType();
+
+  String getObjectCopy();
+
+  LogLevel getLogLevel();
+
+  String getContainerObjectId();
+}

@@ -1,0 +1,7 @@
+package org.pentaho.di.core.parameters;
+
+public class UnknownParamException extends Exception {
+  public UnknownParamException(String message) {
+    super(message);
+  }
+}

@@ -1,0 +1,3 @@
+package org.pentaho.di.job;
+
+public class JobExecutionConfiguration {}

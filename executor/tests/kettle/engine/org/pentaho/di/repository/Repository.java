@@ -1,0 +1,4 @@
+package org.pentaho.di.repository;
+
+/** None is ever given. */
+public interface Repository {}

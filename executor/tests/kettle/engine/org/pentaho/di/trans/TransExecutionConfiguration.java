@@ -1,0 +1,3 @@
+package org.pentaho.di.trans;
+
+public class TransExecutionConfiguration {}

@@ -1,0 +1,4 @@
+package org.pentaho.metastore.api;
+
+/** Handed on, and not looked into. */
+public interface IMetaStore {}
