@@ -188,7 +188,11 @@ mod tests {
         assert_eq!(opened("OPT=\"$OPT -Xmx1g\"\n"), [OPENED]);
         let script = "  L=\"-Djava.locale.providers=COMPAT,SPI\"\nA=\"$A --add-opens=java.base/java.io=ALL-UNNAMED\"\n\
                       A=\"$A --add-opens=java.base/sun.net.www.protocol.jar=ALL-UNNAMED\"\n";
-        let told = ["--add-opens=java.base/java.io=ALL-UNNAMED", OPENED, "-Djava.locale.providers=COMPAT,SPI"];
+        let told = [
+            "--add-opens=java.base/java.io=ALL-UNNAMED",
+            OPENED,
+            "-Djava.locale.providers=COMPAT,SPI",
+        ];
         assert_eq!(opened(script), told);
     }
 }

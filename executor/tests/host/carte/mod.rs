@@ -1,4 +1,5 @@
-//! Who looks on at what lives on a Carte: submitted once, whatever is lost or dies.
+//! Who looks on at what lives on a Carte: submitted once, whatever is lost or dies. What can be tried on a real one too is in
+//! `tests/kettle/carte`.
 
 mod children;
 mod server;
@@ -15,8 +16,6 @@ use shared::wire::*;
 struct Host {
     rig: Rig,
     carte: Carte,
-    /// An earlier attempt was told to end it.
-    stopped: bool,
 }
 
 impl Host {
@@ -46,7 +45,7 @@ impl Host {
             "[environments.carte]\nvars = {{ CARTE_URL = \"{url}\", CARTE_USER = \"cluster\", \
              CARTE_PASSWORD = \"{password}\", KETTLE_PASSWORD = \"{repository}\" }}\n"
         ));
-        Host { rig, carte, stopped: false }
+        Host { rig, carte }
     }
 
     fn new() -> Host {
@@ -58,7 +57,6 @@ impl Host {
         all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let mut start = self.rig.plan_kind(("carte", "carte"), all, unseen, &[("rows", "5")]);
         start.grace_ms = 10_000;
-        start.work.external.as_mut().unwrap().stopped = self.stopped;
         self.rig.begin(start)
     }
 
@@ -187,25 +185,6 @@ fn what_is_not_answered_is_not_submitted_twice() {
     assert_eq!(host.carte.known(), [""; 0], "those that were registered in vain are forgotten too");
 }
 
-#[test]
-fn a_stop_ends_it_there_first() {
-    let mut host = Host::new();
-    let attempt = host.begin(ktr("forever"), Vec::new());
-    host.rig.until("it runs", |_| host.carte.live() == 1);
-    host.rig.stop(attempt, 20_000);
-    let (state, _, err) = host.end(attempt);
-    assert_eq!(state, State::Ended(Exit::Killed), "{err}");
-    assert_eq!(host.carte.live(), 0, "{err}");
-    assert!(err.contains("it was told to end, and has ended"), "{err}");
-    // Who comes after sees that it is over, and begins anew.
-    host.stopped = true;
-    let next = host.begin(ktr("well"), vec![attempt]);
-    let (state, _, err) = host.end(next);
-    assert_eq!(state, WELL, "{err}");
-    assert_eq!(host.carte.begun().len(), 2);
-    assert_eq!(host.carte.known(), [""; 0]);
-}
-
 /// On a Carte that was asked to list what a job begins; one that was not lists nothing.
 #[test]
 fn how_far_its_steps_are_is_asked_of_the_server_where_that_is_wanted() {
@@ -253,49 +232,6 @@ fn what_it_has_begun_there_is_removed_and_nobody_elses() {
     assert_eq!(state, State::Ended(Exit::Killed));
     assert_eq!(host.carte.children().len(), 3, "{err}");
     assert!(err.contains("2 of what Carte lists") && err.contains("are left there"), "{err}");
-}
-
-#[test]
-fn what_goes_on_without_who_looked_on_is_adopted() {
-    let mut host = Host::new();
-    let first = host.begin(ktr("forever"), Vec::new());
-    host.rig.until("it runs", |_| host.carte.live() == 1);
-    host.signal_looker(SIGKILL);
-    assert_eq!(host.end(first).0, State::Ended(Exit::Signal(9)));
-    assert_eq!(host.carte.live(), 1);
-    let second = host.begin(ktr("forever"), vec![first]);
-    let said = format!("what hcndc-{first} has submitted is there");
-    host.rig.until("it is adopted", |rig| {
-        let query = LogQuery { attempt: second, stream: Stream::Err, from: 0, max: 64 * 1024 };
-        let read = executor::spool::output::read(&rig.layout, &query, false);
-        let part = read.ok().flatten().unwrap_or_default();
-        String::from_utf8_lossy(&part.bytes).contains(&said)
-    });
-    host.rig.stop(second, 20_000);
-    let (_, out, err) = host.end(second);
-    assert!(out.contains("Start of job execution"), "its log from the beginning: {out}\n{err}");
-    assert_eq!((host.carte.begun().len(), host.carte.live()), (1, 0));
-}
-
-#[test]
-fn what_the_server_has_forgotten_is_submitted_again_only_where_that_is_wanted() {
-    let mut host = Host::new();
-    let first = host.begin(ktr("forever"), Vec::new());
-    host.rig.until("it runs", |_| host.carte.live() == 1);
-    host.carte.forget();
-    let (state, _, err) = host.end(first);
-    assert_eq!(state, State::Ended(Exit::Code(207)), "{err}");
-    let (state, ..) = {
-        let next = host.begin(ktr("well"), vec![first]);
-        host.end(next)
-    };
-    assert_eq!(state, State::Ended(Exit::Code(207)));
-    assert_eq!(host.carte.begun().len(), 1);
-    let again = json!({"file": "/etl/well.ktr", "again_if_gone": true});
-    let third = host.begin(again, vec![first]);
-    let (state, _, err) = host.end(third);
-    assert_eq!(state, WELL, "{err}");
-    assert_eq!(host.carte.begun().len(), 2);
 }
 
 #[test]

@@ -192,6 +192,18 @@ fn how_it_ends_on_a_carte_is_how_it_ends() {
 }
 
 #[test]
+fn how_far_it_is_is_told_on_its_way_where_that_is_wanted() {
+    let mut host = OnCarte::new();
+    let mut fields = ktr("forever");
+    fields["live_rows"] = json!(true);
+    let attempt = host.begin(fields, Vec::new());
+    let on_its_way = |counts: &Counts| counts.steps.iter().any(|it| it.lines == 0 && it.rows() > 0);
+    host.counted(attempt, on_its_way);
+    host.rig.stop(attempt, 20_000);
+    assert_eq!(host.end(attempt).0, State::Ended(Exit::Killed));
+}
+
+#[test]
 fn a_stop_ends_it_there_first() {
     let mut host = OnCarte::new();
     let attempt = host.forever(Vec::new());
