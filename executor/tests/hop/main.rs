@@ -7,11 +7,11 @@ mod maria;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../host/rig.rs"]
 mod rig;
+#[path = "../host/served.rs"]
+mod served;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../host/site.rs"]
 mod site;
-#[path = "../host/served.rs"]
-mod served;
 
 mod cold;
 mod warm;

@@ -76,7 +76,7 @@ impl Cold {
     /// What its script was given.
     fn run_as(&mut self, options: &str, user: Option<&str>) -> String {
         let attempt = self.begin(options, user);
-        let until = self.site.rig.now_ms() + crate::rig::WAIT_MS;
+        let until = self.site.rig.now_ms() + crate::rig::wait_ms();
         let over = |site: &Site| {
             site.known.get(&attempt).is_some_and(|report| report.state != State::Running)
         };
@@ -106,7 +106,7 @@ impl Cold {
     }
 
     fn until_log_says(&self, words: &str) {
-        let until = self.site.rig.now_ms() + crate::rig::WAIT_MS;
+        let until = self.site.rig.now_ms() + crate::rig::wait_ms();
         while !self.site.log().contains(words) {
             assert!(self.site.rig.now_ms() < until, "{words}: {}", self.site.log());
             std::thread::sleep(std::time::Duration::from_millis(20));

@@ -264,7 +264,7 @@ fn on_a_full_disk_nothing_half_compiled_is_used_later_and_jobs_start_cold() {
     // There is room again: it is compiled whole, by itself.
     warm.disk.as_ref().unwrap().free();
     warm.rig.until("a desk", |rig| executor_socket(rig).exists());
-    let until = warm.rig.now_ms() + crate::rig::WAIT_MS;
+    let until = warm.rig.now_ms() + crate::rig::wait_ms();
     while warm.run("say x\n").1 == "cold\n" {
         assert!(warm.rig.now_ms() < until);
     }
