@@ -71,6 +71,8 @@ pub struct Notice {
     /// For pages: see [`Problem`].
     #[serde(skip)]
     pub(in crate::web) word: &'static str,
+    #[serde(skip)]
+    host: String,
 }
 
 impl Questions {
@@ -150,12 +152,13 @@ impl Questions {
                 Some(Some(Err(problem))) if problem.word == "no_folders" => {}
                 Some(Some(Err(problem))) => {
                     let why = format!("exec host {}: {}", problem.host, problem.said);
-                    noticed(&mut checked.notices, &question.job, (problem.word, why));
+                    let reason = (problem.word, problem.host.as_str(), why);
+                    noticed(&mut checked.notices, &question.job, reason);
                 }
                 Some(None) => {}
                 None => {
                     let why = "none of the exec hosts that it may run on is there yet".to_owned();
-                    noticed(&mut checked.notices, &question.job, ("no_host", why));
+                    noticed(&mut checked.notices, &question.job, ("no_host", "", why));
                 }
             }
         }
@@ -163,22 +166,29 @@ impl Questions {
     }
 }
 
-/// Jobs of one reason share one notice.
-fn noticed(notices: &mut Vec<Notice>, job: &str, (word, why): (&'static str, String)) {
+/// Of the jobs behind the first one that a notice names, where each has another file.
+const OTHERS: &str = "; of the others that is said of their own files";
+
+/// Jobs of one host and one kind of reason share one notice.
+fn noticed(notices: &mut Vec<Notice>, job: &str, (word, host, why): (&'static str, &str, String)) {
     let message = format!(
         "whether the file declares the parameters that it is given was not checked ({why}); it is \
          checked when the job starts"
     );
-    if let Some(same) = notices.iter_mut().find(|notice| notice.message == message) {
+    if let Some(same) = notices.iter_mut().find(|it| it.word == word && it.host == host) {
+        if same.message != message && !same.message.ends_with(OTHERS) {
+            same.message.push_str(OTHERS);
+        }
         same.count += 1;
         same.jobs.extend((same.jobs.len() < NAMED_MAX).then(|| job.to_owned()));
     } else if notices.len() < NOTICES_MAX {
-        notices.push(Notice { message, jobs: vec![job.to_owned()], count: 1, word });
+        let (host, jobs) = (host.to_owned(), vec![job.to_owned()]);
+        notices.push(Notice { message, jobs, count: 1, word, host });
     } else if let Some(last) = notices.last_mut() {
-        last.message =
-            "whether their files declare the parameters that they are given was not checked for \
-             these either, for other reasons; it is checked when the jobs start"
-                .into();
+        last.message = "whether their files declare the parameters that they are given was not \
+                        checked for these either, for other reasons; it is checked when the jobs \
+                        start"
+            .into();
         last.count += 1;
     }
 }
@@ -319,13 +329,20 @@ mod tests {
     fn many_jobs_and_many_reasons_fit_a_page() {
         let mut notices = Vec::new();
         for at in 0..1_000 {
-            noticed(&mut notices, &format!("i/j{at}"), ("away", "exec host h1: away".into()));
+            noticed(&mut notices, &format!("i/j{at}"), ("away", "h1", "h1: away".into()));
         }
         assert_eq!((notices.len(), notices[0].count, notices[0].jobs.len()), (1, 1_000, NAMED_MAX));
+        assert!(!notices[0].message.ends_with(OTHERS));
         for at in 0..1_000 {
-            noticed(&mut notices, "i/j", ("missing", format!("{at} is not there")));
+            noticed(&mut notices, "i/j", ("missing", "h1", format!("{at} is not there")));
+        }
+        assert_eq!((notices.len(), notices[1].count), (2, 1_000));
+        assert!(notices[1].message.contains("(0 is not there)"), "{notices:?}");
+        assert!(notices[1].message.ends_with(OTHERS));
+        for at in 0..1_000 {
+            noticed(&mut notices, "i/j", ("late", &format!("h{at}"), "late".into()));
         }
         let told: usize = notices.iter().map(|notice| notice.count).sum();
-        assert_eq!((notices.len(), told), (NOTICES_MAX, 2_000));
+        assert_eq!((notices.len(), told), (NOTICES_MAX, 3_000));
     }
 }

@@ -5,7 +5,7 @@ use super::picture::Mark;
 use super::ran::{Hosts, ran};
 use super::{PATIENCE, View};
 use crate::engine::catalog::{Catalog, Interface, Job};
-use crate::logs::{Logs, PART_MAX};
+use crate::logs::PART_MAX;
 use crate::store;
 use crate::web::error::Error;
 use crate::web::{Page, steps};
@@ -18,7 +18,7 @@ use shared::etl::drawn::Drawn;
 use shared::etl::log;
 use shared::ids::*;
 use shared::kind::{self, Locus};
-use shared::wire::Stream;
+use shared::wire::{LogPart, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps of other files whose errors are shown.
@@ -96,25 +96,31 @@ async fn last_run(page: &Page, kind: &str, job: JobId) -> Result<Option<LastRun>
     };
     let steps = steps::of(app, attempt, kind).await?;
     // Without its output there still is what was counted.
-    let end = tokio::time::timeout(PATIENCE, end_of(&app.logs, attempt.id)).await;
+    let read = |from, max| {
+        let part = app.logs.read(attempt.id, Stream::Out, from, max);
+        async { part.await.ok() }
+    };
+    let end = tokio::time::timeout(PATIENCE, end_of(read)).await;
     let (bytes, cut) = end.ok().flatten().unwrap_or_default();
     let faults = log::faults(&String::from_utf8_lossy(&bytes));
     Ok(Some(LastRun { host: Some(attempt.host), told, steps, faults, cut }))
 }
 
 /// The end of what it has said; nothing: it cannot be read now.
-async fn end_of(logs: &Logs, attempt: AttemptId) -> Option<(Vec<u8>, Option<Cut>)> {
-    let of = logs.read(attempt, Stream::Out, u64::MAX, 1).await.ok()?.len;
+async fn end_of<F>(read: impl Fn(u64, u32) -> F) -> Option<(Vec<u8>, Option<Cut>)>
+where
+    F: Future<Output = Option<LogPart>>,
+{
+    let of = read(u64::MAX, 1).await?.len;
     let mut at = of.saturating_sub(END_MAX);
     let mut bytes = Vec::new();
     while at < of {
-        let part = logs.read(attempt, Stream::Out, at, PART_MAX).await.ok()?;
-        let read = part.bytes.len() as u64;
-        if read == 0 {
+        let part = read(at, PART_MAX).await?;
+        if part.bytes.is_empty() {
             break;
         }
         // It begins later where the quota has cut something out.
-        at = part.from + read;
+        at = part.from + part.bytes.len() as u64;
         bytes.extend(part.bytes);
     }
     let cut = (of > END_MAX).then_some(Cut { read: END_MAX, of });
@@ -191,6 +197,35 @@ mod tests {
 
     fn step(part: &str, name: &str, errors: u64) -> Step {
         Step { part: part.into(), name: name.into(), written: 3, errors, ..Step::default() }
+    }
+
+    /// Of an output of so many bytes, without those of the hole.
+    async fn end(of: u64, hole: (u64, u64)) -> (usize, Option<u64>) {
+        let read = |from: u64, max: u32| {
+            let from = if from >= hole.0 && from < hole.1 { hole.1 } else { from };
+            let until = of.min(from.saturating_add(u64::from(max)));
+            let until = if from < hole.0 { until.min(hole.0) } else { until };
+            let bytes = vec![b'x'; usize::try_from(until.saturating_sub(from)).unwrap()];
+            let (len, ended, marks) = (of, true, Vec::new());
+            let part = LogPart { from, bytes, len, ended, hole: Some(hole), marks };
+            std::future::ready(Some(part))
+        };
+        let (bytes, cut) = end_of(read).await.unwrap();
+        assert!(cut.is_none_or(|cut| cut.read == END_MAX));
+        (bytes.len(), cut.map(|cut| cut.of))
+    }
+
+    #[tokio::test]
+    async fn errors_are_looked_for_at_the_end_and_it_is_said_where_that_is_not_all() {
+        let none = (0, 0);
+        let most = usize::try_from(END_MAX).unwrap();
+        assert_eq!(end(0, none).await, (0, None));
+        assert_eq!(end(300_000, none).await, (300_000, None));
+        assert_eq!(end(END_MAX, none).await, (most, None));
+        assert_eq!(end(9_000_000_000, none).await, (most, Some(9_000_000_000)));
+        // What the quota has cut out is not waited for.
+        assert_eq!(end(1_000_000, (200_000, 700_000)).await, (500_000, None));
+        assert_eq!(end(1_000_000, (200_000, 1_000_000)).await, (200_000, None));
     }
 
     #[test]

@@ -150,6 +150,26 @@ async fn what_is_applied_is_asked_about_before_it_is_written() {
 }
 
 #[tokio::test]
+async fn of_very_many_files_only_some_are_asked_for() {
+    let shop = Shop::new().await;
+    let job = |at: usize| {
+        let mut job = shop.job("files", &json!({"X": "1"}));
+        job["name"] = format!("j{at}").into();
+        job["fields"]["file"] = format!("{}/daily/{at}.kjb", shop.root).into();
+        job
+    };
+    let jobs: Vec<_> = (0..203).map(job).collect();
+    let set =
+        json!([{"source": "a", "kind": "interface", "name": "many", "spec": {}, "jobs": jobs}]);
+    let applied = shop.apply(true, &set).await;
+    let notices = applied.is(200).json()["notices"].clone();
+    let counts: Vec<u64> =
+        notices.as_array().unwrap().iter().map(|it| it["count"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [200, 3], "{notices}");
+    applied.has("only 200 files are asked for at once").has("0.kjb is not there");
+}
+
+#[tokio::test]
 async fn nobody_waits_for_a_set_whose_hosts_are_asked() {
     let shop = Shop::new().await;
     let slow = json!({"name": "slow", "spec": {"address": "slow:1"}});
