@@ -18,6 +18,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -101,7 +102,9 @@ impl Guest {
                 }
             }
             let _ = std::io::stdout().flush();
+            let due = u64::try_from(self.progress.due() - self.clock.mono_ms()).unwrap_or(0);
             let read = tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(due)) => { self.tell(); continue }
                 read = self.stream.read(&mut buffer) => read,
                 _ = term.recv() => { self.stop().await; continue }
                 _ = int.recv() => { self.stop().await; continue }
@@ -135,17 +138,23 @@ impl Guest {
                 self.reading.line(&line);
                 // Whoever does not read us is no reason to stop.
                 let _ = writeln!(std::io::stdout(), "{line}");
-                let now = self.clock.mono_ms();
-                if let Some(line) = self.progress.line(now, &self.reading.counts) {
-                    super::told(&line);
-                }
+                self.tell();
             }
+            Told::Step(step) if step.lines == 0 => self.reading.counts.on_their_way(vec![step]),
             Told::Step(step) => self.counts.add(step),
             Told::Refused(why) => return Some(Outcome::Cold(why)),
             Told::Lost(why) => return Some(self.lost(&why)),
             Told::Ended(ended) => return Some(self.ended(ended)),
         }
         None
+    }
+
+    /// How far it is, when that is due.
+    fn tell(&mut self) {
+        let now = self.clock.mono_ms();
+        if let Some(line) = self.progress.line(now, &self.reading.counts) {
+            super::told(&line);
+        }
     }
 
     /// What the engine has counted is truer than what its log says; of parts within parts only the log

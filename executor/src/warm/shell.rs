@@ -13,7 +13,7 @@ use crate::supervise::ending::send;
 use crate::supervise::talk as frames;
 use anyhow::Context;
 use shared::clock::Clock;
-use shared::etl::Family;
+use shared::etl::{Engine, Family};
 use shared::ids::Millis;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
@@ -289,8 +289,9 @@ fn read_all(mut stream: UnixStream, id: ClientId, family: Family, told: &SyncSen
             let Ok(frame) = frames::take_frame(&mut received) else { return };
             let Some(frame) = frame else { break };
             let event = match frames::decode::<Ask>(&frame) {
-                Ok(Ask::Run { engine, what }) if !asked && engine.family() == family => {
+                Ok(Ask::Run { engine, mut what }) if !asked && engine.family() == family => {
                     asked = true;
+                    what.job = engine == Engine::Kitchen;
                     Event::Asked(id, what)
                 }
                 Ok(Ask::Stop) if asked => Event::Stop(id),

@@ -18,7 +18,7 @@ pub enum Told {
     /// From here on it may have done something.
     Begun,
     Log(String),
-    /// True counts, not read from a log.
+    /// True counts, not read from a log; without lines: of a step on its way.
     Step(Step),
     /// The last.
     Ended(Ended),

@@ -9,6 +9,7 @@ use shared::etl::warm::Asked;
 pub(super) enum Word {
     Ready,
     Log(u64, String),
+    /// The end of one copy; without lines: how far all its copies are.
     Step(u64, Step),
     End(u64, Ended),
     /// Not of our language: the JVM's own last words, mostly.
@@ -17,8 +18,9 @@ pub(super) enum Word {
 
 pub(super) fn run(id: u64, what: &Asked) -> String {
     let id = id.to_string();
-    let fields =
-        ["RUN", &id, &what.file, &what.level, &what.configuration, &what.project, &what.lifecycle];
+    let form = if what.job { "job" } else { "" };
+    let Asked { file, level, configuration, project, lifecycle, .. } = what;
+    let fields = ["RUN", &id, form, file, level, configuration, project, lifecycle];
     let params = what.params.iter().map(|(name, value)| format!("{name}={value}"));
     let fields = fields.into_iter().map(str::to_owned).chain(params);
     let escaped: Vec<String> = fields.map(|field| escaped(&field)).collect();
@@ -62,11 +64,12 @@ fn known(line: &str) -> Option<Word> {
     match *fields.as_slice() {
         ["READY", _] => Some(Word::Ready),
         ["LOG", id, text] => Some(Word::Log(id.parse().ok()?, text.to_owned())),
-        ["STEP", id, part, name, ref rows @ ..] => {
+        [word @ ("STEP" | "LIVE"), id, part, name, ref rows @ ..] => {
             let rows: Option<Vec<u64>> = rows.iter().map(|row| row.parse().ok()).collect();
             let counts = <[u64; 6]>::try_from(rows?).ok()?;
             let short = |name: &str| name.chars().take(NAME_CHARS_MAX).collect();
-            let step = Step::ended(short(part), short(name), counts);
+            let ended = Step::ended(short(part), short(name), counts);
+            let step = Step { lines: u32::from(word == "STEP"), ..ended };
             Some(Word::Step(id.parse().ok()?, step))
         }
         ["END", id, how, errors, words] => {
@@ -101,7 +104,7 @@ mod tests {
             params: [("A".to_owned(), "1\t2".to_owned())].into(),
             ..Asked::default()
         };
-        assert_eq!(run(7, &what), "RUN\t7\t/a b.hpl\tBasic\t\t\t\tA=1\\t2\n");
+        assert_eq!(run(7, &what), "RUN\t7\t\t/a b.hpl\tBasic\t\t\t\tA=1\\t2\n");
     }
 
     #[test]
@@ -112,6 +115,11 @@ mod tests {
             panic!("a step")
         };
         assert_eq!((step.input, step.written, step.errors, &*step.part), (7, 6, 1, "sales"));
+        assert_eq!(step.lines, 1);
+        let Word::Step(7, step) = heard("LIVE\t7\tsales\tread\t7\t0\t0\t6\t0\t0") else {
+            panic!("a step on its way")
+        };
+        assert_eq!((step.input, step.lines), (7, 0));
         let ended = Ended { how: How::WithErrors, errors: 2, words: "why".into() };
         assert_eq!(heard("END\t7\tERROR\t2\twhy"), Word::End(7, ended));
         for odd in

@@ -42,6 +42,7 @@ impl Cold {
             let (hop, jdk) = (rig.path("hop"), rig.path("jdk"));
             std::fs::create_dir_all(hop.join("lib/core")).unwrap();
             std::fs::create_dir_all(jdk.join("bin")).unwrap();
+            std::fs::write(jdk.join("bin/java"), "").unwrap();
             std::fs::write(jdk.join("release"), "JAVA_VERSION=\"17.0.15\"\n").unwrap();
             std::fs::write(hop.join("lib/core/hop-core-1.jar"), "1").unwrap();
             std::fs::write(hop.join("hop-run.sh"), SCRIPT).unwrap();

@@ -204,6 +204,23 @@ fn a_stop_ends_one_run_and_the_jvm_only_where_it_must() {
 }
 
 #[test]
+fn a_quiet_run_tells_how_far_it_is() {
+    let mut warm = Warm::with("");
+    let attempt = warm.begin("live read 5000\nsleep 600000\nsay over");
+    warm.rig.until("rows on their way", |rig| {
+        let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
+        let read = executor::spool::output::read(&rig.layout, &query, false);
+        let part = read.ok().flatten().unwrap_or_default();
+        let counts = Counts::find(&String::from_utf8_lossy(&part.bytes));
+        counts.is_some_and(|counts| {
+            counts.steps.iter().any(|step| (step.read, step.lines) == (5_001, 0))
+        })
+    });
+    warm.rig.stop(attempt, 5_000);
+    warm.rig.end(attempt);
+}
+
+#[test]
 fn a_jvm_that_dies_or_has_no_heap_left_is_told_and_there_is_another() {
     let mut warm = Warm::with("");
     let other = warm.begin("say there\nsleep 600000\n");

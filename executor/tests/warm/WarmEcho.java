@@ -1,14 +1,18 @@
 import java.nio.file.Files;
 import java.nio.file.Paths;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
  * A stand-in for an engine: a real JVM, our own protocol, and files whose lines are what is to be done. `say TEXT` says it
- * (with ${NAME} of a parameter in it), `rows NAME N` counts, `sleep MS` waits and can be stopped, `spin` can not be, `die`
+ * (with ${NAME} of a parameter in it), `rows NAME N` counts, `live NAME N` is on its way, `sleep MS` waits and can be stopped, `spin` can not be, `die`
  * ends the JVM, `fail TEXT` is an error, `heap` takes all memory.
  */
 public final class WarmEcho implements Warm.Engine {
+  private final Map<Warm.Run, Object[]> lives = new ConcurrentHashMap<>();
+
   @Override
   public void load() {
     if (System.getProperty("echo.dies") != null) {
@@ -24,7 +28,7 @@ public final class WarmEcho implements Warm.Engine {
     for (String line : Files.readAllLines(Paths.get(run.file))) {
       String[] words = line.split(" ", 2);
       String rest = words.length > 1 ? words[1] : "";
-      for (java.util.Map.Entry<String, String> one : run.params.entrySet()) {
+      for (Map.Entry<String, String> one : run.params.entrySet()) {
         rest = rest.replace("${" + one.getKey() + "}", one.getValue());
       }
       switch (words[0]) {
@@ -34,6 +38,10 @@ public final class WarmEcho implements Warm.Engine {
         case "rows":
           String[] two = rest.split(" ");
           run.step("echo", two[0], 0, 0, Long.parseLong(two[1]), Long.parseLong(two[1]), 0, 0);
+          break;
+        case "live":
+          Object[] live = {rest.split(" ")[0], Long.parseLong(rest.split(" ")[1])};
+          lives.put(run, live);
           break;
         case "sleep":
           if (run.stopped || latch.await(Long.parseLong(rest), TimeUnit.MILLISECONDS)) {
@@ -60,6 +68,16 @@ public final class WarmEcho implements Warm.Engine {
       }
     }
     return new Warm.End(Warm.Word.OK, 0, "");
+  }
+
+  @Override
+  public void look(Warm.Run run, Warm.Look look) {
+    Object[] live = lives.get(run);
+    if (live != null) {
+      // Two copies.
+      look.step("echo", (String) live[0], 0, 0, (Long) live[1], 0, 0, 0);
+      look.step("echo", (String) live[0], 0, 0, 1, 0, 0, 0);
+    }
   }
 
   @Override

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 #[serde(default)]
 pub struct Asked {
     pub file: String,
+    /// Of Kettle: a job. The desk knows it by the program that would run it cold.
+    #[serde(skip)]
+    pub job: bool,
     pub level: String,
     /// Of Hop: a run configuration, a project, an environment of it; empty: none is named.
     pub configuration: String,

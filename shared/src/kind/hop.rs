@@ -203,6 +203,7 @@ impl Kind for Hop {
         let params = filled_map(fields, "params", context)?;
         let argv = argv(&source, etl::level(fields), &params)?;
         let asked = || Asked {
+            job: false,
             file: source.path(),
             level: etl::level(fields).to_owned(),
             configuration: source.run_configuration.clone(),

@@ -7,6 +7,7 @@ import java.io.OutputStreamWriter;
 import java.io.PrintStream;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,9 +18,10 @@ import java.util.concurrent.Executors;
  * A JVM that keeps an engine loaded and runs what the warm engine's desk (executor/src/warm) asks for, many at once.
  *
  * <p>Standard input and output speak in lines, their fields parted by tabs; a tab, a line feed, a carriage return and a
- * backslash within a field are written as \t, \n, \r and \\. In: RUN id file level configuration project lifecycle
- * NAME=value…, STOP id, QUIT. Out: READY ms, LOG id line, STEP id part name input output read written updated errors,
- * END id word errors text. The end of the input ends the JVM: it outlives no desk.
+ * backslash within a field are written as \t, \n, \r and \\. In: RUN id form file level configuration project
+ * lifecycle NAME=value… (form: "job", of Kettle), STOP id, QUIT. Out: READY ms, LOG id line, STEP id part name input output
+ * read written updated errors (one copy, at its end), LIVE with the same fields (all copies, on their way), END id word
+ * errors text. The end of the input ends the JVM: it outlives no desk.
  *
  * <p>Written for Java 8 on; compiled on the host, against the engine that is there. The name of the class that stands
  * between us and the engine is our first argument.
@@ -35,6 +37,25 @@ public final class Warm {
 
     /** Asks what `run.handle` is to end; it may be called at any time once that is set, and more than once. */
     void stop(Run run) throws Exception;
+
+    /** Tells `look` of each copy of each step of `run.handle`, if that is set and they are made. */
+    default void look(Run run, Look look) throws Exception {}
+  }
+
+  /** How far a run is: copies of a step are added up. */
+  public static final class Look {
+    private final Map<String, long[]> steps = new LinkedHashMap<>();
+
+    public void step(String part, String name, long... rows) {
+      String key = escaped(part == null ? "" : part) + "\t" + escaped(name == null ? "" : name);
+      if (!steps.containsKey(key) && steps.size() >= STEPS_MAX) {
+        return;
+      }
+      long[] sum = steps.computeIfAbsent(key, none -> new long[6]);
+      for (int at = 0; at < 6; at++) {
+        sum[at] += Math.max(0, rows[at]);
+      }
+    }
   }
 
   public enum Word { OK, ERROR, STOPPED, LOAD, INIT }
@@ -55,6 +76,8 @@ public final class Warm {
   /** One run, and where its words go. */
   public static final class Run {
     public final String id;
+    /** Of Kettle: a job, whatever its file is called. */
+    public final boolean job;
     public final String file;
     public final String level;
     public final String configuration;
@@ -69,12 +92,13 @@ public final class Warm {
 
     Run(String[] fields) {
       id = fields[1];
-      file = fields[2];
-      level = fields[3];
-      configuration = fields[4];
-      project = fields[5];
-      lifecycle = fields[6];
-      for (int at = 7; at < fields.length; at++) {
+      job = fields[2].equals("job");
+      file = fields[3];
+      level = fields[4];
+      configuration = fields[5];
+      project = fields[6];
+      lifecycle = fields[7];
+      for (int at = 8; at < fields.length; at++) {
         int equals = fields[at].indexOf('=');
         params.put(fields[at].substring(0, equals), fields[at].substring(equals + 1));
       }
@@ -105,6 +129,16 @@ public final class Warm {
       say(fields);
     }
 
+    private synchronized void live(Look look) {
+      for (Map.Entry<String, long[]> one : over ? Collections.<String, long[]>emptyMap().entrySet() : look.steps.entrySet()) {
+        StringBuilder line = new StringBuilder("LIVE\t").append(id).append('\t').append(one.getKey());
+        for (long rows : one.getValue()) {
+          line.append('\t').append(rows);
+        }
+        sayLine(line.append('\n').toString());
+      }
+    }
+
     private synchronized void end(End end) {
       over = true;
       String text = end.text == null ? "" : end.text;
@@ -113,6 +147,8 @@ public final class Warm {
   }
 
   private static final int LINE_MAX = 16 * 1024;
+  private static final int STEPS_MAX = 400;
+  private static final int LOOK_MS = 5_000;
   private static final int TEXT_MAX = 2 * 1024;
   private static final Map<String, Run> RUNS = new ConcurrentHashMap<>();
   private static Writer out;
@@ -141,10 +177,13 @@ public final class Warm {
     for (String field : fields) {
       line.append(line.length() == 0 ? "" : "\t").append(escaped(field));
     }
-    line.append('\n');
+    sayLine(line.append('\n').toString());
+  }
+
+  private static void sayLine(String line) {
     synchronized (RUNS) {
       try {
-        out.write(line.toString());
+        out.write(line);
         out.flush();
       } catch (java.io.IOException gone) {
         // Nobody hears us any more.
@@ -192,6 +231,24 @@ public final class Warm {
     }
   }
 
+  /** A long run that says nothing is seen all the same. */
+  private static void watch() {
+    while (true) {
+      try {
+        Thread.sleep(LOOK_MS);
+        for (Run run : RUNS.values()) {
+          Look look = new Look();
+          engine.look(run, look);
+          run.live(look);
+        }
+      } catch (InterruptedException end) {
+        return;
+      } catch (Exception error) {
+        // It was being made, or it had just ended: there is another look.
+      }
+    }
+  }
+
   public static void main(String[] args) throws Exception {
     long began = System.nanoTime();
     out = new OutputStreamWriter(new FileOutputStream(FileDescriptor.out), StandardCharsets.UTF_8);
@@ -202,6 +259,9 @@ public final class Warm {
     engine = (Engine) Class.forName(args[0]).getDeclaredConstructor().newInstance();
     engine.load();
     say("READY", Long.toString((System.nanoTime() - began) / 1_000_000));
+    Thread watching = new Thread(Warm::watch, "watch");
+    watching.setDaemon(true);
+    watching.start();
     ExecutorService pool = Executors.newCachedThreadPool();
     ExecutorService stops = Executors.newCachedThreadPool();
     for (String line; (line = in.readLine()) != null && !line.equals("QUIT"); ) {
@@ -209,7 +269,7 @@ public final class Warm {
       for (int at = 0; at < fields.length; at++) {
         fields[at] = plain(fields[at]);
       }
-      if (fields[0].equals("RUN") && fields.length >= 7) {
+      if (fields[0].equals("RUN") && fields.length >= 8) {
         Run run = new Run(fields);
         RUNS.put(run.id, run);
         pool.submit(() -> begin(run));

@@ -173,7 +173,7 @@ public final class WarmHop implements Warm.Engine {
     } catch (Exception error) {
       return new Warm.End(run.stopped ? Warm.Word.STOPPED : Warm.Word.INIT, 1, Warm.words(error));
     }
-    steps(run, meta.getName(), engine);
+    steps(run::step, meta.getName(), engine);
     long errors = engine.getResult().getNrErrors();
     // After a stop Hop itself tells of success.
     return new Warm.End(run.stopped ? Warm.Word.STOPPED : errors == 0 ? Warm.Word.OK : Warm.Word.ERROR, errors, "");
@@ -215,10 +215,22 @@ public final class WarmHop implements Warm.Engine {
     named.activateParameters(variables);
   }
 
-  private static void steps(Warm.Run run, String part, IPipelineEngine<?> engine) {
+  private interface Told {
+    void step(String part, String name, long... rows);
+  }
+
+  private static void steps(Told told, String part, IPipelineEngine<?> engine) {
     for (IEngineComponent one : engine.getComponents()) {
-      run.step(part, one.getName(), one.getLinesInput(), one.getLinesOutput(), one.getLinesRead(), one.getLinesWritten(),
+      told.step(part, one.getName(), one.getLinesInput(), one.getLinesOutput(), one.getLinesRead(), one.getLinesWritten(),
           one.getLinesUpdated(), one.getErrors() + one.getLinesRejected());
+    }
+  }
+
+  @Override
+  public void look(Warm.Run run, Warm.Look look) {
+    if (run.handle instanceof IPipelineEngine) {
+      IPipelineEngine<?> engine = (IPipelineEngine<?>) run.handle;
+      steps(look::step, engine.getPipelineMeta().getName(), engine);
     }
   }
 

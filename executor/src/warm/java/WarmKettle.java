@@ -91,7 +91,7 @@ public final class WarmKettle implements Warm.Engine {
     LogLevel level = LogLevel.valueOf(run.level.toUpperCase(Locale.ROOT));
     SimpleLoggingObject parent = family(run);
     try {
-      return run.file.endsWith(".kjb") ? job(run, level, parent) : transformation(run, level, parent);
+      return run.job ? job(run, level, parent) : transformation(run, level, parent);
     } finally {
       forget(run, parent);
     }
@@ -146,7 +146,7 @@ public final class WarmKettle implements Warm.Engine {
         halt(trans);
       }
       trans.waitUntilFinished();
-      steps(run, trans);
+      steps(run::step, trans);
       long errors = trans.getErrors();
       return new Warm.End(run.stopped ? Warm.Word.STOPPED : errors == 0 ? Warm.Word.OK : Warm.Word.ERROR, errors, "");
     } finally {
@@ -163,15 +163,30 @@ public final class WarmKettle implements Warm.Engine {
     }
   }
 
-  private static void steps(Warm.Run run, Trans trans) {
+  private interface Told {
+    void step(String part, String name, long... rows);
+  }
+
+  private static void steps(Told told, Trans trans) {
     List<StepMetaDataCombi> all = trans.getSteps();
     if (all == null) {
       return;
     }
     for (StepMetaDataCombi one : all) {
       StepInterface step = one.step;
-      run.step(trans.getName(), one.stepname, step.getLinesInput(), step.getLinesOutput(), step.getLinesRead(),
+      told.step(trans.getName(), one.stepname, step.getLinesInput(), step.getLinesOutput(), step.getLinesRead(),
           step.getLinesWritten(), step.getLinesUpdated(), step.getErrors() + step.getLinesRejected());
+    }
+  }
+
+  @Override
+  public void look(Warm.Run run, Warm.Look look) {
+    if (run.handle instanceof Trans) {
+      steps(look::step, (Trans) run.handle);
+    } else if (run.handle instanceof Working) {
+      for (Trans one : ((Working) run.handle).live) {
+        steps(look::step, one);
+      }
     }
   }
 
@@ -231,7 +246,7 @@ public final class WarmKettle implements Warm.Engine {
         @Override
         public void transFinished(Trans ended) {
           if (live.remove(within)) {
-            steps(run, within);
+            steps(run::step, within);
           }
         }
       });
