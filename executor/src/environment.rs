@@ -123,7 +123,12 @@ impl Environment {
         // An attempt would find out, and be lost by it.
         for (name, home) in homes(&self.vars) {
             let programs = PROGRAMS.iter().find(|(of, _)| *of == name).map_or(&[][..], |it| it.1);
-            if let Some(program) = programs.iter().find(|program| !home.join(program).is_file()) {
+            // Others may see what we may not.
+            let is_missing = |program: &&&str| {
+                let found = home.join(program).metadata();
+                found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+            };
+            if let Some(program) = programs.iter().find(is_missing) {
                 return Some(format!("{name}: there is no {program} in {}", home.display()));
             }
         }

@@ -21,7 +21,7 @@ pub(crate) struct Install {
 #[derive(Debug)]
 pub(crate) struct Java {
     pub(crate) program: String,
-    home: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
     /// `17.0.15`, `1.8.0_392`; empty: not known.
     pub(crate) version: String,
 }

@@ -92,18 +92,21 @@ fn usual(lines: &[&str]) -> Option<String> {
 /// # Errors
 /// The path would not arrive.
 pub(super) fn using(base: &str, file: &Path, major: u32) -> Result<String, String> {
-    // A damaged one is not used; nothing about all this is for the job's log.
+    let (file, careful) = (plain(file)?, careful(major));
+    Ok(format!("{base} -Xshare:auto -XX:SharedArchiveFile={file} {careful}"))
+}
+
+/// A damaged one is not used; nothing about all this is for the job's log.
+fn careful(major: u32) -> String {
     let tags = if major >= JAVA_AOT { "cds*=off,aot*=off" } else { "cds*=off" };
-    let file = plain(file)?;
-    Ok(format!(
-        "{base} -Xshare:auto -XX:SharedArchiveFile={file} -XX:+VerifySharedSpaces -Xlog:{tags}"
-    ))
+    format!("-XX:+VerifySharedSpaces -Xlog:{tags}")
 }
 
 /// # Errors
 /// The path would not arrive.
-pub(super) fn making(heap: &str, part: &Path) -> Result<String, String> {
-    Ok(format!("{heap} -XX:ArchiveClassesAtExit={}", plain(part)?))
+pub(super) fn making(heap: &str, part: &Path, major: u32) -> Result<String, String> {
+    // With what runs will be given: a JVM that does not know one of these does not start, and makes none.
+    Ok(format!("{heap} -XX:ArchiveClassesAtExit={} {}", plain(part)?, careful(major)))
 }
 
 /// The script splits at blanks and looks for files by patterns.

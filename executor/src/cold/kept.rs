@@ -21,7 +21,7 @@ pub(super) struct Key {
 /// There are no jars, or one cannot be looked at.
 pub(super) fn key(install: &Install, script: &str) -> anyhow::Result<Key> {
     let (mut place, mut state) = (DefaultHasher::new(), DefaultHasher::new());
-    (&install.home, &install.java.program).hash(&mut place);
+    (&install.home, &install.java.program, &install.java.home).hash(&mut place);
     (env!("CARGO_PKG_VERSION"), script).hash(&mut state);
     install.hash(&mut state)?;
     #[expect(clippy::cast_possible_truncation, reason = "half of a hash is one too")]

@@ -1,7 +1,7 @@
 //! The thread of the agent that has archives made: one at a time, at the lowest priority, and only while the host has
 //! nothing better to do. Orders pass by it ([`wished`]); nothing ever waits for it.
 
-use super::making::{Bench, Failed, Wish};
+use super::making::{Bench, Failed, Wanted, Wish};
 use crate::config::Config;
 use crate::process::sys::{self, Stack};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
@@ -26,6 +26,8 @@ const WISHES_MAX: usize = 100;
 /// With less memory, or less disk beside what jobs must have, none is made.
 const MEMORY_MIN: u64 = 1 << 30;
 const DISK_MIN: u64 = 512 << 20;
+/// Of one and the same archive.
+const TRIES_MAX: u32 = 5;
 /// Reasons that have been told.
 const TOLD_MAX: usize = 1_000;
 
@@ -131,8 +133,9 @@ struct Desk {
     stop: Arc<AtomicBool>,
     clock: Clock,
     wishes: Wishes,
-    /// User, place and state of what was made, or failed: not again in this life.
-    done: BTreeSet<(u32, super::kept::Key)>,
+    /// User, place and state of what was made, and how often: it may have been taken away. What has failed is not tried
+    /// again in this life.
+    tries: BTreeMap<(u32, super::kept::Key), u32>,
     told: BTreeSet<(Wish, String)>,
     stack: Stack,
 }
@@ -146,7 +149,7 @@ impl Desk {
             stop,
             clock: Clock::system(),
             wishes: Wishes::default(),
-            done: BTreeSet::new(),
+            tries: BTreeMap::new(),
             told: BTreeSet::new(),
             stack: Stack::default(),
         }
@@ -173,7 +176,7 @@ impl Desk {
 
     fn look(&mut self, wish: Wish) {
         let wanted = match self.bench.look(&wish) {
-            Ok(Some(wanted)) if !self.done.contains(&(wanted.uid, wanted.key)) => wanted,
+            Ok(Some(wanted)) if self.tries(&wanted) < TRIES_MAX => wanted,
             Ok(_) => return,
             Err(why) => return self.tell(wish, why),
         };
@@ -183,6 +186,7 @@ impl Desk {
         }
         let (begun, stop) = (self.clock.mono_ms(), self.stop.clone());
         let made = self.bench.make(&wanted, &mut self.stack, || stop.load(Ordering::Relaxed));
+        let tries = if made.is_ok() { self.tries(&wanted) + 1 } else { TRIES_MAX };
         match made {
             Ok(length) => tracing::info!(
                 "a class-data archive of {} is made, {} MiB in {} ms: cold starts use it",
@@ -197,7 +201,11 @@ impl Desk {
             ),
             Err(Failed::Stopped) => return,
         }
-        self.done.insert((wanted.uid, wanted.key));
+        self.tries.insert((wanted.uid, wanted.key), tries);
+    }
+
+    fn tries(&self, wanted: &Wanted) -> u32 {
+        self.tries.get(&(wanted.uid, wanted.key)).copied().unwrap_or(0)
     }
 
     /// Once each.

@@ -105,7 +105,7 @@ impl Bench {
         let text = read(&script)?;
         given::base(&text, get)?;
         let install = Install::of(Family::Hop, given::home(&script), get);
-        given::major(&install.java)?;
+        let major = given::major(&install.java)?;
         let key = kept::key(&install, &text).map_err(|error| format!("{error:#}"))?;
         let uid = account.user.map_or(nix::unistd::geteuid().as_raw(), |user| user.uid);
         let dir = self.dir.join(uid.to_string());
@@ -114,7 +114,7 @@ impl Bench {
         }
         let own = self.dir.join("hop");
         let shown = |path: PathBuf| path.display().to_string();
-        let options = given::making(HEAP, &dir.join("part"))?;
+        let options = given::making(HEAP, &dir.join("part"), major)?;
         work.argv.extend(["-r", "local", "-l", "BASIC", "-f"].map(str::to_owned));
         work.argv.push(shown(own.join("one.hpl")));
         let mut set = |name: &str, value: String| work.env.insert(name.to_owned(), value);

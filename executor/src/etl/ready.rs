@@ -1,5 +1,6 @@
 //! What can be known, and must be made ready, before a JVM is started.
 
+use super::pump::hidden;
 use crate::process::piped;
 use shared::config::env;
 use shared::etl::log::Reading;
@@ -15,7 +16,10 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const COPIED_FILES_MAX: usize = 200;
 const COPIED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A JVM of version 8 takes so much of its options from its environment.
-const PASSWORD_BYTES_MAX: usize = 500;
+const PASSWORD_BYTES_MAX: usize = 900;
+/// Of an answer without parameters.
+const LAST_LINES: usize = 3;
+const LAST_CHARS_MAX: usize = 500;
 /// Options that beat those of the command line, where spoon.sh always has a `-DKETTLE_PASSWORD=` of its own: an empty one,
 /// for the variable is taken away. What JAVA_TOOL_OPTIONS says would be lost to that.
 const LAST_OPTIONS: &str = "_JAVA_OPTIONS";
@@ -98,9 +102,11 @@ fn kettle(etl: &Etl, own: &Path) -> Result<Ready, Refused> {
     {
         let before = env(LAST_OPTIONS).map_or(String::new(), |text| format!("{text} "));
         let option = quoted(&format!("-DKETTLE_PASSWORD={password}"));
-        if option.len() > PASSWORD_BYTES_MAX || password.contains(['\n', '\r']) {
-            let why =
-                format!("KETTLE_PASSWORD is longer than {PASSWORD_BYTES_MAX} bytes, or has lines");
+        if before.len() + option.len() > PASSWORD_BYTES_MAX || password.contains(['\n', '\r']) {
+            let why = format!(
+                "KETTLE_PASSWORD, with what {LAST_OPTIONS} holds already, is longer than {PASSWORD_BYTES_MAX} bytes, or it \
+                 has lines"
+            );
             return Err(not_ready(why));
         }
         // Neither on a command line (spoon.sh would put it there) nor in a file.
@@ -257,19 +263,56 @@ fn ask(etl: &Etl, argv: &[String], ready: &mut Ready) -> Option<BTreeSet<String>
         }
     };
     let listed = declared::listed(&answer.text);
-    let mut reading = Reading::new(etl.engine);
-    answer.text.lines().for_each(|line| reading.line(line));
-    if listed.is_empty() && (!reading.began || reading.errors > 0) {
-        // It was not loaded at all, or nothing can be told at its level: the run says so itself.
-        ready.notes.push("it lists no parameters: what is given is not checked".into());
+    if listed.is_empty() && !declares_none(etl.engine, &answer.text) {
+        let last: Vec<&str> = answer.text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last = last[last.len().saturating_sub(LAST_LINES)..].join(" | ");
+        let last: String = hidden(&last, &ready.secrets).chars().take(LAST_CHARS_MAX).collect();
+        ready.notes.push(format!(
+            "it lists no parameters, perhaps because it cannot be loaded: what is given is not checked ({last})"
+        ));
         return None;
     }
     Some(listed)
 }
 
+/// It was loaded, and there are none: each line is of the log, without an error, or of what stands before every run. A
+/// failure to load is told in free words, and in many languages.
+fn declares_none(engine: Engine, text: &str) -> bool {
+    const USUAL: &[&str] =
+        &["#", "WARNING:", "Picked up ", "OpenJDK ", "Java HotSpot", "log4j:", " "];
+    let mut reading = Reading::new(engine);
+    let mut all_usual = true;
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        reading.line(line);
+        let dated = line.starts_with(|c: char| c.is_ascii_digit());
+        all_usual &= dated || USUAL.iter().any(|usual| line.starts_with(usual));
+    }
+    all_usual && reading.began && reading.errors == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_loaded_declares_nobody_knows_what() {
+        let began = "####\nWARNING: box\n2026/11/20 10:19:19 - Pan - Logging is at level : Basic\n\
+            2026/11/20 10:19:19 - Pan - Start of run.\n";
+        for (text, expect) in [
+            (began.to_owned(), true),
+            (String::new(), false),
+            ("####\n".into(), false),
+            (format!("{began}Processing has stopped because of an error: no such object\n"), false),
+            (format!("{began}java.lang.NullPointerException\n\tat org.x.Y\n"), false),
+            (
+                format!("{began}ERROR: Pan can't continue because the job couldn't be loaded.\n"),
+                false,
+            ),
+            (format!("{began}2026/11/20 10:19:19 - db - ERROR (version 8.3) : away\n"), false),
+        ] {
+            assert_eq!(declares_none(Engine::Pan, &text), expect, "{text}");
+        }
+    }
 
     #[test]
     fn a_password_is_quoted_as_a_jvm_reads_it() {

@@ -76,6 +76,8 @@ impl Reading {
         if is_error(self.engine, rest) {
             return self.error(rest);
         }
+        let who = rest.split_once(" - ").map(|(subject, _)| subject);
+        self.at_work |= who.is_some_and(|subject| !BEFORE.contains(&subject));
         if let Some(mut step) = step(rest).or_else(|| feedback(rest)) {
             step.part.clone_from(&self.part);
             step.took_ms = self.took(at, (&step.part, &step.name));
@@ -89,14 +91,13 @@ impl Reading {
         }
         match self.engine {
             Engine::Kitchen | Engine::Pan => {
-                self.at_work |= !BEFORE.contains(&subject);
                 if matches!(subject, "Kitchen" | "Pan") {
                     // The first may be the line of the level; what comes next is the start, in any language.
                     self.own += 1;
                     self.began |= text.starts_with("Start of run") || self.own > 1;
                 }
             }
-            Engine::Hop => (self.began, self.at_work) = (true, true),
+            Engine::Hop => self.began = true,
         }
     }
 
