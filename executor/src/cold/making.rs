@@ -223,20 +223,9 @@ impl Bench {
         let plan = self.common.launch(&wanted.work, || Ok(wanted.dir.clone()), mark)?;
         let user = plan.user.as_ref();
         let bounds = self.common.bounds(&wanted.work, user, Controllers::default())?;
-        let plan = Plan {
-            program: plan.program,
-            argv: plan.argv,
-            env: plan.env,
-            dir: plan.dir,
-            stdin: self.null.as_fd(),
-            out: log.as_fd(),
-            err: log.as_fd(),
-            group: None,
-            umask: self.common.umask(),
-            limits: bounds.resources,
-            mark: mark.limit(),
-            user: plan.user,
-        };
+        let files = [self.null.as_fd(), log.as_fd(), log.as_fd()];
+        let limits = (self.common.umask(), bounds.resources);
+        let plan = Plan { mark: mark.limit(), ..plan.with(files, limits) };
         let words = |(step, error)| launch::words(step, &error, &wanted.work);
         sys::spawn(&plan, stack).map_err(words)
     }

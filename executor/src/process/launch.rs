@@ -4,9 +4,9 @@
 //! threads that spawn.
 
 use super::account::{Account, Accounts};
-use super::limits::{self, Bounds, Controllers};
+use super::limits::{self, Bounds, Controllers, Resource};
 use super::mark::{self, Mark};
-use super::sys::{Step, User};
+use super::sys::{Plan, Step, User};
 use crate::config::{self, Config, Jobs};
 use crate::environment::Environments;
 use crate::warm::defined::Warm;
@@ -16,6 +16,7 @@ use shared::wire::Work;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// Where our own one finds what it is to do, as JSON: it holds values of parameters, and a command line is for all to
@@ -32,6 +33,18 @@ pub struct Launch {
     pub env: Vec<CString>,
     pub dir: CString,
     pub user: Option<User>,
+}
+
+impl Launch {
+    /// With its standard input, output and error; without a mark and a group of its own.
+    pub fn with<'a>(
+        self,
+        [stdin, out, err]: [BorrowedFd<'a>; 3],
+        (umask, limits): (u32, Vec<Resource>),
+    ) -> Plan<'a> {
+        let Launch { program, argv, env, dir, user } = self;
+        Plan { program, argv, env, dir, stdin, out, err, group: None, umask, limits, mark: 0, user }
+    }
 }
 
 /// What all jobs of a host have in common.

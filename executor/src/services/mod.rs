@@ -220,20 +220,9 @@ impl Keeper {
         let plan = self.common.launch(&work, own, mark)?;
         let bounds = self.common.bounds(&work, plan.user.as_ref(), Controllers::default())?;
         let log = self.log(&kept.name).map_err(|error| format!("its log: {error}"))?;
-        let plan = Plan {
-            program: plan.program,
-            argv: plan.argv,
-            env: plan.env,
-            dir: plan.dir,
-            stdin: self.null.as_fd(),
-            out: log.as_fd(),
-            err: log.as_fd(),
-            group: None,
-            umask: self.common.umask(),
-            limits: bounds.resources,
-            mark: mark.limit(),
-            user: plan.user,
-        };
+        let files = [self.null.as_fd(), log.as_fd(), log.as_fd()];
+        let limits = (self.common.umask(), bounds.resources);
+        let plan = Plan { mark: mark.limit(), ..plan.with(files, limits) };
         sys::spawn(&plan, stack).map_err(|(step, error)| launch::words(step, &error, &work))
     }
 

@@ -149,18 +149,12 @@ impl Bench {
         };
         let spawned = sys::spawn(
             &Plan {
-                program: plan.program,
-                argv: plan.argv,
-                env: plan.env,
-                dir: plan.dir,
-                stdin: self.null.as_fd(),
-                out: out.as_fd(),
-                err: err.as_fd(),
                 group: group.as_ref().map(|(_, procs)| procs.as_fd()),
-                umask: self.common.umask(),
-                limits: bounds.resources,
                 mark: mark.limit(),
-                user: plan.user,
+                ..plan.with(
+                    [self.null.as_fd(), out.as_fd(), err.as_fd()],
+                    (self.common.umask(), bounds.resources),
+                )
             },
             stack,
         );

@@ -71,12 +71,7 @@ impl Cold {
     /// What the JVM of an attempt maps.
     fn maps(&mut self) -> String {
         let attempt = self.begin("hop", "forever.hpl", json!({}));
-        self.site.rig.until("the start of a pipeline", |rig| {
-            let query = LogQuery { attempt, stream: Stream::Out, from: 0, max: 64 * 1024 };
-            let read = executor::spool::output::read(&rig.layout, &query, false);
-            let part = read.ok().flatten().unwrap_or_default();
-            String::from_utf8_lossy(&part.bytes).contains("Execution started for pipeline")
-        });
+        self.site.rig.until_it_says(attempt, "Execution started for pipeline");
         let root = self.site.holder("supervisor").unwrap();
         let jvm = table::descendants(&table::all(), |process| process.pid == root)
             .into_iter()

@@ -80,12 +80,7 @@ impl Hop {
 
     /// What lives below the supervisor, once the pipeline has begun.
     fn tree(&self, attempt: AttemptId) -> Vec<i32> {
-        self.rig.until("the start of a pipeline", |rig| {
-            let query = LogQuery { attempt, stream: Stream::Out, from: 0, max: 64 * 1024 };
-            let read = executor::spool::output::read(&rig.layout, &query, false);
-            let part = read.ok().flatten().unwrap_or_default();
-            String::from_utf8_lossy(&part.bytes).contains("Execution started for pipeline")
-        });
+        self.rig.until_it_says(attempt, "Execution started for pipeline");
         let (all, own) = (table::all(), self.rig.pid());
         let below = table::descendants(&all, |process| process.pid == own);
         below.into_iter().map(|process| process.pid).filter(|pid| *pid != own).collect()

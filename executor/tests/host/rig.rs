@@ -293,6 +293,17 @@ impl Rig {
         self.clock.mono_ms()
     }
 
+    /// The beginning of what it has said by now; none: it is not there yet.
+    pub fn so_far(&self, attempt: AttemptId, stream: Stream) -> String {
+        let query = LogQuery { attempt, stream, from: 0, max: 64 * 1024 };
+        let part = output::read(&self.layout, &query, false).ok().flatten().unwrap_or_default();
+        String::from_utf8_lossy(&part.bytes).into_owned()
+    }
+
+    pub fn until_it_says(&self, attempt: AttemptId, words: &str) {
+        self.until(words, |rig| rig.so_far(attempt, Stream::Out).contains(words));
+    }
+
     pub fn part(&self, attempt: AttemptId, stream: Stream, from: u64) -> LogPart {
         let query = LogQuery { attempt, stream, from, max: u32::MAX };
         output::read(&self.layout, &query, true).unwrap().expect("there is output")

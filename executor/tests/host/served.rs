@@ -49,14 +49,14 @@ impl Host {
 
     /// What has come of it by now has these words.
     pub fn said(&self, attempt: AttemptId, stream: Stream, words: &str) {
-        self.rig.until(words, |rig| by_now(rig, attempt, stream).contains(words));
+        self.rig.until(words, |rig| rig.so_far(attempt, stream).contains(words));
     }
 
     /// The row counts that it tells on its way, as soon as they are like this.
     pub fn counted(&self, attempt: AttemptId, like: impl Fn(&Counts) -> bool) -> Counts {
         let mut counts = Counts::default();
         self.rig.until("rows on their way", |rig| {
-            let told = Counts::find(&by_now(rig, attempt, Stream::Err));
+            let told = Counts::find(&rig.so_far(attempt, Stream::Err));
             counts = told.unwrap_or_default();
             like(&counts)
         });
@@ -69,12 +69,6 @@ impl Host {
         let looker = below.into_iter().map(|process| process.pid).find(|pid| *pid != own);
         kill(Pid::from_raw(looker.expect("a looker-on")), signal).unwrap();
     }
-}
-
-fn by_now(rig: &Rig, attempt: AttemptId, stream: Stream) -> String {
-    let query = LogQuery { attempt, stream, from: 0, max: 64 * 1024 };
-    let read = executor::spool::output::read(&rig.layout, &query, false);
-    String::from_utf8_lossy(&read.ok().flatten().unwrap_or_default().bytes).into_owned()
 }
 
 /// A server as its own script starts it, on loopback; it lives until it is dropped.

@@ -84,12 +84,7 @@ impl Warm {
 
     /// It says this, so it has begun.
     fn says(&self, attempt: AttemptId, words: &str) {
-        self.rig.until(words, |rig| {
-            let query = LogQuery { attempt, stream: Stream::Out, from: 0, max: 64 * 1024 };
-            let read = executor::spool::output::read(&rig.layout, &query, false);
-            let part = read.ok().flatten().unwrap_or_default();
-            String::from_utf8_lossy(&part.bytes).contains(words)
-        });
+        self.rig.until_it_says(attempt, words);
     }
 
     /// Our JVMs that live.
@@ -208,10 +203,7 @@ fn a_quiet_run_tells_how_far_it_is() {
     let mut warm = Warm::with("");
     let attempt = warm.begin("live read 5000\nsleep 600000\nsay over");
     warm.rig.until("rows on their way", |rig| {
-        let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
-        let read = executor::spool::output::read(&rig.layout, &query, false);
-        let part = read.ok().flatten().unwrap_or_default();
-        let counts = Counts::find(&String::from_utf8_lossy(&part.bytes));
+        let counts = Counts::find(&rig.so_far(attempt, Stream::Err));
         counts.is_some_and(|counts| {
             counts.steps.iter().any(|step| (step.read, step.lines) == (5_001, 0))
         })

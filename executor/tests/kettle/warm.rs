@@ -77,12 +77,7 @@ impl Warm {
     }
 
     fn says(&self, attempt: AttemptId, words: &str) {
-        self.rig.until(words, |rig| {
-            let query = LogQuery { attempt, stream: Stream::Out, from: 0, max: 64 * 1024 };
-            let read = executor::spool::output::read(&rig.layout, &query, false);
-            let part = read.ok().flatten().unwrap_or_default();
-            String::from_utf8_lossy(&part.bytes).contains(words)
-        });
+        self.rig.until_it_says(attempt, words);
     }
 
     fn jvm(&self) -> i32 {

@@ -194,10 +194,7 @@ fn how_far_its_steps_are_is_asked_of_the_server_where_that_is_wanted() {
         let attempt = host.begin(more, Vec::new());
         let mut steps = Vec::new();
         host.rig.until("rows on their way", |rig| {
-            let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
-            let read = executor::spool::output::read(&rig.layout, &query, false);
-            let part = read.ok().flatten().unwrap_or_default();
-            let counts = Counts::find(&String::from_utf8_lossy(&part.bytes)).unwrap_or_default();
+            let counts = Counts::find(&rig.so_far(attempt, Stream::Err)).unwrap_or_default();
             steps = counts.steps;
             steps.len() > usize::from(lists)
         });
@@ -261,11 +258,7 @@ fn a_log_that_is_longer_than_any_is_cut_and_that_is_told() {
     // Small on the wire, 72 MiB when it is unpacked.
     host.carte.talk(72, &"0".repeat(1 << 20));
     host.carte.talk(1, "the last word");
-    let cut = |rig: &Rig| {
-        let query = LogQuery { attempt, stream: Stream::Err, from: 0, max: 64 * 1024 };
-        let read = executor::spool::output::read(&rig.layout, &query, false);
-        String::from_utf8_lossy(&read.ok().flatten().unwrap_or_default().bytes).contains("cut")
-    };
+    let cut = |rig: &Rig| rig.so_far(attempt, Stream::Err).contains("cut");
     host.rig.until("it is told", cut);
     host.rig.stop(attempt, 20_000);
     let (state, ..) = host.end(attempt);
