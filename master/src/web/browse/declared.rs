@@ -227,7 +227,10 @@ async fn of_host(app: &App, host: Arc<Host>, files: Vec<At>, until: Millis) -> V
         Duration::from_millis(ms).min(SAVE_PATIENCE)
     };
     let mut said: Vec<Said> = Vec::new();
-    if !files.is_empty() {
+    if !files.is_empty() && left().is_zero() {
+        let words = "its turn did not come within the time that there is".to_owned();
+        said.push(Err(Problem::new("more", &host.name, (String::new(), words))));
+    } else if !files.is_empty() {
         match Line::open(app, &host, left()).await {
             Err(problem) => said.push(Err(problem)),
             Ok(line) => {
