@@ -113,9 +113,18 @@ fn a_cold_start_maps_the_archive_that_its_host_has_made() {
     let (_, without) = cold.run("hop");
     let first = cold.archive(None);
     assert!(cold.maps().contains(&first.display().to_string()));
-    let lines = |text: &str| text.lines().count();
+    // Of Hop and of us: a JVM says nothing of archives.
+    let odd = |text: &str| -> Vec<String> {
+        let usual = |line: &str| {
+            line.starts_with(|c: char| c.is_ascii_digit())
+                || ["HopRun ", "hcndc: "].iter().any(|begin| line.starts_with(begin))
+        };
+        text.lines().filter(|line| !line.is_empty() && !usual(line)).map(str::to_owned).collect()
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(odd(&without), none);
     let (_, with) = cold.run("hop");
-    assert_eq!(lines(&with), lines(&without), "not a word of it in the log: {with}");
+    assert_eq!(odd(&with), none);
     // Damaged or cut off it is as if there were none.
     let whole = std::fs::read(&first).unwrap();
     let mut damaged = whole.clone();
@@ -123,7 +132,7 @@ fn a_cold_start_maps_the_archive_that_its_host_has_made() {
     for bytes in [&damaged[..], &whole[..1_000_000]] {
         std::fs::write(&first, bytes).unwrap();
         let (_, said) = cold.run("hop");
-        assert_eq!(lines(&said), lines(&without), "{said}");
+        assert_eq!(odd(&said), none);
     }
     std::fs::write(&first, &whole).unwrap();
     // Another jar: it is stale, and another one is made.
@@ -134,7 +143,7 @@ fn a_cold_start_maps_the_archive_that_its_host_has_made() {
     std::fs::remove_file(&core).unwrap();
     std::fs::write(&core, bytes).unwrap();
     let (_, said) = cold.run("hop");
-    assert_eq!(lines(&said), lines(&without), "{said}");
+    assert_eq!(odd(&said), none);
     let second = cold.archive(Some(&first));
     cold.site.rig.until("the end of the old one", |_| !first.exists());
     let maps = cold.maps();
