@@ -8,6 +8,7 @@ const EVERY_MS = 10000;
 const number = (value) => value.toLocaleString();
 
 const COLUMNS = [
+  ['entry', t('Entry'), (step) => step.entry],
   ['part', t('Part'), (step) => step.part],
   ['name', t('Step'), (step) => [step.name, step.lines > 1 && el('span', { class: 'tag' }, `×${step.lines}`),
     step.lines === 0 && el('span', { class: 'tag s-running' }, step.at_row ? t('at row {n}', { n: number(step.at_row) }) : t('runs'))]],
@@ -18,13 +19,16 @@ const COLUMNS = [
 ];
 const FEW = ['name', 'speed', 'input', 'output', 'errors'];
 
+const WORDS = ['entry', 'part', 'name'];
+
 /** few: what fits a drawer */
 export function stepsTable(steps, few = false) {
-  const columns = few ? FEW.map((wanted) => COLUMNS.find(([key]) => key === wanted)) : COLUMNS;
-  const cell = (step, [key, label, show]) => el('td', { 'data-label': label, class: ['part', 'name'].includes(key) ? null : 'number', title: few && key === 'name' ? step.part : null },
+  const all = COLUMNS.filter(([key]) => key !== 'entry' || steps.some((step) => step.entry));
+  const columns = few ? FEW.map((wanted) => COLUMNS.find(([key]) => key === wanted)) : all;
+  const cell = (step, [key, label, show]) => el('td', { 'data-label': label, class: WORDS.includes(key) ? null : 'number', title: few && key === 'name' ? [step.entry, step.part].filter(Boolean).join(' › ') : null },
     [show ? show(step) : number(step[key])].flat().filter(Boolean).flatMap((one, at) => (at ? [' ', one] : [one])));
   return el('div', { class: 'table-box' }, el('table', { class: `layui-table${few ? '' : ' cards'}` },
-    el('thead', {}, el('tr', {}, columns.map(([key, label]) => el('th', { class: ['part', 'name'].includes(key) ? null : 'number' }, label)))),
+    el('thead', {}, el('tr', {}, columns.map(([key, label]) => el('th', { class: WORDS.includes(key) ? null : 'number' }, label)))),
     el('tbody', {}, steps.map((step) => el('tr', { class: step.errors ? 's-failed' : null }, columns.map((column) => cell(step, column)))))));
 }
 

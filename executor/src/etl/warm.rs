@@ -50,12 +50,13 @@ pub(super) fn run(socket: &Path, etl: &Etl, what: &Asked) -> anyhow::Result<Outc
             }
         };
         let reading = Reading::new(etl.engine);
-        let counts = Counts::default();
+        let (ended, live) = (Counts::default(), Counts::default());
         let clock = Clock::system();
         let progress = Progress::new(clock.mono_ms());
         let (engine, begun) = (etl.engine, false);
         let stopped = false;
-        let mut guest = Guest { stream, engine, reading, counts, progress, clock, begun, stopped };
+        let mut guest =
+            Guest { stream, engine, reading, ended, live, progress, clock, begun, stopped };
         Ok(match guest.stay(what, signals).await {
             Outcome::Cold(why) if guest.stopped => {
                 say(&format!("told to end before it began: {why}"));
@@ -70,8 +71,10 @@ struct Guest {
     stream: UnixStream,
     engine: Engine,
     reading: Reading,
-    /// As the engine itself has counted.
-    counts: Counts,
+    /// As the engine itself has counted, of what has ended.
+    ended: Counts,
+    /// And of what goes on.
+    live: Counts,
     progress: Progress,
     clock: Clock,
     /// It may have done something.
@@ -140,8 +143,8 @@ impl Guest {
                 let _ = writeln!(std::io::stdout(), "{line}");
                 self.tell();
             }
-            Told::Step(step) if step.lines == 0 => self.reading.counts.on_their_way(vec![step]),
-            Told::Step(step) => self.counts.add(step),
+            Told::Step(step) if step.lines == 0 => self.live.on_their_way(vec![step]),
+            Told::Step(step) => self.ended.add(step),
             Told::Refused(why) => return Some(Outcome::Cold(why)),
             Told::Lost(why) => return Some(self.lost(&why)),
             Told::Ended(ended) => return Some(self.ended(ended)),
@@ -152,28 +155,17 @@ impl Guest {
     /// How far it is, when that is due.
     fn tell(&mut self) {
         let now = self.clock.mono_ms();
-        if let Some(line) = self.progress.line(now, &self.reading.counts) {
+        if now < self.progress.due() {
+            return;
+        }
+        let counts = counted(&self.ended, &self.live, &self.reading.counts);
+        if let Some(line) = self.progress.line(now, &counts) {
             super::told(&line);
         }
     }
 
-    /// What the engine has counted is truer than what its log says; of parts within parts only the log
-    /// tells.
-    fn count(&mut self) {
-        let mut counts = std::mem::take(&mut self.counts);
-        // Only the log has times.
-        counts.take_times(&self.reading.counts);
-        let parts: BTreeSet<String> = counts.steps.iter().map(|step| step.part.clone()).collect();
-        let log = std::mem::take(&mut self.reading.counts);
-        counts.more = counts.more.saturating_add(log.more);
-        for step in log.steps.into_iter().filter(|step| !parts.contains(&step.part)) {
-            counts.add(step);
-        }
-        self.reading.counts = counts;
-    }
-
     fn lost(&mut self, why: &str) -> Outcome {
-        self.count();
+        self.reading.counts = counted(&self.ended, &self.live, &self.reading.counts);
         let words = outcome::means(self.engine, WARM_LOST).unwrap_or_default();
         say(&format!("{words}: {why}"));
         Outcome::Over(code(WARM_LOST))
@@ -181,7 +173,7 @@ impl Guest {
 
     fn ended(&mut self, Ended { how, errors, words }: Ended) -> Outcome {
         let _ = std::io::stdout().flush();
-        self.count();
+        self.reading.counts = counted(&self.ended, &self.live, &self.reading.counts);
         // At a level at which it says nothing, the engine still counts.
         self.reading.errors = self.reading.errors.max(errors);
         if !words.is_empty() {
@@ -196,5 +188,50 @@ impl Guest {
             (How::NotLoaded | How::NotPrepared, _) => 1,
         };
         Outcome::Over(conclude(self.engine, outcome::Ended::Code(code), &self.reading, false))
+    }
+}
+
+/// What the engine has counted is truer than what its log says; of parts within parts only the log tells.
+fn counted(ended: &Counts, live: &Counts, log: &Counts) -> Counts {
+    let mut counts = ended.clone();
+    counts.on_their_way(live.steps.clone());
+    // Only the log has times.
+    counts.take_times(log);
+    let parts: BTreeSet<String> = counts.steps.iter().map(|step| step.part.clone()).collect();
+    counts.more = counts.more.saturating_add(log.more);
+    for step in log.steps.iter().filter(|step| !parts.contains(&step.part)) {
+        counts.add(step.clone());
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::etl::counts::Step;
+
+    fn counts(steps: &[(&str, &str, u32, u64)]) -> Counts {
+        let mut counts = Counts::default();
+        for (entry, part, lines, written) in steps {
+            let (part, name) = ((*part).to_owned(), "a".to_owned());
+            let step = Step { lines: *lines, written: *written, part, name, ..Step::default() };
+            counts.add(step.of(entry));
+        }
+        counts
+    }
+
+    #[test]
+    fn what_the_engine_counts_is_told_once() {
+        let ended = counts(&[("north", "load", 1, 7)]);
+        let live = counts(&[("north", "load", 0, 6), ("south", "load", 0, 3)]);
+        // Side by side its log does not tell whose they are.
+        let log = counts(&[("", "load", 1, 7), ("south", "mapping", 1, 9)]);
+        let told = counted(&ended, &live, &log);
+        let told: Vec<_> =
+            told.steps.iter().map(|it| (&*it.entry, &*it.part, it.lines, it.written)).collect();
+        assert_eq!(
+            told,
+            [("north", "load", 1, 7), ("south", "load", 0, 3), ("south", "mapping", 1, 9)]
+        );
     }
 }

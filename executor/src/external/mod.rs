@@ -231,9 +231,9 @@ impl Looker {
             return;
         }
         let mut counts = self.reading.counts.clone();
-        let part = self.reading.part();
-        if self.external.lists && self.observer.follows().is_some() && !part.is_empty() {
-            counts.on_their_way(self.connection.steps(&self.begun, part).await);
+        let of = (self.reading.entry(), self.reading.part());
+        if self.external.lists && self.observer.follows().is_some() && !of.1.is_empty() {
+            counts.on_their_way(self.connection.steps(&self.begun, of).await);
         }
         if let Some(line) = self.progress.line(self.clock.mono_ms(), &counts) {
             told(&line);

@@ -90,12 +90,12 @@ impl Connection {
         self.get(&live::listing()).await.map(|text| live::listed(&text))
     }
 
-    /// Of a transformation that runs on a Carte; nothing where it cannot be told now.
-    pub(super) async fn steps(&self, begun: &Begun, part: &str) -> Vec<Step> {
+    /// Of a transformation that runs on a Carte, begun by an entry; nothing where it cannot be told now.
+    pub(super) async fn steps(&self, begun: &Begun, of: (&str, &str)) -> Vec<Step> {
         let all = self.listed().await.unwrap_or_default();
-        let Some(entry) = begun.running(&all, part) else { return Vec::new() };
-        let text = self.get(&live::looking(&entry)).await;
-        text.map_or_else(Vec::new, |text| live::steps(&text, part))
+        let Some(running) = begun.running(&all, of.1) else { return Vec::new() };
+        let text = self.get(&live::looking(&running)).await;
+        text.map_or_else(Vec::new, |text| live::steps(&text, of))
     }
 
     /// Whether it has been removed.

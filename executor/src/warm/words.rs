@@ -64,12 +64,12 @@ fn known(line: &str) -> Option<Word> {
     match *fields.as_slice() {
         ["READY", _] => Some(Word::Ready),
         ["LOG", id, text] => Some(Word::Log(id.parse().ok()?, text.to_owned())),
-        [word @ ("STEP" | "LIVE"), id, part, name, ref rows @ ..] => {
+        [word @ ("STEP" | "LIVE"), id, entry, part, name, ref rows @ ..] => {
             let rows: Option<Vec<u64>> = rows.iter().map(|row| row.parse().ok()).collect();
             let counts = <[u64; 6]>::try_from(rows?).ok()?;
             let short = |name: &str| name.chars().take(NAME_CHARS_MAX).collect();
             let ended = Step::ended(short(part), short(name), counts);
-            let step = Step { lines: u32::from(word == "STEP"), ..ended };
+            let step = Step { lines: u32::from(word == "STEP"), ..ended }.of(entry);
             Some(Word::Step(id.parse().ok()?, step))
         }
         ["END", id, how, errors, words] => {
@@ -111,15 +111,15 @@ mod tests {
     fn what_a_jvm_says_is_understood_or_odd() {
         assert_eq!(heard("READY\t12"), Word::Ready);
         assert_eq!(heard("LOG\t7\ta\\tb"), Word::Log(7, "a\tb".into()));
-        let Word::Step(7, step) = heard("STEP\t7\tsales\tread\t7\t0\t0\t6\t0\t1") else {
+        let Word::Step(7, step) = heard("STEP\t7\tdaily\tsales\tread\t7\t0\t0\t6\t0\t1") else {
             panic!("a step")
         };
         assert_eq!((step.input, step.written, step.errors, &*step.part), (7, 6, 1, "sales"));
-        assert_eq!(step.lines, 1);
-        let Word::Step(7, step) = heard("LIVE\t7\tsales\tread\t7\t0\t0\t6\t0\t0") else {
+        assert_eq!((step.lines, &*step.entry), (1, "daily"));
+        let Word::Step(7, step) = heard("LIVE\t7\t\tsales\tread\t7\t0\t0\t6\t0\t0") else {
             panic!("a step on its way")
         };
-        assert_eq!((step.input, step.lines), (7, 0));
+        assert_eq!((step.input, step.lines, &*step.entry), (7, 0, ""));
         let ended = Ended { how: How::WithErrors, errors: 2, words: "why".into() };
         assert_eq!(heard("END\t7\tERROR\t2\twhy"), Word::End(7, ended));
         for odd in

@@ -23,7 +23,7 @@ mod services;
 use executor::process::table;
 use rig::{Rig, alive};
 use serde_json::{Value, json};
-use shared::etl::counts::Counts;
+use shared::etl::counts::{Counts, Step};
 use shared::ids::*;
 use shared::wire::*;
 use std::path::{Path, PathBuf};
@@ -161,6 +161,62 @@ fn a_pipeline_and_a_workflow_run_with_their_parameters_and_tell_their_rows() {
     assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
     assert_eq!(read_by(&Counts::find(&err).expect("row counts"), "read"), 7);
     assert!(hop.home.path().join("daily.csv").exists());
+}
+
+/// A workflow that runs one pipeline by two actions: one after the other, or side by side.
+fn twice(dir: &Path, parallel: &str) -> PathBuf {
+    let action = |name: &str, kind: &str, parallel: &str, more: &str| {
+        format!(
+            "<action><name>{name}</name><type>{kind}</type>{more}<parallel>{parallel}</parallel><xloc>64</xloc><yloc>64</yloc></action>\n"
+        )
+    };
+    let rows = |rows: u32| {
+        format!(
+            "<filename>${{PROJECT_HOME}}/rows.hpl</filename><parameters><pass_all_parameters>Y</pass_all_parameters>\
+             <parameter><name>ROWS</name><stream_name/><value>{rows}</value></parameter></parameters>\
+             <run_configuration>local</run_configuration><wait_until_finished>Y</wait_until_finished><loglevel>Basic</loglevel>"
+        )
+    };
+    let hop = |from: &str, to: &str, unconditional: &str| {
+        format!(
+            "<hop><from>{from}</from><to>{to}</to><enabled>Y</enabled><evaluation>Y</evaluation><unconditional>{unconditional}</unconditional></hop>"
+        )
+    };
+    let second = if parallel == "Y" { "Start" } else { "north" };
+    let unconditional = parallel;
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<workflow><name>twice</name><name_sync_with_filename>N</name_sync_with_filename>\
+         <parameters/>\n<actions>\n{}{}{}</actions>\n<hops>{}{}</hops></workflow>\n",
+        action("Start", "SPECIAL", parallel, "<repeat>N</repeat><schedulerType>0</schedulerType>"),
+        action("north", "PIPELINE", "N", &rows(3)),
+        action("south", "PIPELINE", "N", &rows(4)),
+        hop("Start", "north", "Y"),
+        hop(second, "south", unconditional),
+    );
+    let path = dir.join(format!("project/twice-{parallel}.hwf"));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn two_actions_of_one_pipeline_tell_their_rows_each_unless_side_by_side() {
+    let mut hop = Hop::new();
+    let mut rows = |parallel: &str| {
+        let file = twice(hop.home.path(), parallel);
+        let fields = json!({"file": file, "project": "demo", "run_configuration": "local"});
+        let (state, log, err) = hop.run(fields);
+        assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
+        let steps = Counts::find(&err).expect("row counts").steps;
+        let of = |step: &Step| (step.entry.clone(), step.written);
+        let written = steps.iter().filter(|step| step.name == "gen").map(of).collect::<Vec<_>>();
+        (written, log)
+    };
+    let (told, log) = rows("N");
+    assert_eq!(told, [("north".to_owned(), 3), ("south".to_owned(), 4)], "{log}");
+    let (told, log) = rows("Y");
+    assert!(log.contains("in parallel"), "{log}");
+    assert_eq!(told.iter().map(|(_, rows)| rows).sum::<u64>(), 7, "{log}");
+    println!("{told:?}\n{log}");
 }
 
 #[test]

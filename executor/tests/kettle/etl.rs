@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::etl::counts::Counts;
 use shared::ids::*;
 use shared::wire::*;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 struct Kettle {
     rig: Rig,
@@ -113,6 +113,62 @@ fn a_job_and_a_transformation_run_with_their_parameters_and_tell_their_rows() {
         counts.steps.iter().map(|it| (&*it.part, &*it.name, it.read, it.written)).collect();
     assert_eq!(told, [("hello", "gen", 0, 5), ("hello", "log", 5, 5)]);
     assert!(!err.lines().last().unwrap_or_default().starts_with("hcndc: pan"), "{err}");
+}
+
+/// The file of a job with these entries, one after the other.
+fn chain(dir: &Path, name: &str, entries: &[(&str, &str, String)]) -> PathBuf {
+    let usual = "<specification_method>filename</specification_method><cluster>N</cluster><wait_until_finished>Y</wait_until_finished>\
+                 <parameters><pass_all_parameters>Y</pass_all_parameters></parameters><parallel>N</parallel><draw>Y</draw><nr>0</nr>";
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<job><name>{name}</name><directory>/</directory>\n<entries>\n"
+    );
+    xml += "<entry><name>START</name><type>SPECIAL</type><start>Y</start><dummy>N</dummy><repeat>N</repeat>\
+            <schedulerType>0</schedulerType><parallel>N</parallel><draw>Y</draw><nr>0</nr><xloc>50</xloc><yloc>50</yloc></entry>\n";
+    let mut hops = String::new();
+    let mut before = "START";
+    for (entry, kind, file) in entries {
+        xml += &format!(
+            "<entry><name>{entry}</name><type>{kind}</type><filename>{file}</filename>{usual}<xloc>150</xloc><yloc>50</yloc></entry>\n"
+        );
+        let unconditional = if before == "START" { "Y" } else { "N" };
+        hops += &format!(
+            "<hop><from>{before}</from><to>{entry}</to><from_nr>0</from_nr><to_nr>0</to_nr><enabled>Y</enabled>\
+             <evaluation>Y</evaluation><unconditional>{unconditional}</unconditional></hop>\n"
+        );
+        before = entry;
+    }
+    let path = dir.join(name).with_extension("kjb");
+    std::fs::write(&path, format!("{xml}</entries>\n<hops>{hops}</hops>\n</job>\n")).unwrap();
+    path
+}
+
+/// Two entries of one transformation, in a job that two entries run.
+pub(crate) fn twice(dir: &Path) -> PathBuf {
+    let who = || sample("who.ktr");
+    let part = [("north", "TRANS", who()), ("south", "TRANS", who())];
+    let part = chain(dir, "part", &part).display().to_string();
+    chain(
+        dir,
+        "all",
+        &[("first", "JOB", part.clone()), ("own", "TRANS", who()), ("last", "JOB", part)],
+    )
+}
+
+/// What has gone through `log` by the entry that has begun it.
+pub(crate) fn rows_by_entry(err: &str) -> Vec<(String, u64)> {
+    let counts = Counts::find(err).expect("row counts");
+    let log = counts.steps.into_iter().filter(|step| step.name == "log");
+    log.map(|step| (step.entry, step.read)).collect()
+}
+
+#[test]
+fn two_entries_of_one_file_tell_their_rows_each() {
+    let mut kettle = Kettle::new();
+    let file = twice(kettle.home.path());
+    let (state, out, err) = kettle.run(json!({"runs": "job", "file": file}));
+    assert_eq!(state, State::Ended(Exit::Code(0)), "{out}\n{err}");
+    let of = ["first › north", "first › south", "own", "last › north", "last › south"];
+    assert_eq!(rows_by_entry(&err), of.map(|entry| (entry.to_owned(), 3)), "{out}\n{err}");
 }
 
 #[test]

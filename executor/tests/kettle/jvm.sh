@@ -131,19 +131,57 @@ transformation() {
   line gen.0 "Finished processing (I=0, O=0, R=0, W=$rows, U=0, E=0)"
   line log.0 "Finished processing (I=0, O=0, R=$rows, W=$rows, U=0, E=0)"
 }
+# What stands in an element of a line.
+within() { sed -n "s|.*<$1>\([^<]*\)</$1>.*|\1|p" <<<"$2"; }
+# An entry of the job `$name` of the file `$of`.
+entry() {
+  local of_it file
+  of_it=$(grep -F "<entry><name>$1</name>" "$of")
+  file=$(within filename "$of_it")
+  file=$(filled "${file//'${Internal.Job.Filename.Directory}'/$(dirname "$of")}")
+  case $(within type "$of_it") in
+    TRANS | JOB) ;;
+    *) return 0 ;;
+  esac
+  [ -f "$file" ] || { error "$1" "Unable to load it from XML file [file://$file]"; return 1; }
+  case $of_it in
+    *'<type>TRANS</type>'*)
+      line "$1" "Loading transformation from XML file [file://$file]"
+      transformation "$file" ;;
+    *)
+      line "$1" "Loading job from XML file : [file://$file]"
+      job "$file" ;;
+  esac
+}
+# What comes after an entry that came out as $2: hops are walked as they are written.
+follow() {
+  local hop to good=$2 last=$2
+  while read -r hop; do
+    to=$(within to "$hop")
+    [ "$(within unconditional "$hop")" = Y ] || [ "$(within evaluation "$hop" | tr YN 10)" = "$good" ] || continue
+    line "$name" "Starting entry [$to]"
+    last=0
+    entry "$to" && last=1
+    follow "$to" $last
+    last=$came
+    line "$name" "Finished job entry [$to] (result=[$([ $last = 1 ] && echo true || echo false)])"
+  done < <(grep -o '<hop>.*</hop>' "$of" | sed 's|</hop>|&\n|g' | grep -F "<from>$1</from>")
+  came=$last
+}
+job() {
+  local of=$1 name came=1
+  name=$(grep -o '<job><name>[^<]*' "$of" | sed 's/.*>//')
+  while IFS='=' read -r one text; do [ -z "$one" ] || [ -n "${value[$one]+x}" ] || value[$one]=$text; done < <(declared "$of")
+  line "$name" 'Start of job execution'
+  follow START 1
+  line "$name" 'Job execution finished'
+  [ $came = 1 ]
+}
 rc=0
 if [ $who = Pan ]; then
   transformation "$file" || rc=$?
 else
-  name=$(grep -o '<job><name>[^<]*' "$file" | sed 's/.*>//')
-  line "$name" 'Start of job execution'
-  line "$name" 'Starting entry [trans]'
-  if transformation "$(dirname "$file")/${value[KTR]}"; then good=true; else good=false; fi
-  line "$name" "Finished job entry [trans] (result=[$good])"
-  line "$name" 'Job execution finished'
-  # A hop that asks for nothing goes on to the entry of success.
-  [ $good = true ] || [ "$(grep -o '<unconditional>Y' "$file" | wc -l)" -gt 1 ] || rc=1
-  [ $rc = 0 ] || error Kitchen 'Finished with errors'
+  job "$file" || { rc=1; error Kitchen 'Finished with errors'; }
 fi
 own 'Finished!'
 own "Processing ended after 0 seconds."

@@ -1,5 +1,6 @@
 //! The warm engine: our Java sources compiled against the Kettle that is there, by the desk itself.
 
+use crate::etl::{rows_by_entry, twice};
 use crate::install::{ENGLISH, install, java, sample};
 use crate::rig::Rig;
 use executor::process::table;
@@ -168,6 +169,8 @@ fn a_warm_run_tells_the_truth_of_its_end_and_its_rows_as_a_cold_one_does() {
     assert_eq!(state, WELL, "{out}\n{err}");
     assert_eq!(out.matches("hello it's me").count(), 3, "{out}");
     assert_eq!(rows(&err), three_rows("hello"), "{err}");
+    let entries = rows_by_entry(&err);
+    assert_eq!(entries, [("within › trans".to_owned(), 3)], "{err}");
     for (runs, name, params, code, words) in [
         ("transformation", "bad.ktr", json!({}), 1, "deliberate abort"),
         ("transformation", "nostep.ktr", json!({}), 3, "cannot be prepared"),
@@ -185,6 +188,16 @@ fn a_warm_run_tells_the_truth_of_its_end_and_its_rows_as_a_cold_one_does() {
         assert!(last.starts_with("hcndc: "), "{name}: {out}\n{err}");
         assert!(err.contains(words) || out.contains(words), "{name}, {words}: {out}\n{err}");
     }
+    let dir = tempfile::tempdir().unwrap();
+    let fields =
+        json!({"runs": "job", "file": twice(dir.path()), "warm": true, "level": "Minimal"});
+    let start = warm.rig.plan_kind(("kettle", "kettle"), fields, Vec::new(), &[]);
+    let attempt = warm.rig.begin(start);
+    let (state, out, err) = warm.end(attempt);
+    assert_eq!(state, WELL, "{out}\n{err}");
+    assert!(!out.contains("Starting entry"), "its log does not tell: {out}");
+    let of = ["first › north", "first › south", "own", "last › north", "last › south"];
+    assert_eq!(rows_by_entry(&err), of.map(|entry| (entry.to_owned(), 3)), "{out}\n{err}");
     let (_, _, err) = warm.run("job", "job.kjb", json!({"KTR": "bad.ktr"}));
     let counts = Counts::find(&err).expect("row counts");
     let aborted = counts.steps.iter().find(|step| step.name == "abort").expect("its step");

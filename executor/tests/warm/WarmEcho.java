@@ -37,7 +37,7 @@ public final class WarmEcho implements Warm.Engine {
           break;
         case "rows":
           String[] two = rest.split(" ");
-          run.step("echo", two[0], 0, 0, Long.parseLong(two[1]), Long.parseLong(two[1]), 0, 0);
+          run.step("", "echo", two[0], 0, 0, Long.parseLong(two[1]), Long.parseLong(two[1]), 0, 0);
           break;
         case "live":
           Object[] live = {rest.split(" ")[0], Long.parseLong(rest.split(" ")[1])};
@@ -75,8 +75,8 @@ public final class WarmEcho implements Warm.Engine {
     Object[] live = lives.get(run);
     if (live != null) {
       // Two copies.
-      look.step("echo", (String) live[0], 0, 0, (Long) live[1], 0, 0, 0);
-      look.step("echo", (String) live[0], 0, 0, 1, 0, 0, 0);
+      look.step("", "echo", (String) live[0], 0, 0, (Long) live[1], 0, 0, 0);
+      look.step("", "echo", (String) live[0], 0, 0, 1, 0, 0, 0);
     }
   }
 

@@ -77,6 +77,11 @@ pub fn steps() -> Vec<Step> {
             name: "016_step_time",
             text: include_str!("../../../ddl/016_step_time.sql"),
         },
+        Step {
+            version: 17,
+            name: "017_step_entry",
+            text: include_str!("../../../ddl/017_step_entry.sql"),
+        },
     ]
 }
 

@@ -13,6 +13,7 @@ const COLUMNS: &[&str] = &[
     "number",
     "reign",
     "place",
+    "entry",
     "part",
     "step",
     "line_count",
@@ -38,6 +39,7 @@ pub fn put(attempt: AttemptId, counts: &Counts) -> [Write; 2] {
             i64::from(attempt.number),
             attempt.reign,
             place,
+            step.entry.as_str(),
             step.part.as_str(),
             step.name.as_str(),
             i64::from(step.lines),
@@ -79,6 +81,7 @@ pub async fn of_job(db: &Db, run: RunId, job: JobId) -> db::Result<BTreeMap<Atte
         let small = |column| row.int(column).map(|value| u32::try_from(value).unwrap_or(0));
         let attempt = AttemptId { run, job, number: small("number")?, reign: row.int("reign")? };
         all.entry(attempt).or_default().push(Step {
+            entry: row.text("entry")?.to_owned(),
             part: row.text("part")?.to_owned(),
             name: row.text("step")?.to_owned(),
             lines: small("line_count")?,

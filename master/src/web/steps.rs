@@ -23,7 +23,7 @@ pub(super) async fn of(app: &App, attempt: &Attempt, kind: &str) -> Result<Vec<S
 
 pub(super) fn json(steps: &[Step]) -> Value {
     let one = |step: &Step| {
-        json!({ "part": step.part, "name": step.name, "lines": step.lines, "input": step.input,
+        json!({ "entry": step.entry, "part": step.part, "name": step.name, "lines": step.lines, "input": step.input,
             "output": step.output, "read": step.read, "written": step.written,
             "updated": step.updated, "errors": step.errors, "took_ms": step.took_ms,
             "at_row": step.at_row, "speed": step.speed() })

@@ -235,7 +235,7 @@ async fn rows_of_steps_are_replaced_missed_ones_found_and_added_up_by_period() {
         put(vec![step("a", 1), Step { lines: 0, ..step("b", 2) }, step("c", 3)]).await;
         let all = [attempt(2), attempt(3), attempt(1)];
         assert_eq!(missed(&[8], NOW).await, all, "of one on its way the end is missed");
-        let last = Step { took_ms: 1_500, at_row: 7, ..step("b", 10) };
+        let last = Step { took_ms: 1_500, at_row: 7, ..step("b", 10) }.of("north › south");
         put(vec![step("a", 5), last.clone()]).await;
         let kept = counts::of_job(&db, RunId(3), JobId(8)).await.unwrap();
         assert_eq!(kept[&attempt(3)], [step("a", 5), last], "what was kept before is replaced");

@@ -195,7 +195,8 @@ async fn rows_of_steps_are_shown_where_a_kind_counts_them() {
     let attempt = AttemptId { run, job, number: 2, reign: 9 };
     let step =
         Step { part: "p".into(), name: "gen <b>".into(), lines: 2, written: 7, ..Step::default() };
-    let step = Step { took_ms: 2_000, input: 1_234_000, output: 617, errors: 3, ..step };
+    let step =
+        Step { took_ms: 2_000, input: 1_234_000, output: 617, errors: 3, ..step }.of("north <i>");
     let on_its_way =
         Step { name: "log".into(), at_row: 350_000, took_ms: 7_000, ..Step::default() };
     let counts = Counts { steps: vec![step, on_its_way], more: 0 };
@@ -215,9 +216,10 @@ async fn rows_of_steps_are_shown_where_a_kind_counts_them() {
     apply(&documents).await.is(200);
     let shown = app.get(&admin, &page).await;
     shown.is(200).has("Rows of its steps").has("gen &lt;b&gt;").has("×2");
-    shown.has("617000").has("at row 350000").has("js/steps.js");
+    shown.has("617000").has(">north &lt;i&gt;<").has("at row 350000").has("js/steps.js");
     let told = app.get(&admin, &format!("/api/v1/attempts/{attempt}")).await.is(200).json();
     assert_eq!(told["steps"][0]["written"], 7, "{told}");
+    assert_eq!(told["steps"][0]["entry"], "north <i>", "{told}");
     assert_eq!(
         (&told["steps"][1]["speed"], &told["steps"][1]["lines"]),
         (&json!(50_000), &json!(0))

@@ -10,12 +10,22 @@ pub const STEPS_MAX: usize = 200;
 pub const NAME_CHARS_MAX: usize = 64;
 /// What the line with the counts begins with.
 pub const MARK: &str = "hcndc: counts ";
+/// Between an entry and one of the job that it runs.
+pub const WITHIN: &str = " › ";
+/// Characters of the path to an entry.
+const ENTRY_CHARS_MAX: usize = 200;
+/// Bytes of the line with the counts: what is read of the end of an output holds it.
+const LINE_MAX: usize = 120 * 1024;
 /// While it runs they are told when they have changed, and so often at most.
 pub const EVERY_MS: Millis = 10_000;
 
 /// One step, its copies added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
+    /// The entry of a job that has begun its part, below the entries that have begun that job ([`WITHIN`]);
+    /// empty: none has, or the log does not tell which.
+    #[serde(rename = "y", default, skip_serializing_if = "String::is_empty")]
+    pub entry: String,
     /// The transformation or pipeline that had begun last.
     #[serde(rename = "p")]
     pub part: String,
@@ -52,6 +62,20 @@ fn is_zero(value: &u64) -> bool {
 }
 
 impl Step {
+    pub fn of(self, entry: &str) -> Step {
+        Step { entry: entry.chars().take(ENTRY_CHARS_MAX).collect(), ..self }
+    }
+
+    /// This entry, or one of a job that it runs, has begun its part.
+    pub fn is_within(&self, entry: &str) -> bool {
+        let rest = self.entry.strip_prefix(short(entry).as_str());
+        !entry.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(WITHIN))
+    }
+
+    fn is_same(&self, other: &Step) -> bool {
+        self.name == other.name && self.part == other.part && self.entry == other.entry
+    }
+
     /// The end of one copy. The counts in the order of engines: input, output, read, written, updated, errors.
     pub fn ended(part: String, name: String, counts: [u64; 6]) -> Step {
         let [input, output, read, written, updated, errors] = counts;
@@ -84,8 +108,7 @@ pub struct Counts {
 impl Counts {
     /// One that is on its way (`lines` is 0) replaces what it has told on its way before.
     pub fn add(&mut self, step: Step) {
-        let same = |known: &&mut Step| known.part == step.part && known.name == step.name;
-        let Some(known) = self.steps.iter_mut().find(same) else {
+        let Some(known) = self.steps.iter_mut().find(|known| known.is_same(&step)) else {
             match self.steps.len() < STEPS_MAX {
                 true => self.steps.push(step),
                 false if step.lines > 0 => self.more = self.more.saturating_add(1),
@@ -111,8 +134,7 @@ impl Counts {
     /// What somebody else tells of steps on their way (`lines` is 0); what has told its end stays.
     pub fn on_their_way(&mut self, steps: Vec<Step>) {
         for step in steps {
-            let same = |known: &&mut Step| known.part == step.part && known.name == step.name;
-            match self.steps.iter_mut().find(same) {
+            match self.steps.iter_mut().find(|known| known.is_same(&step)) {
                 Some(known) if known.lines == 0 => *known = step,
                 Some(_) => {}
                 None => self.add(step),
@@ -123,8 +145,7 @@ impl Counts {
     /// How long its steps took, where somebody else knows that.
     pub fn take_times(&mut self, known: &Counts) {
         for step in &mut self.steps {
-            let same = |one: &&Step| one.part == step.part && one.name == step.name;
-            if let Some(one) = known.steps.iter().find(same) {
+            if let Some(one) = known.steps.iter().find(|one| one.is_same(step)) {
                 step.took_ms = one.took_ms;
             }
         }
@@ -138,9 +159,21 @@ impl Counts {
         self.steps.is_empty()
     }
 
-    /// The line that carries them.
+    /// The line that carries them; where names are too long for it, of fewer steps.
     pub fn line(&self) -> String {
-        format!("{MARK}{}", serde_json::to_string(self).unwrap_or_default())
+        let told = |counts: &Counts| {
+            format!("{MARK}{}", serde_json::to_string(counts).unwrap_or_default())
+        };
+        let mut text = told(self);
+        let mut fewer = self.clone();
+        while text.len() > LINE_MAX && !fewer.steps.is_empty() {
+            let fit = fewer.steps.len() * LINE_MAX / text.len();
+            let fit = fit.min(fewer.steps.len() - 1);
+            let rest = fewer.steps.split_off(fit).len();
+            fewer.more = fewer.more.saturating_add(u32::try_from(rest).unwrap_or(u32::MAX));
+            text = told(&fewer);
+        }
+        text
     }
 
     /// The last that an output holds. Of what a job has written itself nothing more is taken than an
@@ -151,6 +184,7 @@ impl Counts {
         counts.steps.truncate(STEPS_MAX);
         for step in &mut counts.steps {
             (step.part, step.name) = (short(&step.part), short(&step.name));
+            step.entry = step.entry.chars().take(ENTRY_CHARS_MAX).collect();
         }
         Some(counts)
     }
@@ -183,6 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn two_entries_of_one_file_are_two() {
+        let mut counts = Counts::default();
+        for (entry, rows) in [("north", 3), ("south", 4), ("north", 5), ("north › deep", 6)] {
+            counts.add(step("a", rows).of(entry));
+        }
+        let rows = |entry: &str| {
+            let within = counts.steps.iter().filter(|step| step.is_within(entry));
+            within.map(|step| step.input).collect::<Vec<_>>()
+        };
+        assert_eq!(rows("north"), [8, 6]);
+        assert_eq!((rows("south"), rows("nor"), rows("")), (vec![4], vec![], vec![]));
+        assert_eq!(Counts::find(&counts.line()), Some(counts));
+    }
+
+    #[test]
     fn what_goes_on_is_at_a_row_until_its_end_is_told() {
         let mut counts = Counts::default();
         let on_its_way = |at_row, took_ms| Step { lines: 0, at_row, took_ms, ..step("a", 0) };
@@ -210,10 +259,17 @@ mod tests {
         assert_eq!((counts.steps.len(), counts.more), (STEPS_MAX, 7));
         let long = step(&"字".repeat(NAME_CHARS_MAX), u64::MAX);
         let long = Step { part: long.name.clone(), took_ms: u64::MAX, at_row: u64::MAX, ..long };
-        let whole = Counts { steps: vec![long; STEPS_MAX], more: u32::MAX };
-        assert!(whole.line().len() < 120 * 1024, "{}", whole.line().len());
+        let whole = Counts { steps: vec![long.clone(); STEPS_MAX], more: u32::MAX };
+        assert!(whole.line().len() < LINE_MAX, "{}", whole.line().len());
+        assert_eq!(Counts::find(&whole.line()), Some(whole));
+        let far = long.of(&"字".repeat(9_000));
+        let line = Counts { steps: vec![far; STEPS_MAX], more: 7 }.line();
+        assert!(line.len() <= LINE_MAX, "{}", line.len());
+        let found = Counts::find(&line).unwrap();
+        assert_eq!((found.steps.len() + found.more as usize, found.steps.len() > 100), (207, true));
         let forged = Counts { steps: vec![step(&"x".repeat(9_000), 1); 600], more: 0 };
-        let found = Counts::find(&forged.line()).unwrap();
+        let forged = format!("{MARK}{}", serde_json::to_string(&forged).unwrap());
+        let found = Counts::find(&forged).unwrap();
         assert_eq!(found.steps.len(), STEPS_MAX);
         assert_eq!(found.steps[0].name.len(), NAME_CHARS_MAX);
     }

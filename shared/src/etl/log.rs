@@ -6,6 +6,7 @@
 
 use super::Engine;
 use super::counts::{Counts, STEPS_MAX, Step, short};
+use super::entries::{Entries, Told};
 use crate::ids::Millis;
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
@@ -37,12 +38,15 @@ pub struct Reading {
     /// The JVM was not given by its host what it asked for.
     pub out_of_memory: bool,
     pub counts: Counts,
+    entries: Entries,
+    /// The entry that has begun it.
+    entry: String,
     /// The transformation that began last.
     part: String,
     /// When that was, by the clock of the log.
     begun: Millis,
     /// Of steps of any part: when its round began, and what it has taken of it so far.
-    took: BTreeMap<(String, String), (Millis, u64)>,
+    took: BTreeMap<[String; 3], (Millis, u64)>,
     /// Lines of the program itself.
     own: u32,
 }
@@ -58,6 +62,8 @@ impl Reading {
             out_of_heap: false,
             out_of_memory: false,
             counts: Counts::default(),
+            entries: Entries::default(),
+            entry: String::new(),
             part: String::new(),
             begun: 0,
             took: BTreeMap::new(),
@@ -70,6 +76,11 @@ impl Reading {
         &self.part
     }
 
+    /// The entry that has begun it, as of [`Step`].
+    pub fn entry(&self) -> &str {
+        &self.entry
+    }
+
     pub fn line(&mut self, line: &str) {
         self.out_of_heap |= line.contains("java.lang.OutOfMemoryError");
         let Some((at, rest)) = dated(line) else { return self.bare(line) };
@@ -78,15 +89,15 @@ impl Reading {
         }
         let who = rest.split_once(" - ").map(|(subject, _)| subject);
         self.at_work |= who.is_some_and(|subject| !BEFORE.contains(&subject));
-        if let Some(mut step) = step(rest).or_else(|| feedback(rest)) {
+        if let Some(step) = step(rest).or_else(|| feedback(rest)) {
+            let mut step = step.of(&self.entry);
             step.part.clone_from(&self.part);
-            step.took_ms = self.took(at, (&step.part, &step.name));
+            step.took_ms = self.took(at, &step);
             return self.counts.add(step);
         }
         let Some((subject, text)) = rest.split_once(" - ") else { return };
-        let named = text.trim_end().strip_suffix(']').and_then(|text| text.rsplit_once('['));
-        if named.is_some_and(|(_, name)| name == subject) {
-            self.part = short(subject);
+        if let Told::Part(part) = self.entries.line(subject, text) {
+            (self.entry, self.part) = (self.entries.path(), short(part));
             self.begun = at;
         }
         match self.engine {
@@ -103,14 +114,14 @@ impl Reading {
 
     /// What a step has taken beyond what was counted of it already: its copies run side by side, the
     /// rounds of a loop one after the other.
-    fn took(&mut self, at: Millis, (part, name): (&str, &str)) -> u64 {
+    fn took(&mut self, at: Millis, step: &Step) -> u64 {
         // The clock of a log goes back in autumn.
         let all = u64::try_from(at - self.begun).unwrap_or(0);
-        let key = (part.to_owned(), name.to_owned());
+        let key = [&step.entry, &step.part, &step.name].map(Clone::clone);
         let room = self.took.len() < STEPS_MAX;
         let known = self.took.get(&key).filter(|(begun, _)| *begun == self.begun);
         let known = known.map_or(0, |(_, took)| *took);
-        if part.is_empty() || !room && !self.took.contains_key(&key) {
+        if step.part.is_empty() || !room && !self.took.contains_key(&key) {
             return 0;
         }
         self.took.insert(key, (self.begun, known.max(all)));

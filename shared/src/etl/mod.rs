@@ -10,6 +10,7 @@ pub mod xml;
 
 pub mod counts;
 pub mod declared;
+pub(crate) mod entries;
 pub mod log;
 pub mod outcome;
 pub mod progress;

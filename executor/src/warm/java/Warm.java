@@ -19,8 +19,8 @@ import java.util.concurrent.Executors;
  *
  * <p>Standard input and output speak in lines, their fields parted by tabs; a tab, a line feed, a carriage return and a
  * backslash within a field are written as \t, \n, \r and \\. In: RUN id form file level configuration project
- * lifecycle NAME=value… (form: "job", of Kettle), STOP id, QUIT. Out: READY ms, LOG id line, STEP id part name input output
- * read written updated errors (one copy, at its end), LIVE with the same fields (all copies, on their way), END id word
+ * lifecycle NAME=value… (form: "job", of Kettle), STOP id, QUIT. Out: READY ms, LOG id line, STEP id entry part name input
+ * output read written updated errors (one copy, at its end; the entries that lead to it, if any, joined by WITHIN), LIVE with the same fields (all copies, on their way), END id word
  * errors text. The end of the input ends the JVM: it outlives no desk.
  *
  * <p>Written for Java 8 on; compiled on the host, against the engine that is there. The name of the class that stands
@@ -46,8 +46,8 @@ public final class Warm {
   public static final class Look {
     private final Map<String, long[]> steps = new LinkedHashMap<>();
 
-    public void step(String part, String name, long... rows) {
-      String key = escaped(part == null ? "" : part) + "\t" + escaped(name == null ? "" : name);
+    public void step(String entry, String part, String name, long... rows) {
+      String key = escaped(entry) + "\t" + escaped(part == null ? "" : part) + "\t" + escaped(name == null ? "" : name);
       if (!steps.containsKey(key) && steps.size() >= STEPS_MAX) {
         return;
       }
@@ -113,18 +113,19 @@ public final class Warm {
       }
     }
 
-    /** Rows of one step, or of one copy of it. `part`: the transformation or pipeline that it belongs to. */
-    public synchronized void step(String part, String name, long... rows) {
+    /** Rows of one step, or of one copy of it. `part`: the transformation or pipeline that it belongs to; `entry`: who has begun that. */
+    public synchronized void step(String entry, String part, String name, long... rows) {
       if (over) {
         return;
       }
-      String[] fields = new String[10];
+      String[] fields = new String[11];
       fields[0] = "STEP";
       fields[1] = id;
-      fields[2] = part == null ? "" : part;
-      fields[3] = name == null ? "" : name;
+      fields[2] = entry;
+      fields[3] = part == null ? "" : part;
+      fields[4] = name == null ? "" : name;
       for (int at = 0; at < 6; at++) {
-        fields[4 + at] = Long.toString(Math.max(0, rows[at]));
+        fields[5 + at] = Long.toString(Math.max(0, rows[at]));
       }
       say(fields);
     }
@@ -145,6 +146,9 @@ public final class Warm {
       say("END", id, end.word.name(), Long.toString(end.errors), text.length() > TEXT_MAX ? text.substring(0, TEXT_MAX) : text);
     }
   }
+
+  /** Between an entry and one of the job that it runs. */
+  public static final String WITHIN = " \u203a ";
 
   private static final int LINE_MAX = 16 * 1024;
   private static final int STEPS_MAX = 400;

@@ -216,12 +216,12 @@ public final class WarmHop implements Warm.Engine {
   }
 
   private interface Told {
-    void step(String part, String name, long... rows);
+    void step(String entry, String part, String name, long... rows);
   }
 
   private static void steps(Told told, String part, IPipelineEngine<?> engine) {
     for (IEngineComponent one : engine.getComponents()) {
-      told.step(part, one.getName(), one.getLinesInput(), one.getLinesOutput(), one.getLinesRead(), one.getLinesWritten(),
+      told.step("", part, one.getName(), one.getLinesInput(), one.getLinesOutput(), one.getLinesRead(), one.getLinesWritten(),
           one.getLinesUpdated(), one.getErrors() + one.getLinesRejected());
     }
   }

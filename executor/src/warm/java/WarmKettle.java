@@ -146,7 +146,7 @@ public final class WarmKettle implements Warm.Engine {
         halt(trans);
       }
       trans.waitUntilFinished();
-      steps(run::step, trans);
+      steps(run::step, "", trans);
       long errors = trans.getErrors();
       return new Warm.End(run.stopped ? Warm.Word.STOPPED : errors == 0 ? Warm.Word.OK : Warm.Word.ERROR, errors, "");
     } finally {
@@ -164,17 +164,17 @@ public final class WarmKettle implements Warm.Engine {
   }
 
   private interface Told {
-    void step(String part, String name, long... rows);
+    void step(String entry, String part, String name, long... rows);
   }
 
-  private static void steps(Told told, Trans trans) {
+  private static void steps(Told told, String entry, Trans trans) {
     List<StepMetaDataCombi> all = trans.getSteps();
     if (all == null) {
       return;
     }
     for (StepMetaDataCombi one : all) {
       StepInterface step = one.step;
-      told.step(trans.getName(), one.stepname, step.getLinesInput(), step.getLinesOutput(), step.getLinesRead(),
+      told.step(entry, trans.getName(), one.stepname, step.getLinesInput(), step.getLinesOutput(), step.getLinesRead(),
           step.getLinesWritten(), step.getLinesUpdated(), step.getErrors() + step.getLinesRejected());
     }
   }
@@ -182,11 +182,9 @@ public final class WarmKettle implements Warm.Engine {
   @Override
   public void look(Warm.Run run, Warm.Look look) {
     if (run.handle instanceof Trans) {
-      steps(look::step, (Trans) run.handle);
+      steps(look::step, "", (Trans) run.handle);
     } else if (run.handle instanceof Working) {
-      for (Trans one : ((Working) run.handle).live) {
-        steps(look::step, one);
-      }
+      ((Working) run.handle).live.forEach((one, entry) -> steps(look::step, entry, one));
     }
   }
 
@@ -205,7 +203,8 @@ public final class WarmKettle implements Warm.Engine {
   private static final class Working implements DelegationListener {
     private final Warm.Run run;
     private final Job job;
-    private final Set<Trans> live = ConcurrentHashMap.newKeySet();
+    /** With the entries that lead to each. */
+    private final Map<Trans, String> live = new ConcurrentHashMap<>();
 
     Working(Warm.Run run, Job job) {
       this.run = run;
@@ -227,11 +226,23 @@ public final class WarmKettle implements Warm.Engine {
       if (!job.isStopped()) {
         job.stopAll();
       }
-      for (Trans one : live) {
+      for (Trans one : live.keySet()) {
         if (!one.isStopped()) {
           halt(one);
         }
       }
+    }
+
+    /** An entry is the parent of what it begins; its own is its job. */
+    private static String entry(Trans begun) {
+      StringBuilder path = new StringBuilder();
+      LoggingObjectInterface object = begun.getParent();
+      for (int deep = 0; object != null && deep < DEEP_MAX; deep++, object = object.getParent()) {
+        if (object.getObjectType() == LoggingObjectType.JOBENTRY) {
+          path.insert(0, object.getObjectName() + (path.length() == 0 ? "" : Warm.WITHIN));
+        }
+      }
+      return path.toString();
     }
 
     @Override
@@ -241,12 +252,13 @@ public final class WarmKettle implements Warm.Engine {
 
     @Override
     public void transformationDelegationStarted(Trans within, TransExecutionConfiguration how) {
-      live.add(within);
+      String entry = entry(within);
+      live.put(within, entry);
       within.addTransListener(new TransAdapter() {
         @Override
         public void transFinished(Trans ended) {
-          if (live.remove(within)) {
-            steps(run::step, within);
+          if (live.remove(within) != null) {
+            steps(run::step, entry, within);
           }
         }
       });

@@ -127,8 +127,8 @@ where
     Some((bytes, cut))
 }
 
-/// By the name of a step: what was counted and said of it. An entry that runs a file has what was
-/// counted of that file.
+/// By the name of a step: what was counted and said of it. An entry has what was counted of all that it
+/// has begun; where that was not told, what nobody is known to have begun and has its file's name.
 fn marks(
     drawn: &Drawn,
     steps: &[Step],
@@ -139,8 +139,14 @@ fn marks(
     let mut marks = BTreeMap::new();
     for at in &drawn.steps {
         let runs = at.runs.as_ref().map(|runs| stem(&runs.file));
-        let counted: Vec<&Step> = match runs.filter(|_| drawn.form.flows()) {
-            Some(part) => steps.iter().filter(|step| step.part == part).collect(),
+        let flows = drawn.form.flows();
+        let within = || steps.iter().filter(|step| flows && step.is_within(&at.name));
+        let counted: Vec<&Step> = match runs.filter(|_| flows) {
+            _ if within().next().is_some() => within().collect(),
+            Some(part) => {
+                let unknown = |step: &&Step| step.entry.is_empty() && step.part == part;
+                steps.iter().filter(unknown).collect()
+            }
             None => steps.iter().filter(own).filter(|step| step.name == at.name).collect(),
         };
         let sum = |of: fn(&Step) -> u64| counted.iter().map(|step| of(step)).sum::<u64>();
@@ -236,10 +242,22 @@ mod tests {
         let told = marks(&drawn, &steps, &faults);
         assert_eq!((told["gen"].errors, told["gen"].words.as_str()), (1, "no rows"));
         assert_eq!((told["log"].errors, told["log"].rows.as_str()), (2, "W=3 E=2"));
-        // An entry has what the file that it runs has.
+        // An entry has what the file that it runs has, where it is not told which entry that was of.
         let drawn = read(JOB, Place { folder: "/etl", ..Place::default() }).unwrap();
         let told = marks(&drawn, &steps, &BTreeMap::new());
         assert_eq!((told.len(), told["trans"].errors), (1, 2));
         assert_eq!(told["trans"].rows, "W=6 E=2");
+        // Two that run one file, each with its own; what an entry runs may be a job.
+        let twice = JOB.replace("<name>Success</name>", "<name>again</name>").replace(
+            "<type>SUCCESS</type>",
+            "<type>TRANS</type><filename>/etl/hello.ktr</filename>",
+        );
+        let drawn = read(&twice, Place { folder: "/etl", ..Place::default() }).unwrap();
+        let [of_trans, of_again] =
+            ["trans", "again › more"].map(|entry| step("hello", "gen", 1).of(entry));
+        let told = marks(&drawn, std::slice::from_ref(&of_trans), &BTreeMap::new());
+        assert_eq!((told.len(), &*told["trans"].rows), (1, "W=3 E=1"));
+        let told = marks(&drawn, &[of_trans, of_again], &BTreeMap::new());
+        assert_eq!((told.len(), &*told["again"].rows), (2, "W=3 E=1"));
     }
 }

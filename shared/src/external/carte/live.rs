@@ -7,6 +7,7 @@
 
 use super::{Entry, KETTLE, There, digits, element, list, plain, query, there};
 use crate::etl::counts::{Counts, STEPS_MAX, Step, short};
+use crate::etl::entries::{Entries, Told};
 use crate::etl::log::dated;
 use crate::external::Server;
 use crate::external::observe::Id;
@@ -67,6 +68,7 @@ pub struct Begun {
     transformations: BTreeMap<String, u32>,
     /// Jobs that our log tells of.
     jobs: BTreeSet<String>,
+    entries: Entries,
 }
 
 impl Begun {
@@ -79,23 +81,23 @@ impl Begun {
         self.before = Some(all.into_iter().map(|it| it.entry.id).collect());
     }
 
-    /// A line of our log, in any language: `load - … [load]` begins the transformation *load*, and
-    /// `daily - … [entry]` is said by the job *daily*.
+    /// A line of our log.
     pub fn line(&mut self, line: &str) {
         let Some((subject, text)) = dated(line).and_then(|(_, rest)| rest.split_once(" - ")) else {
             return;
         };
-        let named = text.trim_end().strip_suffix(']').and_then(|text| text.rsplit_once('['));
-        let Some((_, name)) = named else { return };
-        if name != subject {
-            if self.jobs.len() < STEPS_MAX {
-                self.jobs.insert(subject.to_owned());
+        match self.entries.line(subject, text) {
+            Told::Entry { job } if self.jobs.len() < STEPS_MAX => {
+                self.jobs.insert(job.to_owned());
             }
-        } else if self.transformations.len() < STEPS_MAX
-            || self.transformations.contains_key(subject)
-        {
-            let times = self.transformations.entry(subject.to_owned()).or_default();
-            *times = times.saturating_add(1);
+            Told::Part(part)
+                if self.transformations.len() < STEPS_MAX
+                    || self.transformations.contains_key(part) =>
+            {
+                let times = self.transformations.entry(part.to_owned()).or_default();
+                *times = times.saturating_add(1);
+            }
+            Told::Entry { .. } | Told::Part(_) | Told::Nothing => {}
         }
     }
 
@@ -134,8 +136,8 @@ impl Begun {
     }
 }
 
-/// Its steps as they are now, their copies added up.
-pub fn steps(text: &str, part: &str) -> Vec<Step> {
+/// Its steps as they are now, their copies added up: of what an entry has begun.
+pub fn steps(text: &str, (entry, part): (&str, &str)) -> Vec<Step> {
     let mut counts = Counts::default();
     for block in blocks(text, "stepstatus").take(4 * STEPS_MAX) {
         let Some(name) = element(block, "stepname").map(|name| plain(name.trim())) else {
@@ -145,7 +147,7 @@ pub fn steps(text: &str, part: &str) -> Vec<Step> {
             |field: &str| element(block, field).map_or(0, |text| digits::number(&plain(&text)));
         let told =
             ["linesInput", "linesOutput", "linesRead", "linesWritten", "linesUpdated", "errors"];
-        let mut step = Step::ended(short(part), short(&name), told.map(number));
+        let mut step = Step::ended(short(part), short(&name), told.map(number)).of(entry);
         let took = step.rows().saturating_mul(1_000).checked_div(number("speed"));
         step.took_ms = took.unwrap_or(0);
         counts.add(step);
@@ -231,6 +233,8 @@ mod tests {
             "load - Dispatching started for transformation [load]",
             "other - Dispatching started for transformation [other]",
             "slow - Dispatching started for transformation [slow]",
+            // Said by an entry: it is no job.
+            "load - Using run configuration [Pentaho local]",
         ];
         let old = [("load", "o", "Finished")];
         let ours = begun(list(&old, &[]), &log);
@@ -245,7 +249,12 @@ mod tests {
                 ("slow", "e", "Running"),
                 ("foreign", "f", "Finished"),
             ],
-            &[("daily", "g", "Stopped"), ("nightly", "h", "Finished"), ("hcndc-1", "i", "Stopped")],
+            &[
+                ("daily", "g", "Stopped"),
+                ("nightly", "h", "Finished"),
+                ("hcndc-1", "i", "Stopped"),
+                ("load", "j", "Finished"),
+            ],
         ));
         assert_eq!((ids(&mine), left), (vec!["a", "b", "g"], 3));
         assert_eq!(removing(&mine[0]), "/kettle/removeTrans/?name=load&id=a&xml=Y");
@@ -271,7 +280,8 @@ mod tests {
         let text = one("sort", 0, 7_000, " 3,500")
             + &one("sort", 1, 7_000, " ٣٬٥٠٠")
             + &one("out", 0, 5, "-");
-        let found = steps(&text, "load");
+        let found = steps(&text, ("daily", "load"));
+        assert!(found.iter().all(|step| step.entry == "daily"));
         let told: Vec<_> =
             found.iter().map(|it| (&*it.part, &*it.name, it.lines, it.read, it.speed())).collect();
         assert_eq!(told, [("load", "sort", 0, 14_000, Some(7_000)), ("load", "out", 0, 5, None)]);
