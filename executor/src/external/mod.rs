@@ -157,11 +157,12 @@ impl Looker {
             again_if_gone: external.again_if_gone,
         };
         let clock = Clock::system();
+        let own = || external.adopt.iter().chain([&external.key]).cloned();
         Ok(Looker {
             progress: Progress::new(clock.mono_ms()),
             observer: Observer::new(plan),
-            reading: Reading::new(external.server.engine()),
-            begun: Begun::new(external.adopt.iter().chain([&external.key]).cloned()),
+            reading: Reading::below(external.server.engine(), own()),
+            begun: Begun::new(own()),
             external,
             connection,
             clock,

@@ -139,6 +139,17 @@ fn a_warm_run_tells_the_truth_as_a_cold_one_does() {
     let (state, log, err) = warm.run(fields);
     assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
     assert_eq!(crate::read_by(&Counts::find(&err).unwrap(), "read"), 7, "{err}");
+    // By itself, whatever its log tells: one after the other, side by side, and silent.
+    for (parallel, level) in [("N", "Basic"), ("Y", "Basic"), ("Y", "Nothing")] {
+        let mut fields = of("");
+        fields["file"] = json!(crate::twice(warm.hop.home.path(), parallel));
+        fields["level"] = json!(level);
+        let (state, log, err) = warm.run(fields);
+        assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
+        let mut told = crate::written_by(&Counts::find(&err).expect("true counts"), "gen");
+        told.sort();
+        assert_eq!(told, [("north".to_owned(), 3), ("south".to_owned(), 4)], "{log}\n{err}");
+    }
     for (file, code, words) in [
         ("fail.hpl", 1, "Row nr 1 causing abort"),
         ("unknown.hpl", 1, "errors in the run"),

@@ -32,6 +32,8 @@ pub(crate) enum Told<'a> {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entries {
+    /// Jobs that are not told: those in which a server runs what was asked for.
+    around: BTreeSet<String>,
     /// The job that was started, what it started, and so on.
     levels: Vec<Level>,
     parts: BTreeSet<String>,
@@ -49,6 +51,10 @@ struct Level {
 }
 
 impl Entries {
+    pub(crate) fn below(around: impl IntoIterator<Item = String>) -> Entries {
+        Entries { around: around.into_iter().collect(), ..Entries::default() }
+    }
+
     pub(crate) fn line<'a>(&mut self, subject: &'a str, text: &str) -> Told<'a> {
         let text = text.trim_end();
         if PROGRAMS.contains(&subject) || text.contains(CONNECTION) {
@@ -106,6 +112,7 @@ impl Entries {
     pub(crate) fn path(&self) -> String {
         let full = self.entries.len() >= NAMES_MAX || self.parts.len() >= NAMES_MAX;
         let told = self.levels.iter().take_while(|level| !level.parallel && !full);
+        let told = told.filter(|level| !self.around.contains(&level.job));
         told.map(|level| level.entry.as_str()).collect::<Vec<_>>().join(WITHIN)
     }
 }
@@ -133,7 +140,7 @@ mod tests {
 
     /// The path at each transformation that begins.
     fn parts(lines: &[&str]) -> Vec<String> {
-        let mut entries = Entries::default();
+        let mut entries = Entries::below(["hcndc-1".to_owned()]);
         let told = |line: &&str| {
             let (subject, text) = line.split_once(" - ").unwrap();
             match entries.line(subject, text) {
@@ -178,6 +185,21 @@ mod tests {
             "订单 - 为了转换解除补丁开始  [订单]",
         ]);
         assert_eq!(told, ["北方 › 订单: 订单", "南方 › 订单: 订单", "订单: 订单"]);
+    }
+
+    #[test]
+    fn what_a_server_runs_stands_below_a_job_of_ours() {
+        let told = parts(&[
+            "hcndc-1 - Starting entry [work]",
+            "daily - Starting entry [north]",
+            "load - Dispatching started for transformation [load]",
+        ]);
+        assert_eq!(told, ["north: load"]);
+        let told = parts(&[
+            "hcndc-1 - Starting entry [work]",
+            "load - Dispatching started for transformation [load]",
+        ]);
+        assert_eq!(told, [": load"]);
     }
 
     #[test]

@@ -71,6 +71,11 @@ impl Reading {
         }
     }
 
+    /// Of a server, which runs what was asked for in jobs of these names: they are ours, and not told of.
+    pub fn below(engine: Engine, around: impl IntoIterator<Item = String>) -> Reading {
+        Reading { entries: Entries::below(around), ..Reading::new(engine) }
+    }
+
     /// The transformation that began last; empty: none has.
     pub fn part(&self) -> &str {
         &self.part

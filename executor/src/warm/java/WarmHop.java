@@ -1,6 +1,7 @@
 import java.lang.reflect.Field;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
@@ -8,6 +9,11 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.apache.hop.core.HopEnvironment;
 import org.apache.hop.core.config.plugin.ConfigPluginType;
 import org.apache.hop.core.config.plugin.IConfigOptions;
+import org.apache.hop.core.extension.ExtensionPointMap;
+import org.apache.hop.core.extension.ExtensionPointPluginType;
+import org.apache.hop.core.extension.HopExtensionPoint;
+import org.apache.hop.core.extension.IExtensionPoint;
+import org.apache.hop.core.logging.ILogChannel;
 import org.apache.hop.core.logging.HopLogLayout;
 import org.apache.hop.core.logging.HopLogStore;
 import org.apache.hop.core.logging.ILoggingObject;
@@ -19,6 +25,7 @@ import org.apache.hop.core.logging.LoggingRegistry;
 import org.apache.hop.core.logging.SimpleLoggingObject;
 import org.apache.hop.core.parameters.INamedParameters;
 import org.apache.hop.core.plugins.IPlugin;
+import org.apache.hop.core.plugins.Plugin;
 import org.apache.hop.core.plugins.PluginRegistry;
 import org.apache.hop.core.variables.IVariables;
 import org.apache.hop.core.variables.Variables;
@@ -26,6 +33,7 @@ import org.apache.hop.metadata.api.IHasHopMetadataProvider;
 import org.apache.hop.metadata.serializer.multi.MultiMetadataProvider;
 import org.apache.hop.metadata.util.HopMetadataInstance;
 import org.apache.hop.metadata.util.HopMetadataUtil;
+import org.apache.hop.pipeline.Pipeline;
 import org.apache.hop.pipeline.PipelineMeta;
 import org.apache.hop.pipeline.config.PipelineRunConfiguration;
 import org.apache.hop.pipeline.engine.IEngineComponent;
@@ -43,6 +51,8 @@ public final class WarmHop implements Warm.Engine {
   /** Runs by the container id of their log channels. */
   private final Map<String, Warm.Run> runs = new ConcurrentHashMap<>();
   private final Object enabling = new Object();
+  /** Hop makes what it calls by itself. */
+  private static volatile WarmHop loaded;
 
   /** What belongs to one run. */
   private static final class Space implements IHasHopMetadataProvider {
@@ -64,6 +74,8 @@ public final class WarmHop implements Warm.Engine {
   public void load() throws Exception {
     HopEnvironment.init();
     HopLogStore.init();
+    loaded = this;
+    heed();
     HopMetadataInstance.setMetadataProvider(HopMetadataUtil.getStandardHopMetadataProvider(Variables.getADefaultVariableSpace()));
     HopLogStore.getAppender().addLoggingEventListener(event -> {
       if (event.getMessage() instanceof LogMessage) {
@@ -74,6 +86,72 @@ public final class WarmHop implements Warm.Engine {
         }
       }
     });
+  }
+
+  /** That Hop tells us of each pipeline that begins. */
+  private static void heed() throws Exception {
+    Map<Class<?>, String> classes = Collections.singletonMap(IExtensionPoint.class, Begun.class.getName());
+    // Its name is that of the point at which it is called.
+    IPlugin plugin = new Plugin(new String[] {"hcndc-begun"}, ExtensionPointPluginType.class, IExtensionPoint.class, null,
+        HopExtensionPoint.PipelineStartThreads.id, "tells of pipelines that begin", null, false, true, classes,
+        new ArrayList<>(), null, new String[0], null, false);
+    PluginRegistry.getInstance().registerPlugin(ExtensionPointPluginType.class, plugin);
+    ExtensionPointMap.getInstance().reInitialize();
+  }
+
+  /** What a pipeline says when its threads are started. */
+  public static final class Begun implements IExtensionPoint<Pipeline> {
+    @Override
+    public void callExtensionPoint(ILogChannel log, IVariables variables, Pipeline pipeline) {
+      Warm.Run run = loaded.owner(pipeline);
+      if (run != null && run.handle instanceof Working) {
+        ((Working) run.handle).begun(pipeline);
+      }
+    }
+  }
+
+  /**
+   * A workflow at work. Its result holds no counts: each pipeline that an action of it, or of a workflow within it, begins
+   * tells its own when it ends.
+   */
+  private static final class Working {
+    private final Warm.Run run;
+    private final IWorkflowEngine<WorkflowMeta> engine;
+    /** With the actions that lead to each. */
+    private final Map<Pipeline, String> live = new ConcurrentHashMap<>();
+
+    Working(Warm.Run run, IWorkflowEngine<WorkflowMeta> engine) {
+      this.run = run;
+      this.engine = engine;
+    }
+
+    void begun(Pipeline pipeline) {
+      ILoggingObject parent = pipeline.getParent();
+      // What a step runs is not told here, as it is not of a pipeline.
+      if (parent == null || parent.getObjectType() != LoggingObjectType.ACTION) {
+        return;
+      }
+      live.put(pipeline, actions(parent));
+      pipeline.addExecutionFinishedListener(ended -> ended(pipeline));
+    }
+
+    void ended(Pipeline pipeline) {
+      String actions = live.remove(pipeline);
+      if (actions != null) {
+        steps(run::step, actions, pipeline.getPipelineMeta().getName(), pipeline);
+      }
+    }
+
+    /** An action's parent is its workflow, and that of a workflow the action that has begun it. */
+    private static String actions(ILoggingObject object) {
+      StringBuilder path = new StringBuilder();
+      for (int deep = 0; object != null && deep < DEEP_MAX; deep++, object = object.getParent()) {
+        if (object.getObjectType() == LoggingObjectType.ACTION) {
+          path.insert(0, object.getObjectName() + (path.length() == 0 ? "" : Warm.WITHIN));
+        }
+      }
+      return path.toString();
+    }
   }
 
   /**
@@ -173,7 +251,7 @@ public final class WarmHop implements Warm.Engine {
     } catch (Exception error) {
       return new Warm.End(run.stopped ? Warm.Word.STOPPED : Warm.Word.INIT, 1, Warm.words(error));
     }
-    steps(run::step, meta.getName(), engine);
+    steps(run::step, "", meta.getName(), engine);
     long errors = engine.getResult().getNrErrors();
     // After a stop Hop itself tells of success.
     return new Warm.End(run.stopped ? Warm.Word.STOPPED : errors == 0 ? Warm.Word.OK : Warm.Word.ERROR, errors, "");
@@ -193,11 +271,14 @@ public final class WarmHop implements Warm.Engine {
     engine.copyParametersFromDefinitions(meta);
     parameters(run, engine, engine);
     engine.setLogLevel(parent.getLogLevel());
-    run.handle = engine;
+    Working working = new Working(run, engine);
+    run.handle = working;
     if (run.stopped) {
       return new Warm.End(Warm.Word.STOPPED, 0, "");
     }
     engine.startExecution();
+    // Who waits for the end of a pipeline may be told before its listeners are.
+    working.live.keySet().forEach(working::ended);
     long errors = engine.getResult().getNrErrors();
     boolean well = engine.getResult().getResult();
     return new Warm.End(run.stopped ? Warm.Word.STOPPED : well ? Warm.Word.OK : Warm.Word.ERROR, errors, "");
@@ -216,12 +297,12 @@ public final class WarmHop implements Warm.Engine {
   }
 
   private interface Told {
-    void step(String entry, String part, String name, long... rows);
+    void step(String actions, String part, String name, long... rows);
   }
 
-  private static void steps(Told told, String part, IPipelineEngine<?> engine) {
+  private static void steps(Told told, String actions, String part, IPipelineEngine<?> engine) {
     for (IEngineComponent one : engine.getComponents()) {
-      told.step("", part, one.getName(), one.getLinesInput(), one.getLinesOutput(), one.getLinesRead(), one.getLinesWritten(),
+      told.step(actions, part, one.getName(), one.getLinesInput(), one.getLinesOutput(), one.getLinesRead(), one.getLinesWritten(),
           one.getLinesUpdated(), one.getErrors() + one.getLinesRejected());
     }
   }
@@ -230,7 +311,10 @@ public final class WarmHop implements Warm.Engine {
   public void look(Warm.Run run, Warm.Look look) {
     if (run.handle instanceof IPipelineEngine) {
       IPipelineEngine<?> engine = (IPipelineEngine<?>) run.handle;
-      steps(look::step, engine.getPipelineMeta().getName(), engine);
+      steps(look::step, "", engine.getPipelineMeta().getName(), engine);
+    } else if (run.handle instanceof Working) {
+      ((Working) run.handle)
+          .live.forEach((one, actions) -> steps(look::step, actions, one.getPipelineMeta().getName(), one));
     }
   }
 
@@ -238,8 +322,8 @@ public final class WarmHop implements Warm.Engine {
   public void stop(Warm.Run run) {
     if (run.handle instanceof IPipelineEngine) {
       ((IPipelineEngine<?>) run.handle).stopAll();
-    } else if (run.handle instanceof IWorkflowEngine) {
-      ((IWorkflowEngine<?>) run.handle).stopExecution();
+    } else if (run.handle instanceof Working) {
+      ((Working) run.handle).engine.stopExecution();
     }
   }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use shared::etl::counts::Counts;
 use shared::ids::*;
 use shared::wire::*;
+use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
@@ -155,6 +156,12 @@ fn written_by(err: &str, name: &str) -> u64 {
     counts.steps.iter().filter(|step| step.name == name).map(|step| step.written).sum()
 }
 
+/// Those that have begun what moved rows.
+fn entries(err: &str) -> BTreeSet<String> {
+    let counts = Counts::find(err).expect("row counts");
+    counts.steps.into_iter().map(|step| step.entry).collect()
+}
+
 #[test]
 fn a_transformation_and_a_job_run_on_a_carte_with_their_log_and_rows() {
     let mut host = OnCarte::new();
@@ -165,9 +172,11 @@ fn a_transformation_and_a_job_run_on_a_carte_with_their_log_and_rows() {
     assert_eq!(out.matches("Start of job execution").count(), 1, "each line once: {out}");
     assert_eq!(out.matches(BEGUN).count(), 1, "each line once: {out}");
     assert_eq!(written_by(&err, "gen"), 5, "{err}");
+    assert_eq!(entries(&err), BTreeSet::from([String::new()]), "{err}");
     let (state, out, err) = host.run(kjb("job", json!({"WHO": "it's <&>"})));
     assert_eq!(state, WELL, "{out}\n{err}");
     assert_eq!(written_by(&err, "gen"), 3, "{err}");
+    assert_eq!(entries(&err), BTreeSet::from(["trans".to_owned()]), "{err}");
     host.there.begun(2);
     host.there.forgotten();
 }
