@@ -1,13 +1,12 @@
 //! `executor.toml`: every key, its default, what it means. `config/executor.toml` shows them all.
 
+use crate::agent::browse::defined::Browse;
 use crate::cold::defined::Cold;
 use crate::services::defined::{self, Service};
 use crate::warm::defined::Warm;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use shared::address::{Target, is_named};
-use shared::etl::browse::{FOLDERS_MAX, PATH_MAX};
-use shared::etl::drawn::normal;
 use shared::ids::Millis;
 use shared::kind::check::{is_environment, is_variable};
 use shared::wire::Timing;
@@ -111,14 +110,6 @@ pub struct Defined {
 pub struct Homes {
     /// Each directory in these that holds a JDK, Kettle or Hop is an environment by itself.
     pub look_in: Vec<PathBuf>,
-}
-
-/// What masters may look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Browse {
-    /// Folders with files of Kettle and Hop, and all below them.
-    pub folders: Vec<PathBuf>,
 }
 
 /// What is kept of the output of jobs.
@@ -259,24 +250,6 @@ impl Defined {
     }
 }
 
-impl Browse {
-    fn check(&self, own: &[&Path]) -> anyhow::Result<()> {
-        let count = self.folders.len();
-        ensure!(count <= FOLDERS_MAX, "browse.folders: {count} folders, and at most {FOLDERS_MAX}");
-        for folder in &self.folders {
-            let shown = folder.display().to_string();
-            let plain = normal(&shown).filter(|plain| plain.len() <= PATH_MAX);
-            ensure!(
-                plain.as_deref().is_some_and(|plain| plain != "/" && Path::new(plain) == folder),
-                "browse.folders: {shown:?} is no absolute path of a folder, without . and .., other than /"
-            );
-            let within = own.iter().any(|own| folder.starts_with(own));
-            ensure!(!within, "browse.folders: {shown:?} belongs to the executor: its key is near");
-        }
-        Ok(())
-    }
-}
-
 impl Default for Output {
     fn default() -> Output {
         Output { max_bytes: 1 << 30, keep_h: 168, disk_low_bytes: 1 << 30 }
@@ -378,7 +351,7 @@ impl Config {
         }
         self.limits.check()?;
         let pki = std::path::absolute(&self.pki).context("pki: not a path")?;
-        self.browse.check(&[&self.data, &pki])?;
+        self.browse.check(&[&self.data, &pki], &self.jobs)?;
         for (name, defined) in &self.environments {
             defined.check(name)?;
         }
@@ -444,6 +417,13 @@ mod tests {
             ("[browse]\nfolders = ['/']", "browse.folders"),
             ("[browse]\nfolders = ['/srv/../etc']", "browse.folders"),
             ("data = '/srv/x'\n[browse]\nfolders = ['/srv/x/pki']", "belongs to the executor"),
+            ("[browse]\nrepositories = ['main']", "browse.repositories: \"main\" is not like"),
+            ("[browse]\nrepositories = ['a b:main']", "browse.repositories"),
+            ("[browse]\nrepositories = ['a:']", "browse.repositories"),
+            ("[browse]\nrepositories = ['a:x.ktr']", "browse.repositories"),
+            ("[browse]\nrepositories = ['a:b', 'a:b']", "stands there 2 times"),
+            ("[browse]\nuser = 'nobody'", "browse.user: \"nobody\" is not on jobs.users"),
+            ("[browse]\nread_within_s = 0", "browse.read_within_s"),
             ("[environments.'a b']", "environments.a b: a name is"),
             ("[environments.a]\nvars = { PATH = '/x' }", "environments.a.vars.PATH"),
             ("[environments.a]\nvars = { JAVA_HOME = 'x' }", "no absolute path"),

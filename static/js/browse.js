@@ -1,8 +1,10 @@
-// Beside the field `file` of a job: goes down the folders of a host, and takes a file.
+// Beside the field `file` of a job: goes down the folders of a host, and takes a file. A page that shows a repository
+// which is being read keeps up with that.
 import { t } from './t.js';
 import { localTimes } from './time.js';
 
 const START = '/browse/part/';
+const AGAIN_MS = 2000;
 
 function field(part) {
   return part.closest('.box').querySelector('input[name="fields.file"]');
@@ -29,6 +31,38 @@ async function show(place, address) {
   localTimes(list);
   // What is inside belongs to no form: it is not sent, and makes nothing unsaved.
   for (const select of list.querySelectorAll('select')) select.removeAttribute('name');
+  if (list.querySelector('[data-reading]')) {
+    setTimeout(() => { if (mine === place.dataset.turn && place.isConnected) show(place, address); }, AGAIN_MS);
+  }
+}
+
+/** Has a repository read, and shows what the host says then. */
+async function read(place, button) {
+  const { host, environment, repository, path } = button.dataset;
+  button.disabled = true;
+  await fetch('/browse/read/', { method: 'POST', body: new URLSearchParams({ host, environment, repository }) }).catch(() => null);
+  show(place, `${START}?${new URLSearchParams({ host, path })}`);
+}
+
+/** What is in a repository is known by its name there, not by a path. */
+function pickStored(input, pick) {
+  const { root, environment, repository, user } = pick.dataset;
+  const path = pick.dataset.pick.slice(root.length);
+  const at = path.lastIndexOf('/');
+  const values = {
+    'fields.file': '',
+    'fields.repository': repository,
+    'fields.directory': path.slice(0, at) || '/',
+    'fields.object': path.slice(at + 1, path.lastIndexOf('.')),
+    'fields.user': user,
+    environment,
+  };
+  for (const [name, value] of Object.entries(values)) {
+    for (const one of input.form.querySelectorAll(`input[name="${name}"]:not([disabled])`)) {
+      one.value = value;
+      one.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+  }
 }
 
 function open(button) {
@@ -61,10 +95,13 @@ document.addEventListener('click', (event) => {
   if (!place) return;
   const into = event.target.closest('a[data-into]');
   if (into) { event.preventDefault(); show(place, into.getAttribute('href')); return; }
+  const again = event.target.closest('[data-read]');
+  if (again) { read(place, again); return; }
   const pick = event.target.closest('[data-pick]');
   if (!pick) return;
   const input = field(place);
-  input.value = pick.dataset.pick;
+  if (pick.dataset.root) pickStored(input, pick);
+  else input.value = pick.dataset.pick;
   const runs = input.form.querySelector('select[name="fields.runs"]:not([disabled])');
   if (runs && ['job', 'transformation'].includes(pick.dataset.form)) runs.value = pick.dataset.form;
   const opener = place.closest('.box').querySelector('[data-browse]');
@@ -80,3 +117,9 @@ document.addEventListener('change', (event) => {
   event.stopPropagation();
   show(place, `${START}?host=${encodeURIComponent(event.target.value)}`);
 }, true);
+
+if (location.pathname !== '/browse/read/' && document.querySelector('#main [data-reading]')) {
+  const now = new URL(location.href);
+  now.searchParams.delete('busy');
+  setInterval(() => { if (!document.hidden && !document.querySelector('dialog[open]')) location.replace(now); }, AGAIN_MS);
+}

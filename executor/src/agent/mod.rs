@@ -59,11 +59,12 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
             shared::tasks::spawn("shipping", shipper.run());
         }
         let behind = Host::new(config)?;
-        let maker = behind.maker.clone();
+        let (maker, browser) = (behind.maker.clone(), behind.browser.clone());
         shared::tasks::spawn("certificate", reload_when_told(certificate.clone()));
         let server = Server { certificate, own, behind, clock: Clock::system() };
         server.run(listener, told_to_end()).await;
         maker.inspect(|maker| maker.end());
+        browser.end();
         Ok(())
     });
     // A question that is held open at the supervisor is nobody's any more: it is not waited for.

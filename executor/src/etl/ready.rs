@@ -23,8 +23,13 @@ const LAST_CHARS_MAX: usize = 500;
 /// Options that beat those of the command line, where spoon.sh always has a `-DKETTLE_PASSWORD=` of its own: an empty one,
 /// for the variable is taken away. What JAVA_TOOL_OPTIONS says would be lost to that.
 const LAST_OPTIONS: &str = "_JAVA_OPTIONS";
+const OPTIONS: &str = "PENTAHO_DI_JAVA_OPTIONS";
 /// What Kettle would take instead of its own `-XX:MaxPermSize`, which newer JVMs refuse.
 const JAVA_OPTIONS: &str = "-Xmx2048m";
+/// Without it spoon.sh prints a box of words first.
+const NO_BOX: &str = "SKIP_WEBKITGTK_CHECK";
+/// They would beat the command line.
+const BEATING: &[&str] = &["KETTLE_REPOSITORY", "KETTLE_USER", "KETTLE_PASSWORD"];
 
 /// How it is started.
 #[derive(Debug, Default)]
@@ -76,15 +81,11 @@ fn on_path(program: &str) -> bool {
 }
 
 fn kettle(etl: &Etl, own: &Path) -> Result<Ready, Refused> {
-    let mut ready = Ready {
-        // They would beat the command line.
-        unset: &["KETTLE_REPOSITORY", "KETTLE_USER", "KETTLE_PASSWORD"],
-        ..Ready::default()
-    };
-    let mut options = env("PENTAHO_DI_JAVA_OPTIONS").unwrap_or_else(|| JAVA_OPTIONS.into());
+    let mut ready = Ready { unset: BEATING, ..Ready::default() };
+    let mut options = env(OPTIONS).unwrap_or_else(|| JAVA_OPTIONS.into());
     let mut set = |name: &str, value: String| ready.set.push((name.to_owned(), value));
-    if env("SKIP_WEBKITGTK_CHECK").is_none() {
-        set("SKIP_WEBKITGTK_CHECK", "1".into());
+    if env(NO_BOX).is_none() {
+        set(NO_BOX, "1".into());
     }
     if etl.own_home {
         let home = own.join("kettle-home");
@@ -96,24 +97,51 @@ fn kettle(etl: &Etl, own: &Path) -> Result<Ready, Refused> {
         }
         set("KETTLE_HOME", home);
     }
-    set("PENTAHO_DI_JAVA_OPTIONS", options);
+    set(OPTIONS, options);
     if etl.file.is_none()
         && let Some(password) = env("KETTLE_PASSWORD")
     {
-        let before = env(LAST_OPTIONS).map_or(String::new(), |text| format!("{text} "));
-        let option = quoted(&format!("-DKETTLE_PASSWORD={password}"));
-        if before.len() + option.len() > PASSWORD_BYTES_MAX || password.contains(['\n', '\r']) {
-            let why = format!(
-                "KETTLE_PASSWORD, with what {LAST_OPTIONS} holds already, is longer than {PASSWORD_BYTES_MAX} bytes, or it \
-                 has lines"
-            );
-            return Err(not_ready(why));
-        }
-        // Neither on a command line (spoon.sh would put it there) nor in a file.
-        set(LAST_OPTIONS, format!("{before}{option}"));
+        set(LAST_OPTIONS, with_password(env(LAST_OPTIONS), &password).map_err(not_ready)?);
         ready.secrets.push(password);
     }
     Ok(ready)
+}
+
+/// What an export of a repository is started with beside its environment, and what is not to be seen in its output.
+///
+/// # Errors
+/// Its password does not arrive.
+pub(crate) fn exporting(
+    get: impl Fn(&str) -> Option<String>,
+) -> Result<(Vec<(String, String)>, Vec<String>), String> {
+    let get = |name: &str| get(name).filter(|value| !value.is_empty());
+    // An empty one is none, for spoon.sh.
+    let mut set: Vec<(String, String)> =
+        BEATING.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+    let mut secrets = Vec::new();
+    for (name, usual) in [(OPTIONS, JAVA_OPTIONS), (NO_BOX, "1")] {
+        if get(name).is_none() {
+            set.push((name.to_owned(), usual.to_owned()));
+        }
+    }
+    if let Some(password) = get("KETTLE_PASSWORD") {
+        set.push((LAST_OPTIONS.to_owned(), with_password(get(LAST_OPTIONS), &password)?));
+        secrets.push(password);
+    }
+    Ok((set, secrets))
+}
+
+/// Neither on a command line (spoon.sh would put it there) nor in a file.
+fn with_password(before: Option<String>, password: &str) -> Result<String, String> {
+    let before = before.map_or(String::new(), |text| format!("{text} "));
+    let option = quoted(&format!("-DKETTLE_PASSWORD={password}"));
+    if before.len() + option.len() > PASSWORD_BYTES_MAX || password.contains(['\n', '\r']) {
+        return Err(format!(
+            "KETTLE_PASSWORD, with what {LAST_OPTIONS} holds already, is longer than {PASSWORD_BYTES_MAX} bytes, or it \
+             has lines"
+        ));
+    }
+    Ok(format!("{before}{option}"))
 }
 
 fn hop(own: &Path) -> Ready {

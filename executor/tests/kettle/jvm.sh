@@ -1,9 +1,11 @@
 #!/bin/bash
 # The stand-in's JVM with Kitchen and Pan in it: options, log lines and exit codes as recorded of 7.1 and 8.3. It runs
 # what the samples are made of and nothing else. STANDIN=mute: never begins. STANDIN=login: waits
-# for a browser before it opens a repository. STANDIN=heap: has no heap left.
+# for a browser before it opens a repository. STANDIN=heap: has no heap left. STANDIN=nothing: ends well, and has exported
+# nothing. STANDIN=cut: dies in the middle of an export. STANDIN=endless: its export has no end. What a repository would have
+# in a database is in the folder `database/NAME` of its KETTLE_HOME, who may log in stands in `database/NAME.login`.
 declare -A property given default value
-main='' file='' rep='' dir=/ object='' level=Basic norep=N list=N initial=''
+main='' file='' rep='' dir=/ object='' level=Basic norep=N list=N initial='' user='' export=''
 take_property() { local pair=${1#-D}; property[${pair%%=*}]=${pair#*=}; }
 take_all() { # of a variable with options; what comes later beats what came before
   [ -n "${!1:-}" ] || return 0
@@ -33,6 +35,7 @@ shift
 option() {
   case $1 in
     file) file=$2 ;; rep) rep=$2 ;; dir) dir=$2 ;; job | trans) object=$2 ;; level) level=$2 ;;
+    user) user=$2 ;; exprep) export=$2 ;;
     initialDir) initial=$2 ;; norep) norep=${2:-Y} ;; listparam) list=Y ;;
     param) [ -n "${given[${2%%=*}]+x}" ] || given[${2%%=*}]=${2#*=} ;;
   esac
@@ -45,7 +48,7 @@ while [ $# -gt 0 ]; do
     param:*) option param "${text#param:}" ;;
     [A-Za-z]*=*) option "${text%%=*}" "${text#*=}" ;;
     [A-Za-z]*:*) option "${text%%:*}" "${text#*:}" ;;
-    user | pass | file | rep | dir | job | trans | level | initialDir)
+    user | pass | file | rep | dir | job | trans | level | initialDir | exprep)
       option "$text" "${1:-}"
       [ $# -eq 0 ] || shift ;;
   esac
@@ -62,13 +65,47 @@ own 'Start of run.'
 [ "${STANDIN:-}" != login ] || [ -z "$rep" ] || sleep 1000
 # KETTLE_REPOSITORY beats the command line, unless -norep says not to.
 [ -z "${property[KETTLE_REPOSITORY]:-}" ] || [ "$norep" = Y ] || { rep=${property[KETTLE_REPOSITORY]}; file=; }
+# As the exporter writes it: each object with its name and directory as the repository has them.
+exported() {
+  local path name where
+  find "$base" -name "*.$1" -type f | LC_ALL=C sort | while read -r path; do
+    name=$(basename "$path" ".$1")
+    where=${path#"$base"}
+    where=${where%/*}
+    sed '/^<?xml/d' "$path" | tr '\n' '\001' | sed "s|<directory>[^<]*</directory>||; s|<name>[^<]*</name>|<name>$name</name>\n    <directory>${where:-/}</directory>|" | tr '\001' '\n'
+    [ "${STANDIN:-}" != cut ] || exit 1
+  done
+}
 if [ -n "$rep" ]; then
-  xml=${property[KETTLE_HOME]:-$HOME}/.kettle/repositories.xml
+  home=${property[KETTLE_HOME]:-$HOME}
+  xml=$home/.kettle/repositories.xml
   base=$(sed -n "s|.*<name>$rep</name>.*<base_directory>\(.*\)</base_directory>.*|\1|p" "$xml" 2>/dev/null)
+  [ -n "$base" ] || [ ! -d "$home/database/$rep" ] || base=$home/database/$rep
   if [ -z "$base" ]; then
     echo "ERROR: $who can't continue because the repository [$rep] could not be found." >&2
+    [ -z "$export" ] || exit 7
     [ "$who" = Kitchen ] && exit 2
     exit 1
+  fi
+  if [ -f "$base.login" ] && [ "$(cat "$base.login")" != "$user:${property[KETTLE_PASSWORD]:-}" ]; then
+    error $who 'Error connecting to the repository!'
+    line $who ''
+    line $who 'Incorrect password for user'
+    exit 1
+  fi
+  if [ -n "$export" ]; then
+    [ "${STANDIN:-}" != nothing ] || exit 0
+    echo "Exporting all objects in the repository to file [$export]"
+    {
+      printf '<?xml version="1.0" encoding="UTF-8"?>\n<repository>\n\n<transformations>\n'
+      [ "${STANDIN:-}" != endless ] || yes '<transformation><info><name>a</name></info></transformation>' || exit 1
+      exported ktr || exit 1
+      printf '</transformations>\n<jobs>\n'
+      exported kjb || exit 1
+      printf '</jobs>\n</repository>\n\n'
+    } >"$export" || { error $who 'Unable to write the export'; exit 1; }
+    echo "Finished exporting all objects in the repository to file [$export]"
+    exit 0
   fi
   extension=kjb
   [ "$who" = Kitchen ] || extension=ktr

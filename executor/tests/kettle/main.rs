@@ -13,4 +13,5 @@ mod served;
 
 mod carte;
 mod etl;
+mod repository;
 mod warm;

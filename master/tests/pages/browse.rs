@@ -2,6 +2,7 @@
 //! may do that.
 
 mod declared;
+mod stored;
 
 use crate::app::{Answer, Client, NOW, TestApp};
 use axum::http::Method;
@@ -107,6 +108,7 @@ impl Shop {
         let mut config = executor::config::Config { data: root.join("data"), ..Default::default() };
         let closed = Browser::new(&config.clone().checked().unwrap(), Clock::system());
         config.browse.folders = vec![etl.clone()];
+        stored::lay_out(&root, &mut config);
         let files = Browser::new(&config.checked().unwrap(), Clock::system());
         let app = TestApp::with_hosts(Arc::new(Hosts { files, closed })).await;
         let admin = app.admin().await;

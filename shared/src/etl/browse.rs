@@ -5,6 +5,7 @@
 
 use super::drawn::{Drawn, Form};
 use super::found::Kept;
+use super::stored::Copied;
 use crate::ids::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,11 @@ pub enum Ask {
         after: String,
     },
     File(At),
+    /// Have Kettle export a repository of a database: what comes of it is asked for later.
+    Read {
+        environment: String,
+        name: String,
+    },
 }
 
 /// Which file: as the fields of a job say it.
@@ -60,6 +66,8 @@ pub enum Shown {
     Start(Start),
     Folder(Folder),
     File(Box<File>),
+    /// It is being read from now on.
+    Read(Box<Copied>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +88,11 @@ pub struct Root {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     pub kept: Kept,
-    /// Its folder is in one of the folders that are shown.
+    /// Its folder is in one of the folders that are shown, or there is a copy of it.
     pub shown: bool,
+    /// Of one in a database that may be read: what there is of it.
+    #[serde(default)]
+    pub copied: Option<Copied>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +108,9 @@ pub struct Folder {
     pub left_out: u32,
     /// There are so many that not all were looked at.
     pub cut: bool,
+    /// It is in a copy of a repository.
+    #[serde(default)]
+    pub copied: Option<Copied>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +119,7 @@ pub struct Entry {
     /// None: a folder.
     pub form: Option<Form>,
     pub bytes: u64,
+    /// 0: that is not known.
     pub changed_ms: Millis,
 }
 
@@ -120,8 +135,12 @@ pub struct File {
     /// Without links.
     pub path: String,
     pub bytes: u64,
+    /// 0: that is not known.
     pub changed_ms: Millis,
     pub drawn: Drawn,
+    /// It is in a copy of a repository.
+    #[serde(default)]
+    pub copied: Option<Copied>,
 }
 
 /// Why something is not shown. Pages have their own words for each.
@@ -147,8 +166,15 @@ pub enum Unseen {
     System(String),
     #[error("no environment of the host knows a repository {0:?}")]
     NoRepository(String),
-    #[error("repository {0:?} is no folder: it cannot be looked into")]
+    #[error(
+        "repository {0:?} is no folder, and browse.repositories in the host's executor.toml does not name it"
+    )]
     InDatabase(String),
+    #[error("repository {:?} has not been read yet: the page Files has it read", .0.name)]
+    NotRead(Box<Copied>),
+    /// One at a time.
+    #[error("repository {0:?} is being read: try again when that is done")]
+    Reads(String),
     #[error("no environment of the host knows a project {0:?}")]
     NoProject(String),
     #[error("others look at files of this host: try again")]
@@ -159,6 +185,7 @@ pub enum Unseen {
 mod tests {
     use super::super::drawn::*;
     use super::super::found::{LISTED_MAX, Store};
+    use super::super::stored::{COPIES_MAX, Failed, NAME_MAX, NAMED_BYTES_MAX, NAMED_MAX};
     use super::*;
     use crate::codec::encode;
     use crate::wire::FRAME_MAX;
@@ -170,10 +197,28 @@ mod tests {
     fn the_longest_answers_fit_a_frame() {
         let text = |bytes: usize| "x".repeat(bytes);
         let kept = Kept { store: Store::Elsewhere, name: text(200), folder: Some(text(PATH_MAX)) };
-        let start = Start {
+        let mut start = Start {
             folders: vec![Root { path: text(PATH_MAX), is_there: true }; FOLDERS_MAX],
-            kept: vec![Known { kept, shown: true }; LISTED_MAX],
+            kept: vec![Known { kept, shown: true, copied: None }; LISTED_MAX],
         };
+        let mut copied = Copied {
+            environment: text(40),
+            name: text(NAME_MAX),
+            user: text(WORDS_MAX),
+            read_ms: Some(i64::MAX),
+            since_ms: Some(i64::MAX),
+            failed: Some(Failed { at_ms: i64::MAX, words: text(WORDS_MAX) }),
+            objects: u32::MAX,
+            left_out: u32::MAX,
+            named: Vec::new(),
+            error: String::new(),
+        };
+        for known in start.kept.iter_mut().take(COPIES_MAX) {
+            known.kept.folder = None;
+            known.copied = Some(copied.clone());
+        }
+        copied.named = vec![text(NAMED_BYTES_MAX); NAMED_MAX];
+        copied.error = text(WORDS_MAX);
         let entry = Entry {
             name: text(255),
             form: Some(Form::Transformation),
@@ -187,6 +232,7 @@ mod tests {
             next: Some(text(256)),
             left_out: u32::MAX,
             cut: true,
+            copied: Some(copied),
         };
         for answer in [Shown::Start(start), Shown::Folder(folder)] {
             let size = encode(&Answer::Ok(answer)).unwrap().len();
@@ -235,7 +281,9 @@ mod tests {
         assert_eq!((drawn.steps.len(), drawn.hops.len()), (STEPS_MAX, HOPS_MAX));
         let references = drawn.steps.iter().filter(|step| step.runs.is_some()).count();
         assert_eq!(references, REFERENCES_MAX);
-        let file = File { path: x(PATH_MAX), bytes: u64::MAX, changed_ms: i64::MAX, drawn };
+        let copied = Copied { named: vec![x(NAMED_BYTES_MAX); NAMED_MAX], ..Copied::default() };
+        let copied = Some(Copied { user: x(WORDS_MAX), error: x(WORDS_MAX), ..copied });
+        let file = File { path: x(PATH_MAX), bytes: u64::MAX, changed_ms: i64::MAX, drawn, copied };
         let size = encode(&Answer::Ok(Shown::File(Box::new(file)))).unwrap().len();
         assert!(size + AROUND <= FRAME_MAX, "{size} of {FRAME_MAX}");
     }

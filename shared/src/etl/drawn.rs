@@ -140,7 +140,7 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
     pub form: Form,
-    /// An absolute path if `whole`; else with what could not be filled in.
+    /// An absolute path, or one of [`super::stored`], if `whole`; else with what could not be filled in.
     pub file: String,
     pub whole: bool,
     /// Parameters that it is handed, `name=value`; of what looks like a secret only the name.
@@ -173,7 +173,7 @@ pub enum When {
 /// Where a file lies: what the variables of its own place stand for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place<'a> {
-    /// Its folder, an absolute path.
+    /// Its folder, an absolute path, or one of [`super::stored`].
     pub folder: &'a str,
     /// The first folder of the repository that it is in.
     pub repository: Option<&'a str>,

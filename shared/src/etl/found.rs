@@ -14,9 +14,9 @@ const NAME_MAX: usize = 200;
 pub enum Store {
     /// A repository of Kettle that is a folder.
     Files,
-    /// One in a database: it cannot be looked into.
+    /// One in a database: a host may have a copy of it.
     Database,
-    /// Pentaho's, or one of a plugin: neither.
+    /// Pentaho's, or one of a plugin: likewise.
     Elsewhere,
     /// A project of Hop, which is a folder too.
     Project,

@@ -4,7 +4,7 @@
 //! before a JVM is started ([`declared`]), reads their output as it goes by ([`log`]), and says how the
 //! run ended ([`outcome`]), for their own exit code is not the whole truth. All here is pure; the kinds
 //! ([`crate::kind`]) make an [`Etl`], `executor/src/etl/` uses it, pages read [`counts`]. What people see
-//! of a file ([`drawn`]) and where it is found ([`found`]) is asked of a host with [`browse`].
+//! of a file ([`drawn`]) and where it is found ([`found`], [`stored`]) is asked of a host with [`browse`].
 
 pub mod xml;
 
@@ -18,6 +18,7 @@ pub mod warm;
 
 pub mod drawn;
 pub mod found;
+pub mod stored;
 
 pub mod browse;
 

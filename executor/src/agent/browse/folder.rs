@@ -1,6 +1,6 @@
 //! What is in a folder: folders, and files that Kettle or Hop would run.
 
-use super::{Looker, changed_ms, of_descriptor, system};
+use super::{Looker, Opened, changed_ms, of_descriptor, system};
 use shared::etl::browse::{ENTRIES_MAX, Entry, Folder, Unseen};
 use shared::etl::drawn::Form;
 use shared::ids::Millis;
@@ -14,13 +14,23 @@ const LOOK_MAX_MS: Millis = 4_000;
 impl Looker {
     pub(super) fn folder(&self, path: &str, after: &str) -> Result<Folder, Unseen> {
         let opened = self.open(path, true)?;
-        let until = self.clock.mono_ms() + LOOK_MAX_MS;
         let above = opened.real.parent().filter(|above| self.within(above).is_some());
-        let mut folder = Folder {
+        let folder = Folder {
             path: opened.real.display().to_string(),
             above: above.map(|above| above.display().to_string()),
             ..Folder::default()
         };
+        self.list(&opened, folder, after)
+    }
+
+    /// What is in it.
+    pub(super) fn list(
+        &self,
+        opened: &Opened,
+        mut folder: Folder,
+        after: &str,
+    ) -> Result<Folder, Unseen> {
+        let until = self.clock.mono_ms() + LOOK_MAX_MS;
         // By its descriptor: it is what was opened, whatever its name stands for by now.
         let listed = std::fs::read_dir(of_descriptor(&opened.file)).map_err(system)?;
         let mut entries = Vec::new();

@@ -2,18 +2,23 @@
 //!
 //! A path is judged before anything is touched, once more when its links are resolved, and a third
 //! time by what was really opened, so that nobody can exchange it in between. Of a file only what
-//! `shared::etl::drawn` makes of it leaves this host; what belongs to the executor is never opened.
+//! `shared::etl::drawn` makes of it leaves this host; what belongs to the executor is never opened, but for the copies of
+//! repositories ([`stored`]), which have paths of their own.
 
+pub mod defined;
 mod folder;
 mod kept;
+mod stored;
 
 use crate::config::Config;
 use crate::environment::Environments;
+use crate::repository::Repositories;
 use shared::clock::Clock;
 use shared::etl::browse::{Answer, Ask, At, FILE_BYTES_MAX, File, Shown, Unseen, WORDS_MAX};
 use shared::etl::browse::{PATH_MAX, Root, Start};
 use shared::etl::drawn::{self, Form, Place, normal};
 use shared::etl::plain_path;
+use shared::etl::stored::Stored;
 use shared::ids::Millis;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
@@ -45,15 +50,18 @@ struct Looker {
     /// The executor's own.
     closed: Vec<PathBuf>,
     environments: Environments,
+    repositories: Repositories,
     clock: Clock,
 }
 
 impl Browser {
+    /// Repositories are read by a thread of its own, which ends with [`Browser::end`].
     pub fn new(config: &Config, clock: Clock) -> Browser {
         let looker = Looker {
             folders: config.browse.folders.clone(),
             closed: vec![config.data.clone(), config.pki.clone()],
             environments: Environments::new(config),
+            repositories: Repositories::start(config, clock.clone()),
             clock,
         };
         Browser { looker: Arc::new(looker), turns: Arc::new(Semaphore::new(LOOKS_MAX)) }
@@ -71,6 +79,11 @@ impl Browser {
         });
         looked.await.unwrap_or_else(|error| Err(Unseen::System(format!("{error:#}"))))
     }
+
+    /// Ends what is being read of a repository, and waits for that.
+    pub fn end(&self) {
+        self.looker.repositories.end();
+    }
 }
 
 /// What was opened, and where it really is.
@@ -83,15 +96,26 @@ struct Opened {
 
 impl Looker {
     fn answer(&self, ask: &Ask) -> Answer {
-        if self.folders.is_empty() {
+        if self.folders.is_empty() && self.repositories.is_empty() {
             return Err(Unseen::NoFolders);
         }
         match ask {
             Ask::Start => Ok(Shown::Start(self.start())),
-            Ask::Folder { path, after } => self.folder(path, after).map(Shown::Folder),
+            Ask::Folder { path, after } => match Stored::parse(path) {
+                Some(at) => self.stored_folder(&at, after).map(Shown::Folder),
+                None => self.folder(path, after).map(Shown::Folder),
+            },
             Ask::File(at) => {
                 let path = self.path_of(at)?;
-                self.file(&path).map(|file| Shown::File(Box::new(file)))
+                let file = match Stored::parse(&path) {
+                    Some(at) => self.stored_file(&at),
+                    None => self.file(&path),
+                };
+                file.map(|file| Shown::File(Box::new(file)))
+            }
+            Ask::Read { environment, name } => {
+                let reading = self.repositories.read(environment, name);
+                reading.map(|copied| Shown::Read(Box::new(copied)))
             }
         }
     }
@@ -120,17 +144,6 @@ impl Looker {
     fn file(&self, path: &str) -> Result<File, Unseen> {
         let opened = self.open(path, false)?;
         let real = opened.real.display().to_string();
-        let meta = opened.file.metadata().map_err(system)?;
-        if !meta.is_file() || Form::of_file(&real).is_none() {
-            return Err(Unseen::NoFile(short(path)));
-        }
-        if meta.len() > FILE_BYTES_MAX {
-            return Err(Unseen::TooLarge(meta.len()));
-        }
-        let mut bytes = Vec::new();
-        // It may grow while it is read.
-        opened.file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(system)?;
-        let text = String::from_utf8_lossy(&bytes);
         let folder = opened.real.parent().unwrap_or(Path::new("/"));
         let (shown, project) =
             (folder.display().to_string(), self.project_of(folder, &opened.within));
@@ -140,12 +153,7 @@ impl Looker {
             repository: repository.as_deref(),
             project: project.as_deref(),
         };
-        let mut drawn = drawn::read(&text, place).map_err(|why| Unseen::Garbage(short(&why)))?;
-        if drawn.name.is_empty() {
-            let stem = opened.real.file_stem().unwrap_or_default();
-            drawn.name = short(&stem.to_string_lossy());
-        }
-        Ok(File { path: real, bytes: meta.len(), changed_ms: changed_ms(&meta), drawn })
+        read_file(opened, real, place)
     }
 
     /// The folder above that is a project of Hop.
@@ -157,28 +165,9 @@ impl Looker {
 
     /// Opens what may be looked at, and nothing else.
     fn open(&self, path: &str, folder: bool) -> Result<Opened, Unseen> {
-        let outside = || Unseen::Outside(short(path));
         let plain = normal(path).filter(|path| path.len() <= PATH_MAX && !path.contains('\0'));
-        let plain = PathBuf::from(plain.ok_or_else(outside)?);
-        // Of what is elsewhere it is not even said whether it is there.
-        self.within(&plain).ok_or_else(outside)?;
-        let failed = |error: std::io::Error| match error.kind() {
-            ErrorKind::NotFound => Unseen::Missing(short(path)),
-            ErrorKind::NotADirectory if folder => Unseen::NoFolder(short(path)),
-            ErrorKind::NotADirectory => Unseen::Missing(short(path)),
-            _ => system(error),
-        };
-        let real = plain.canonicalize().map_err(failed)?;
-        self.within(&real).ok_or_else(outside)?;
-        // A pipe must not hold us.
-        let mut flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
-        if folder {
-            flags |= libc::O_DIRECTORY;
-        }
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(&real).map_err(failed)?;
-        let real = std::fs::read_link(of_descriptor(&file)).map_err(system)?;
-        let within = self.within(&real).ok_or_else(outside)?;
-        Ok(Opened { file, real, within })
+        let plain = PathBuf::from(plain.ok_or_else(|| Unseen::Outside(short(path)))?);
+        open_in(&plain, (path, folder), |path| self.within(path))
     }
 
     /// The folder of ours that holds the path, as it is named or without its links.
@@ -191,6 +180,56 @@ impl Looker {
         let folders = self.folders.iter().flat_map(|it| [Some(it.clone()), real(it)]).flatten();
         folders.into_iter().find(|folder| path.starts_with(folder))
     }
+}
+
+/// What is in a folder that may be looked at, under the name that people have for it, and nothing else.
+fn open_in(
+    plain: &Path,
+    (path, folder): (&str, bool),
+    within: impl Fn(&Path) -> Option<PathBuf>,
+) -> Result<Opened, Unseen> {
+    let outside = || Unseen::Outside(short(path));
+    // Of what is elsewhere it is not even said whether it is there.
+    within(plain).ok_or_else(outside)?;
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => Unseen::Missing(short(path)),
+        ErrorKind::NotADirectory if folder => Unseen::NoFolder(short(path)),
+        ErrorKind::NotADirectory => Unseen::Missing(short(path)),
+        _ => system(error),
+    };
+    let real = plain.canonicalize().map_err(failed)?;
+    within(&real).ok_or_else(outside)?;
+    // A pipe must not hold us.
+    let mut flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    if folder {
+        flags |= libc::O_DIRECTORY;
+    }
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(&real).map_err(failed)?;
+    let real = std::fs::read_link(of_descriptor(&file)).map_err(system)?;
+    let within = within(&real).ok_or_else(outside)?;
+    Ok(Opened { file, real, within })
+}
+
+/// Of what was opened; `real` is its path for people.
+fn read_file(opened: Opened, real: String, place: Place) -> Result<File, Unseen> {
+    let meta = opened.file.metadata().map_err(system)?;
+    if !meta.is_file() || Form::of_file(&real).is_none() {
+        return Err(Unseen::NoFile(short(&real)));
+    }
+    if meta.len() > FILE_BYTES_MAX {
+        return Err(Unseen::TooLarge(meta.len()));
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    opened.file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(system)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut drawn = drawn::read(&text, place).map_err(|why| Unseen::Garbage(short(&why)))?;
+    if drawn.name.is_empty() {
+        let stem = opened.real.file_stem().unwrap_or_default();
+        drawn.name = short(&stem.to_string_lossy());
+    }
+    let changed_ms = changed_ms(&meta);
+    Ok(File { path: real, bytes: meta.len(), changed_ms, drawn, copied: None })
 }
 
 fn of_descriptor(file: &std::fs::File) -> PathBuf {

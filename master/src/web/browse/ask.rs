@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use shared::etl::browse::{Ask, PATH_MAX, Shown, Unseen};
 use shared::etl::drawn::normal;
+use shared::etl::stored::{Copied, Stored};
 use shared::rpc::{ExecutorClient, within};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub(in crate::web) struct Problem {
     pub(in crate::web) word: &'static str,
     pub(in crate::web) what: String,
     pub(in crate::web) host: String,
+    /// Of a repository in a database: what the host has of it.
+    pub(in crate::web) copied: Option<Box<Copied>>,
     /// For programs, in English.
     #[serde(skip)]
     pub(in crate::web) said: String,
@@ -23,6 +26,7 @@ pub(in crate::web) struct Problem {
 impl Problem {
     fn of(host: &str, unseen: Unseen) -> Problem {
         let said = unseen.to_string();
+        let mut copied = None;
         let (word, what) = match unseen {
             Unseen::NoFolders => ("no_folders", String::new()),
             Unseen::Outside(path) => ("outside", path),
@@ -34,15 +38,21 @@ impl Problem {
             Unseen::System(why) => ("system", why),
             Unseen::NoRepository(name) => ("no_repository", name),
             Unseen::InDatabase(name) => ("in_database", name),
+            Unseen::NotRead(copy) => {
+                let name = copy.name.clone();
+                copied = Some(copy);
+                ("not_read", name)
+            }
+            Unseen::Reads(name) => ("reads", name),
             Unseen::NoProject(name) => ("no_project", name),
             Unseen::Busy => ("busy", String::new()),
         };
-        Problem { word, what, host: host.to_owned(), said }
+        Problem { word, what, host: host.to_owned(), copied, said }
     }
 
     /// The host has said nothing of the file.
     pub(super) fn new(word: &'static str, host: &str, (what, said): (String, String)) -> Problem {
-        Problem { word, what, host: host.to_owned(), said }
+        Problem { word, what, host: host.to_owned(), copied: None, said }
     }
 
     /// The host is not to be asked now, whatever the question.
@@ -64,6 +74,7 @@ impl Problem {
             "no_folder" | "no_file" | "too_large" | "garbage" | "in_database" => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
+            // Of a repository that is not read yet the page says how that is mended.
             _ => StatusCode::OK,
         }
     }
@@ -71,7 +82,8 @@ impl Problem {
 
 /// Whether it could be the path of anything: from the root, without a step above it, not too long.
 fn is_path(path: &str) -> bool {
-    path.len() <= PATH_MAX && !path.contains('\0') && normal(path).is_some()
+    let is_path = normal(path).is_some() || Stored::parse(path).is_some();
+    path.len() <= PATH_MAX && !path.contains('\0') && is_path
 }
 
 /// A connection of its own to one host; it takes nothing over.
@@ -176,6 +188,11 @@ mod tests {
             (Unseen::NoFolders, "/etl", 403),
             (Unseen::Missing(String::new()), "/etl/x", 404),
             (Unseen::TooLarge(1), "/etl/x.ktr", 422),
+            (Unseen::Outside(String::new()), "repository://pdi-8/main", 403),
+            (Unseen::Outside(String::new()), "repository://pdi-8/main/../..", 422),
+            (Unseen::InDatabase(String::new()), "repository://pdi-8/main", 422),
+            (Unseen::NotRead(Box::default()), "repository://pdi-8/main", 200),
+            (Unseen::Reads(String::new()), "repository://pdi-8/main", 200),
             (Unseen::Busy, "/etl", 200),
         ] {
             let problem = Problem::of("one", unseen);

@@ -47,7 +47,15 @@ struct Question {
 pub(in crate::web) struct Questions(Vec<Question>);
 
 type Key = (HostId, At);
-type Said = Result<BTreeSet<String>, Problem>;
+type Said = Result<Declared, Problem>;
+
+/// By a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Declared {
+    names: BTreeSet<String>,
+    /// It is what was read of its repository some time ago.
+    copied: bool,
+}
 
 /// What hosts have said of files.
 #[derive(Default)]
@@ -142,9 +150,11 @@ impl Questions {
                 .as_ref()
                 .map(|host| answers.0.get(&(host.id, question.ran.at.clone())));
             match said {
-                Some(Some(Ok(names))) => {
-                    let wrong = declared::undeclared(&question.ran.params, names);
+                Some(Some(Ok(declared))) => {
+                    let wrong = declared::undeclared(&question.ran.params, &declared.names);
                     checked.errors.extend(wrong.map(|(name, words)| {
+                        let old = if declared.copied { OLD } else { "" };
+                        let words = format!("{words}{old}");
                         (question.at, FieldError::new(format!("fields.params.{name}"), words))
                     }));
                 }
@@ -166,6 +176,9 @@ impl Questions {
     }
 }
 
+/// Of what its repository has got since then nothing is known.
+const OLD: &str =
+    " (as it was when its repository was last read: the page Files has it read again)";
 /// Of the jobs behind the first one that a notice names, where each has another file.
 const OTHERS: &str = "; of the others that is said of their own files";
 
@@ -254,7 +267,8 @@ async fn of_host(app: &App, host: Arc<Host>, files: Vec<At>, until: Millis) -> V
 fn names(host: &Host, shown: Result<Shown, Problem>) -> Said {
     match shown? {
         Shown::File(file) if file.drawn.more_parameters == 0 => {
-            Ok(file.drawn.parameters.into_iter().map(|one| one.name).collect())
+            let names = file.drawn.parameters.into_iter().map(|one| one.name).collect();
+            Ok(Declared { names, copied: file.copied.is_some() })
         }
         _ => {
             let said = "it does not tell all that the file declares".to_owned();
@@ -315,7 +329,8 @@ mod tests {
         let asked: Vec<_> = open.values().map(|(_, files)| files.len()).collect();
         assert_eq!(asked, [1, 1]);
         let key = |id| (HostId(id), At::Path("/a".into()));
-        answers.0.insert(key(1), Ok(BTreeSet::from(["X".to_owned()])));
+        let names = BTreeSet::from(["X".to_owned()]);
+        answers.0.insert(key(1), Ok(Declared { names, copied: false }));
         assert!(!questions.is_answered(&answers));
         let missing = Problem::new("missing", "h2", ("/a".into(), "/a is not there".into()));
         answers.0.insert(key(2), Err(missing));

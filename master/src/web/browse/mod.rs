@@ -9,6 +9,7 @@ mod import;
 pub(super) mod job;
 mod picture;
 mod ran;
+pub(super) mod stored;
 
 use super::auth::Right;
 use super::error::{Error, Result};
@@ -24,6 +25,7 @@ use minijinja::value::Serde;
 use picture::{Picture, picture};
 use serde::{Deserialize, Serialize};
 use shared::etl::browse::{Ask, At, File, Folder, Shown, Start};
+use shared::etl::stored::Stored;
 use shared::ids::HostId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const JOBS_MAX: usize = 50;
 
 pub(super) fn routes() -> Routes {
-    import::add(Routes::default())
+    stored::add(import::add(Routes::default()))
         .get("/browse/", Right::View, show)
         .get("/browse/part/", Right::View, part)
         .get("/browse/file/", Right::View, file)
@@ -48,6 +50,8 @@ pub(super) struct Asked {
     path: String,
     /// Where the last answer ended.
     after: String,
+    /// A repository was to be read, and the host reads another one, or this one already.
+    busy: bool,
 }
 
 /// Hosts that the viewer sees, by name: those of the chosen project, and shared ones.
@@ -82,14 +86,18 @@ async fn look(page: &Page, host: &Host, asked: &Asked) -> Seen {
     match ask(&page.app, host, question, PATIENCE).await {
         Ok(Shown::Start(start)) => seen.start = Some(start),
         Ok(Shown::Folder(folder)) => seen.folder = Some(folder),
-        Ok(Shown::File(_)) => {}
+        Ok(_) => {}
         Err(problem) => seen.problem = Some(problem),
     }
     seen
 }
 
-/// With the status of a page that shows it.
-async fn context(page: &Page, asked: &Asked) -> Result<(StatusCode, minijinja::Value), Error> {
+/// With the status of a page that shows it; `problem`: why a question before has come to nothing.
+async fn context(
+    page: &Page,
+    asked: &Asked,
+    problem: Option<Problem>,
+) -> Result<(StatusCode, minijinja::Value), Error> {
     let catalog = page.app.catalog().await?;
     let all = hosts(page, &catalog)?;
     let host = match asked.host {
@@ -106,10 +114,14 @@ async fn context(page: &Page, asked: &Asked) -> Result<(StatusCode, minijinja::V
     if asked.host != 0 && host.is_none() {
         return Err(Error::not_found(format!("exec host {}", asked.host)));
     }
-    let seen = match host {
+    let mut seen = match host {
         Some(host) => look(page, host, asked).await,
         None => Seen::default(),
     };
+    seen.problem = problem.or(seen.problem);
+    if let Some(host) = host.filter(|_| asked.busy && seen.problem.is_none()) {
+        seen.problem = Some(Problem::new("reads", &host.name, Default::default()));
+    }
     let options: Vec<(String, &str)> =
         all.iter().map(|host| (host.id.to_string(), host.name.as_str())).collect();
     let context = context! {
@@ -125,13 +137,13 @@ async fn show(page: Page, Query(asked): Query<Asked>) -> Result {
     if shared::etl::drawn::Form::of_file(&asked.path).is_some() {
         return file(page, Query(asked)).await;
     }
-    let (status, context) = context(&page, &asked).await?;
+    let (status, context) = context(&page, &asked, None).await?;
     Ok((status, page.render("browse/folder.html", context)?).into_response())
 }
 
 /// Beside the field of a job's form.
 async fn part(page: Page, Query(asked): Query<Asked>) -> Result {
-    let (status, context) = context(&page, &asked).await?;
+    let (status, context) = context(&page, &asked, None).await?;
     Ok((status, page.render("browse/part.html", context)?).into_response())
 }
 
@@ -166,8 +178,10 @@ fn jobs_of(page: &Page, catalog: &Catalog, path: &str) -> Result<Vec<Runs>, Erro
     let viewer = page.viewer()?;
     let seen = catalog.interfaces.values().filter(|interface| viewer.sees(interface.project));
     let jobs = seen.flat_map(|interface| interface.jobs.iter().map(move |job| (interface, job)));
-    let file = |job: &crate::engine::catalog::Job| {
-        job.spec.fields.get("file").and_then(|file| file.as_str()) == Some(path)
+    let at = Stored::parse(path);
+    let file = |job: &crate::engine::catalog::Job| match &at {
+        Some(at) => stored::is_run_by(at, &job.spec),
+        None => job.spec.fields.get("file").and_then(|file| file.as_str()) == Some(path),
     };
     let found = jobs.filter(|(_, job)| file(job)).take(JOBS_MAX).map(|(interface, job)| Runs {
         id: job.id.0,

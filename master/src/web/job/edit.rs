@@ -247,6 +247,8 @@ pub(super) struct For {
     /// A file of Kettle or Hop, and the host that has it.
     file: String,
     host: i64,
+    /// Of a repository that it is in.
+    user: String,
 }
 
 pub(super) async fn add(page: Page, Query(asked): Query<For>) -> Result {
@@ -278,9 +280,15 @@ fn of_file(asked: &For) -> Option<JobSpec> {
     if form.kind() == "kettle" {
         fields["runs"] = form.word().into();
     }
+    let mut environment = String::new();
+    if let Some(stored) = crate::web::browse::stored::fields(&asked.file) {
+        (fields, environment) = stored;
+        fields["user"] = asked.user.as_str().into();
+    }
     let hosts: Vec<i64> = Some(asked.host).filter(|host| *host != 0).into_iter().collect();
     let json = serde_json::json!({
-        "kind": form.kind(), "fields": fields, "place": { "hosts": hosts },
+        "kind": form.kind(), "fields": fields, "environment": environment,
+        "place": { "hosts": hosts },
     });
     serde_json::from_value(json).ok()
 }

@@ -5,6 +5,7 @@ use super::{
     Parameter, Place, REFERENCES_MAX, Reference, STEPS_MAX, Step, WORDS_MAX, When, normal, short,
 };
 use crate::etl::plain_path;
+use crate::etl::stored::Stored;
 use crate::etl::xml::Element;
 use crate::secret::is_secret;
 use std::collections::{BTreeMap, HashMap};
@@ -221,11 +222,20 @@ fn reference(element: &Element, kind: &str, known: &Known, place: Place) -> Opti
         false => filled(file, known),
         true => named(element, form, known, place)?,
     };
-    let path = whole.then(|| normal(&plain_path(&file))).flatten();
+    let path = whole.then(|| placed(&file, form)).flatten();
     let whole = path.is_some();
     let file = path.unwrap_or(file);
     let whole = whole && file.len() <= FILE_MAX;
     Some(Reference { form, file: short(&file, FILE_MAX), whole, hands: hands(element) })
+}
+
+/// Without `.` and `..`. In a repository of a database files have no endings of their own.
+fn placed(file: &str, form: Form) -> Option<String> {
+    let Some(mut stored) = Stored::parse(file) else { return normal(&plain_path(file)) };
+    if Form::of_file(&stored.path).is_none() {
+        stored.path = format!("{}.{}", stored.path, form.extension());
+    }
+    Some(stored.to_string())
 }
 
 fn hands(element: &Element) -> Vec<String> {

@@ -206,3 +206,35 @@ fn paths_are_made_plain() {
         assert_eq!(normal(path).as_deref(), plain);
     }
 }
+
+#[test]
+fn references_in_a_repository_of_a_database_stay_in_it() {
+    let text = |inner: &str| {
+        format!(
+            "<job><name>j</name><entries><entry><name>a</name><type>TRANS</type>{inner}</entry></entries></job>"
+        )
+    };
+    let place =
+        Place { repository: Some("repository://e/main"), ..place("repository://e/main/finance") };
+    for (inner, file) in [
+        (
+            "<specification_method>rep_name</specification_method><directory>/common</directory><transname>load.x</transname>",
+            "repository://e/main/common/load.x.ktr",
+        ),
+        (
+            "<specification_method>rep_name</specification_method>\
+             <directory>${Internal.Entry.Current.Directory}</directory><transname>load</transname>",
+            "repository://e/main/finance/load.ktr",
+        ),
+        (
+            "<filename>${Internal.Entry.Current.Directory}/../load</filename>",
+            "repository://e/main/load.ktr",
+        ),
+        ("<filename>/srv/load.ktr</filename>", "/srv/load.ktr"),
+    ] {
+        let runs = read(&text(inner), place).unwrap().steps[0].runs.clone().unwrap();
+        assert_eq!((runs.file.as_str(), runs.whole), (file, true), "{inner}");
+    }
+    let out = text("<filename>${Internal.Entry.Current.Directory}/../../load</filename>");
+    assert!(!read(&out, place).unwrap().steps[0].runs.clone().unwrap().whole);
+}

@@ -21,6 +21,7 @@ use propose::{How, Proposal, Remark, propose};
 use serde::{Deserialize, Serialize};
 use shared::etl::browse::{Ask, At, File, Shown};
 use shared::etl::drawn::Form as Kind;
+use shared::etl::stored::{Copied, Stored};
 use shared::ids::Millis;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,6 +62,8 @@ impl Wanted {
 #[derive(Debug, Default)]
 struct Found {
     files: Vec<File>,
+    /// Of a repository in a database: what the host has of it.
+    copied: Option<Copied>,
     unread: Vec<Unread>,
     /// Not all was looked at.
     cut: bool,
@@ -77,6 +80,7 @@ async fn collect(page: &Page, host: &Host, path: &str) -> Result<Found, Problem>
     let mut found = Found::default();
     if Kind::of_file(path).is_some() {
         if let Shown::File(file) = line.ask(Ask::File(At::Path(path.to_owned()))).await? {
+            found.copied.clone_from(&file.copied);
             found.files.push(*file);
         }
         return Ok(found);
@@ -110,6 +114,7 @@ async fn collect(page: &Page, host: &Host, path: &str) -> Result<Found, Problem>
             continue;
         }
         found.cut |= folder.cut;
+        found.copied = folder.copied.or(found.copied);
         for entry in &folder.entries {
             let below = format!("{}/{}", folder.path, entry.name);
             match entry.form {
@@ -163,6 +168,7 @@ async fn environments(page: &Page, host: &Host) -> Result<(Vec<String>, [String;
 #[derive(Debug, Default, Serialize)]
 struct Beside {
     problem: Option<Problem>,
+    copied: Option<Copied>,
     unread: Vec<Unread>,
     cut: bool,
     /// Rows that did not fit.
@@ -192,6 +198,10 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(wanted): Query<Wante
     }
     let beside = match collect(&page, &host, &asked.path).await {
         Ok(found) => {
+            if let Some(copied) = &found.copied {
+                form.set("environment_kettle", copied.environment.as_str());
+                form.set("user", copied.user.as_str());
+            }
             let root = match found.files.first() {
                 Some(one) if one.path == asked.path => {
                     asked.path.rsplit_once('/').map_or("", |(folder, _)| folder)
@@ -201,7 +211,8 @@ async fn show(page: Page, Query(asked): Query<Asked>, Query(wanted): Query<Wante
             let Proposal { rows, more } = propose(root, &found.files, how);
             write_rows(&mut form, &rows);
             let remarks = rows.into_iter().map(|row| row.remarks).collect();
-            Beside { problem: None, unread: found.unread, cut: found.cut, more, remarks }
+            let Found { copied, unread, cut, .. } = found;
+            Beside { problem: None, copied, unread, cut, more, remarks }
         }
         Err(problem) => Beside { problem: Some(problem), ..Beside::default() },
     };
@@ -236,6 +247,7 @@ async fn render(page: &Page, host: &Host, form: &Form, beside: Beside) -> Result
         context! {
             host => host.id.0, host_name => host.name.as_str(), path => form.text("path"),
             project => project.map(|project| project.name.as_str()),
+            stored => Stored::parse(form.text("path")).is_some(),
             how => form.text("how"), form => form.value(&["rows"]),
             beside => Serde(beside), environments => Serde(names),
         },

@@ -355,7 +355,7 @@ mod tests {
     fn file(path: &str, text: &str) -> File {
         let folder = path.rsplit_once('/').unwrap().0;
         let drawn = read(text, Place { folder, ..Place::default() }).unwrap();
-        File { path: path.into(), bytes: 1, changed_ms: 1, drawn }
+        File { path: path.into(), bytes: 1, changed_ms: 1, drawn, copied: None }
     }
 
     fn told(files: &[File], how: How) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! What was reviewed becomes documents, as people would write them, and is applied: all of it or nothing.
 
+use super::super::stored;
 use super::{Beside, host_of, render};
 use crate::engine::catalog::{Catalog, Host};
 use crate::web::Page;
@@ -89,6 +90,7 @@ fn documents(form: &mut Form, catalog: &Catalog, host: &Host, project: ProjectId
         granularity: form.text("granularity").to_owned(),
         kettle: form.text("environment_kettle").to_owned(),
         hop: form.text("environment_hop").to_owned(),
+        user: form.text("user").to_owned(),
         host: form.flag("only_here").then_some(host.id),
     };
     // Of a name: its id and its jobs, where it is there.
@@ -134,6 +136,8 @@ struct Common {
     granularity: String,
     kettle: String,
     hop: String,
+    /// Of a repository.
+    user: String,
     host: Option<HostId>,
 }
 
@@ -154,6 +158,10 @@ impl Common {
         let is_kettle = matches!(form, "job" | "transformation");
         // `${…}` in a path is Kettle's and Hop's, not ours.
         let mut fields = json!({ "file": file.replace("${", "$${") });
+        if let Some((stored, _)) = stored::fields(file) {
+            fields = stored;
+            fields["user"] = self.user.as_str().into();
+        }
         if is_kettle {
             fields["runs"] = form.into();
         }
