@@ -107,13 +107,19 @@ fn kettle(etl: &Etl, own: &Path) -> Result<Ready, Refused> {
     Ok(ready)
 }
 
-/// What an export of a repository is started with beside its environment, and what is not to be seen in its output.
+/// What an export of a repository is started with beside its environment.
+#[derive(Debug, Default)]
+pub(crate) struct Exporting {
+    pub(crate) set: Vec<(String, String)>,
+    /// Not to be seen in its output.
+    pub(crate) secrets: Vec<String>,
+}
+
+/// `get` reads its environment.
 ///
 /// # Errors
 /// Its password does not arrive.
-pub(crate) fn exporting(
-    get: impl Fn(&str) -> Option<String>,
-) -> Result<(Vec<(String, String)>, Vec<String>), String> {
+pub(crate) fn exporting(get: impl Fn(&str) -> Option<String>) -> Result<Exporting, String> {
     let get = |name: &str| get(name).filter(|value| !value.is_empty());
     // An empty one is none, for spoon.sh.
     let mut set: Vec<(String, String)> =
@@ -128,7 +134,7 @@ pub(crate) fn exporting(
         set.push((LAST_OPTIONS.to_owned(), with_password(get(LAST_OPTIONS), &password)?));
         secrets.push(password);
     }
-    Ok((set, secrets))
+    Ok(Exporting { set, secrets })
 }
 
 /// Neither on a command line (spoon.sh would put it there) nor in a file.

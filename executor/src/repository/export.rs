@@ -5,7 +5,7 @@ use super::told::Told;
 use crate::agent::browse::defined::Browse;
 use crate::config::{self, Config, Limits};
 use crate::etl::pump::hidden;
-use crate::etl::ready;
+use crate::etl::ready::{self, Exporting};
 use crate::process::disk_of;
 use crate::process::launch::{self, Common};
 use crate::process::limits::Controllers;
@@ -178,7 +178,7 @@ impl Bench {
         let mut work = Work { argv, environment, user, ..Work::default() };
         let account = self.common.account(&work)?;
         let vars = self.common.environment(&work, &account, self.mark.attempt(1))?;
-        let (set, secrets) = ready::exporting(|name| vars.get(name).cloned())?;
+        let Exporting { set, secrets } = ready::exporting(|name| vars.get(name).cloned())?;
         work.env.extend(set);
         if let Some(user) = vars.get("KETTLE_USER").filter(|user| !user.is_empty()) {
             work.argv.push(format!("-user={user}"));

@@ -95,7 +95,7 @@ impl Shop {
 
     fn copied(&self, browser: &Browser, name: &str) -> Copied {
         let Ok(Shown::Start(start)) = self.ask(browser, Ask::Start) else { panic!() };
-        let copies = start.kept.into_iter().filter_map(|known| known.copied);
+        let copies = start.kept.into_iter().filter_map(|known| known.copied.map(|copied| *copied));
         copies.into_iter().find(|copied| copied.name == name).unwrap()
     }
 

@@ -92,7 +92,7 @@ pub struct Known {
     pub shown: bool,
     /// Of one in a database that may be read: what there is of it.
     #[serde(default)]
-    pub copied: Option<Copied>,
+    pub copied: Option<Box<Copied>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +110,7 @@ pub struct Folder {
     pub cut: bool,
     /// It is in a copy of a repository.
     #[serde(default)]
-    pub copied: Option<Copied>,
+    pub copied: Option<Box<Copied>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +140,7 @@ pub struct File {
     pub drawn: Drawn,
     /// It is in a copy of a repository.
     #[serde(default)]
-    pub copied: Option<Copied>,
+    pub copied: Option<Box<Copied>>,
 }
 
 /// Why something is not shown. Pages have their own words for each.
@@ -215,7 +215,7 @@ mod tests {
         };
         for known in start.kept.iter_mut().take(COPIES_MAX) {
             known.kept.folder = None;
-            known.copied = Some(copied.clone());
+            known.copied = Some(Box::new(copied.clone()));
         }
         copied.named = vec![text(NAMED_BYTES_MAX); NAMED_MAX];
         copied.error = text(WORDS_MAX);
@@ -232,7 +232,7 @@ mod tests {
             next: Some(text(256)),
             left_out: u32::MAX,
             cut: true,
-            copied: Some(copied),
+            copied: Some(Box::new(copied)),
         };
         for answer in [Shown::Start(start), Shown::Folder(folder)] {
             let size = encode(&Answer::Ok(answer)).unwrap().len();
@@ -282,7 +282,7 @@ mod tests {
         let references = drawn.steps.iter().filter(|step| step.runs.is_some()).count();
         assert_eq!(references, REFERENCES_MAX);
         let copied = Copied { named: vec![x(NAMED_BYTES_MAX); NAMED_MAX], ..Copied::default() };
-        let copied = Some(Copied { user: x(WORDS_MAX), error: x(WORDS_MAX), ..copied });
+        let copied = Some(Box::new(Copied { user: x(WORDS_MAX), error: x(WORDS_MAX), ..copied }));
         let file = File { path: x(PATH_MAX), bytes: u64::MAX, changed_ms: i64::MAX, drawn, copied };
         let size = encode(&Answer::Ok(Shown::File(Box::new(file)))).unwrap().len();
         assert!(size + AROUND <= FRAME_MAX, "{size} of {FRAME_MAX}");

@@ -109,7 +109,7 @@ fn copy(copied: Copied) -> Known {
     let kept = Kept { store: Store::Database, name: copied.name.clone(), folder: None };
     let shown = copied.read_ms.is_some();
     let copied = Copied { named: Vec::new(), error: String::new(), user: String::new(), ..copied };
-    Known { kept, shown, copied: Some(copied) }
+    Known { kept, shown, copied: Some(Box::new(copied)) }
 }
 
 /// None: it is not there, or is no such file. Then it names nothing.

@@ -14,7 +14,7 @@ impl Looker {
         let mut folder = self.list(&opened, folder, after)?;
         // When somebody has changed it in its repository is not known.
         folder.entries.iter_mut().for_each(|entry| entry.changed_ms = 0);
-        folder.copied = Some(copied);
+        folder.copied = Some(Box::new(copied));
         Ok(folder)
     }
 
@@ -24,7 +24,7 @@ impl Looker {
         let root = copied.root();
         let place = Place { folder: &folder, repository: Some(&root), project: None };
         let file = read_file(opened, at.to_string(), place)?;
-        Ok(File { changed_ms: 0, copied: Some(copied), ..file })
+        Ok(File { changed_ms: 0, copied: Some(Box::new(copied)), ..file })
     }
 
     fn open_stored(&self, at: &Stored, folder: bool) -> Result<(Opened, Copied), Unseen> {

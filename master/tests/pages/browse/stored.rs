@@ -86,16 +86,6 @@ async fn a_repository_is_read_and_seen() {
         .has("has not read it yet")
         .has("Read it now")
         .has_not("data-reading");
-    // Who may only look has no button, and nothing comes of pressing it.
-    let guest = shop.app.client("guest", "view").await;
-    shop.app.get(&guest, &top).await.is(200).has("has not read it yet").has_not("Read it now");
-    let form = [("host", "1"), ("environment", "pdi"), ("repository", "main")];
-    shop.app.post(&guest, "/browse/read/", &form).await.is(403);
-    let other = [("host", "1"), ("environment", "pdi"), ("repository", "other")];
-    shop.app.post(&shop.admin, "/browse/read/", &other).await.is(422).has("does not name it");
-    let nowhere = [("host", "99"), ("environment", "pdi"), ("repository", "main")];
-    shop.app.post(&shop.admin, "/browse/read/", &nowhere).await.is(404);
-
     std::fs::write(shop.pdi("wait"), "").unwrap();
     shop.press(ROOT).await.is(303);
     shop.get(&top)
@@ -150,6 +140,21 @@ async fn a_repository_is_read_and_seen() {
     page.is(200).has("It could not be read").has("/repository&gt; is missing").has("finance/</a>");
     let page = shop.app.get(&shop.admin.in_chinese(), &top).await;
     page.has("读取失败").has("重新读取");
+}
+
+#[tokio::test]
+async fn only_who_may_edit_jobs_has_one_read_and_only_one_that_its_host_names() {
+    let shop = Shop::new().await;
+    let top = format!("/browse/?host=1&path={ROOT}");
+    // Who may only look has no button, and nothing comes of pressing it.
+    let guest = shop.app.client("guest", "view").await;
+    shop.app.get(&guest, &top).await.is(200).has("has not read it yet").has_not("Read it now");
+    let form = [("host", "1"), ("environment", "pdi"), ("repository", "main")];
+    shop.app.post(&guest, "/browse/read/", &form).await.is(403);
+    let other = [("host", "1"), ("environment", "pdi"), ("repository", "other")];
+    shop.app.post(&shop.admin, "/browse/read/", &other).await.is(422).has("does not name it");
+    let nowhere = [("host", "99"), ("environment", "pdi"), ("repository", "main")];
+    shop.app.post(&shop.admin, "/browse/read/", &nowhere).await.is(404);
 }
 
 #[tokio::test]

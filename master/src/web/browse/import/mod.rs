@@ -63,7 +63,7 @@ impl Wanted {
 struct Found {
     files: Vec<File>,
     /// Of a repository in a database: what the host has of it.
-    copied: Option<Copied>,
+    copied: Option<Box<Copied>>,
     unread: Vec<Unread>,
     /// Not all was looked at.
     cut: bool,
@@ -168,7 +168,7 @@ async fn environments(page: &Page, host: &Host) -> Result<(Vec<String>, [String;
 #[derive(Debug, Default, Serialize)]
 struct Beside {
     problem: Option<Problem>,
-    copied: Option<Copied>,
+    copied: Option<Box<Copied>>,
     unread: Vec<Unread>,
     cut: bool,
     /// Rows that did not fit.
