@@ -3,11 +3,24 @@
 
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { closeBrowser, open, root, start } from './world.mjs';
 
-let world, etl;
+// A repository in a database, as Kettle exports it.
+const EXPORT = `<?xml version="1.0" encoding="UTF-8"?>
+<repository><transformations>
+<transformation><info><name>load orders</name><directory>/finance/daily</directory><parameters><parameter><name>DAY</name><default_value>today</default_value><description/></parameter></parameters></info>
+<order><hop><from>in</from><to>out</to><enabled>Y</enabled></hop></order>
+<step><name>in</name><type>TableInput</type><GUI><xloc>60</xloc><yloc>60</yloc></GUI></step><step><name>out</name><type>TableOutput</type><GUI><xloc>220</xloc><yloc>60</yloc></GUI></step></transformation>
+<transformation><info><name>a/b</name><directory>/</directory></info></transformation>
+</transformations><jobs>
+<job><name>night</name><directory>/finance</directory><entries><entry><name>START</name><type>SPECIAL</type><xloc>50</xloc><yloc>50</yloc></entry>
+<entry><name>first</name><type>TRANS</type><specification_method>rep_name</specification_method><directory>/finance/daily</directory><transname>load orders</transname><xloc>180</xloc><yloc>50</yloc></entry></entries>
+<hops><hop><from>START</from><to>first</to><unconditional>Y</unconditional></hop></hops></job>
+</jobs></repository>`;
+
+let world, etl, pdi;
 before(async () => {
   world = await start({ executor: (data) => {
     etl = join(data, 'etl');
@@ -15,7 +28,12 @@ before(async () => {
       mkdirSync(join(etl, to), { recursive: true });
       for (const one of readdirSync(join(root, from), { withFileTypes: true })) if (one.isFile() && one.name !== 'nested.kjb') copyFileSync(join(root, from, one.name), join(etl, to, one.name));
     }
-    return `[browse]\nfolders = ["${etl}"]\n`;
+    pdi = join(data, 'pdi');
+    mkdirSync(pdi);
+    writeFileSync(join(pdi, 'export.xml'), EXPORT);
+    const script = '#!/bin/sh\nh=$(dirname "$0")\nwhile [ -e "$h/wait" ]; do sleep 0.1; done\nfor a in "$@"; do case $a in -exprep=*) cp "$h/export.xml" "${a#-exprep=}" ;; esac; done\n';
+    for (const name of ['pan.sh', 'kitchen.sh']) writeFileSync(join(pdi, name), script, { mode: 0o755 });
+    return `[browse]\nfolders = ["${etl}"]\nrepositories = ["pdi:main"]\n[environments.pdi]\nvars = { PDI_HOME = "${pdi}", KETTLE_USER = "etl" }\n`;
   } });
 });
 after(async () => { await closeBrowser(); await world?.stop(); });
@@ -88,4 +106,57 @@ test('a folder becomes interfaces and jobs, after a review', async () => {
   assert.equal(items.length, 1);
   page.check();
   await page.close_all();
+});
+
+test('a repository in a database is read by a button, and a job is made of what is in it', async () => {
+  const page = await open(world);
+  const wait = join(pdi, 'wait');
+  writeFileSync(wait, '');
+  await page.goto(`${world.base}/browse/?host=1`);
+  await page.picture('browse-unread');
+  await page.click('.copied button:has-text("Read it now")');
+  await page.waitForSelector('.copied[data-reading]');
+  await page.picture('browse-reading');
+  rmSync(wait);
+  // The page keeps up by itself.
+  await page.click('a:has-text("finance/")');
+  await page.picture('browse-repository');
+  await page.click('a:has-text("night.kjb")');
+  await page.click('.drawing a');
+  await page.waitForSelector('h1:has-text("load orders.ktr")');
+  await page.picture('browse-stored-file');
+  // In the form it is repository, directory and name; read again from there as well.
+  await page.goto(`${world.base}/job/add/`);
+  await page.selectOption('select[name=kind]', 'kettle');
+  await page.click('[data-browse]:visible');
+  await page.click('.browse-box a:has-text("main")');
+  writeFileSync(wait, '');
+  await page.click('.browse-box button:has-text("Read it again")');
+  await page.waitForSelector('.browse-box .copied[data-reading]');
+  rmSync(wait);
+  await page.waitForSelector('.browse-box .copied button:has-text("Read it again")');
+  await page.click('.browse-box a:has-text("finance/")');
+  await page.click('.browse-box a:has-text("daily/")');
+  await page.picture('browse-stored-dialog');
+  await page.click('.browse-box button:has-text("load orders.ktr")');
+  const values = {};
+  for (const name of ['file', 'repository', 'directory', 'object', 'user']) values[name] = await page.inputValue(`input[name="fields.${name}"]:visible`);
+  assert.deepEqual(values, { file: '', repository: 'main', directory: '/finance/daily', object: 'load orders', user: 'etl' });
+  assert.equal(await page.inputValue('input[name=environment]'), 'pdi');
+  assert.equal(await page.inputValue('select[name="fields.runs"]'), 'transformation');
+  page.check();
+  await page.close_all();
+  const dark = await open(world, { lang: 'zh', dark: true });
+  writeFileSync(join(pdi, 'export.xml'), '<repository><jobs>');
+  await dark.goto(`${world.base}/browse/?host=1&path=repository://pdi/main`);
+  await dark.click('.copied button');
+  await dark.waitForSelector('.copied .wrong');
+  await dark.picture('browse-repository-zh');
+  await dark.goto(`${world.base}/browse/?host=1`);
+  await dark.picture('browse-start-zh');
+  await dark.goto(`${world.base}/browse/import/?host=1&path=repository://pdi/main&how=expanded`);
+  await dark.waitForSelector('.import-table tbody tr');
+  await dark.picture('browse-import-stored-zh');
+  dark.check();
+  await dark.close_all();
 });
