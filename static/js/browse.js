@@ -4,7 +4,7 @@ import { t } from './t.js';
 import { localTimes } from './time.js';
 
 const START = '/browse/part/';
-const AGAIN_MS = 2000;
+const AGAIN_MS = 3000;
 
 function field(part) {
   return part.closest('.box').querySelector('input[name="fields.file"]');
@@ -40,8 +40,12 @@ async function show(place, address) {
 async function read(place, button) {
   const { host, environment, repository, path } = button.dataset;
   button.disabled = true;
-  await fetch('/browse/read/', { method: 'POST', body: new URLSearchParams({ host, environment, repository }) }).catch(() => null);
-  show(place, `${START}?${new URLSearchParams({ host, path })}`);
+  const body = new URLSearchParams({ host, environment, repository });
+  const answer = await fetch('/browse/read/', { method: 'POST', body }).catch(() => null);
+  const query = new URLSearchParams({ host, path });
+  // Another one is being read.
+  if (answer && new URL(answer.url).searchParams.has('busy')) query.set('busy', 'true');
+  show(place, `${START}?${query}`);
 }
 
 /** What is in a repository is known by its name there, not by a path. */

@@ -167,7 +167,7 @@ impl Bench {
             .common
             .account(&work)
             .and_then(|account| self.common.environment(&work, &account, self.mark.attempt(1)));
-        vars.ok().and_then(|mut vars| vars.remove("KETTLE_USER")).unwrap_or_default()
+        short(&vars.ok().and_then(|mut vars| vars.remove("KETTLE_USER")).unwrap_or_default())
     }
 
     fn ready(&self, environment: &str, name: &str) -> Result<Ready, String> {

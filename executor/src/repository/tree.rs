@@ -23,7 +23,6 @@ const DIRECTORIES_MAX: usize = 20_000;
 const NAME_MAX: usize = 255;
 const PART_BYTES: usize = 64 * 1024;
 const ABOUT_BYTES_MAX: u64 = 64 * 1024;
-const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
 /// Where the files of the copy that counts are, if there is one.
 pub(super) fn files(dir: &Path) -> Option<PathBuf> {
@@ -155,7 +154,10 @@ impl Tree {
         };
         match left_out {
             None => self.copied.objects += 1,
-            Some(why) => self.leave_out(&format!("{directory}/{name}"), object.form, &why),
+            Some(why) => {
+                let what = format!("{}/{name}", directory.trim_end_matches('/'));
+                self.leave_out(&what, object.form, &why);
+            }
         }
         Ok(())
     }
@@ -179,8 +181,7 @@ impl Tree {
         match opened {
             Err(error) => refused(&error, place),
             Ok(mut file) => {
-                let written = file.write_all(HEAD).and_then(|()| file.write_all(text));
-                written.with_context(|| place.display().to_string())?;
+                file.write_all(text).with_context(|| place.display().to_string())?;
                 Ok(None)
             }
         }

@@ -8,7 +8,7 @@ use shared::clock::Clock;
 use shared::etl::browse::{Answer, Ask, At, File, Folder, Shown, Unseen};
 use shared::etl::drawn::Form;
 use shared::etl::stored::Copied;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,6 +69,17 @@ impl Shop {
         let config = Config::read(&file).unwrap();
         std::fs::create_dir_all(&config.data).unwrap();
         Browser::new(&config, Clock::system())
+    }
+
+    /// One that does what we want.
+    fn install(&self, script: &str) -> PathBuf {
+        let install = self.path("pdi");
+        std::fs::create_dir_all(&install).unwrap();
+        for name in ["pan.sh", "kitchen.sh"] {
+            std::fs::write(install.join(name), script).unwrap();
+            std::fs::set_permissions(install.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        install
     }
 
     /// On the stand-in, whatever is installed.
@@ -331,12 +342,7 @@ fn what_names_are_made_of_gets_nowhere() {
     let script = format!(
         "#!/bin/sh\nfor a in \"$@\"; do case $a in -exprep=*) cat >\"${{a#-exprep=}}\" <<'E'\n{export}\nE\n;; esac; done\n"
     );
-    let install = shop.path("pdi");
-    std::fs::create_dir_all(&install).unwrap();
-    for name in ["pan.sh", "kitchen.sh"] {
-        std::fs::write(install.join(name), &script).unwrap();
-        std::fs::set_permissions(install.join(name), PermissionsExt::from_mode(0o755)).unwrap();
-    }
+    let install = shop.install(&script);
     let browser = shop.browser(&install, "", "repositories = [\"kettle:main\"]");
     let copied = shop.done(&browser, "main");
     assert_eq!((copied.failed, copied.objects, copied.left_out), (None, 3, 10));
@@ -373,7 +379,7 @@ fn what_is_too_large_is_left_out_and_what_has_no_end_is_ended() {
     assert_eq!((copied.failed, copied.objects, copied.left_out), (None, 1, 1));
     let top = shop.folder(&browser, "repository://kettle/main").unwrap();
     let named = top.copied.unwrap().named;
-    assert_eq!(named, ["transformation //large: it has more than 4194304 bytes"]);
+    assert_eq!(named, ["transformation /large: it has more than 4194304 bytes"]);
     browser.end();
     // Larger than an export may be, as it stands.
     let browser = shop.standin("", "export_mib = 1");
@@ -443,6 +449,44 @@ fn what_waits_for_ever_is_ended_in_time_and_with_the_agent() {
     shop.read(&killed, "main").unwrap();
     shop.until("a JVM", || !shop.running().is_empty());
     let next = shop.standin("", "");
-    shop.until("it is ended", || shop.running().is_empty());
+    // Here both live in one process: the first one's thread goes on.
+    let ended = shop.over(&killed, "main").failed.map(|failed| failed.words);
+    assert_eq!(ended.as_deref(), Some("pan.sh was ended by SIGKILL"));
+    assert_eq!(shop.running(), Vec::<i32>::new());
     assert_eq!(shop.done(&next, "main").failed, None);
+}
+
+#[test]
+fn kettle_runs_as_the_user_that_the_host_names_and_the_copy_is_not_his() {
+    assert!(nix::unistd::geteuid().is_root(), "only root can become another user");
+    let shop = Shop::new();
+    shop.put_sample("hello.ktr", "a.ktr");
+    std::fs::set_permissions(shop.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let browser = shop.standin("login", "user = \"daemon\"\n[jobs]\nusers = [\"daemon\"]");
+    shop.read(&browser, "main").unwrap();
+    shop.until("a JVM", || !shop.running().is_empty());
+    let uid = nix::unistd::User::from_name("daemon").unwrap().unwrap().uid.as_raw();
+    for pid in shop.running() {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        assert!(status.contains(&format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n")), "{status}");
+    }
+    browser.end();
+    let browser = shop.standin("", "user = \"daemon\"\n[jobs]\nusers = [\"daemon\"]");
+    assert_eq!(shop.done(&browser, "main").failed, None);
+    for path in walk(&shop.path("data/repositories")) {
+        assert_eq!(path.symlink_metadata().unwrap().uid(), 0, "{}", path.display());
+    }
+    browser.end();
+    // What is no file of his is not taken for one.
+    let script = "#!/bin/sh\nfor a in \"$@\"; do case $a in -exprep=*) ln -s /etc/hostname \"${a#-exprep=}\" ;; esac; done\n";
+    let install = shop.install(script);
+    let repositories = "repositories = [\"kettle:main\"]";
+    let browser = shop.browser(
+        &install,
+        "",
+        &format!("{repositories}\nuser = \"daemon\"\n[jobs]\nusers = [\"daemon\"]"),
+    );
+    let words = shop.failed(&browser);
+    assert!(words.starts_with("pan.sh has exported nothing of \"main\""), "{words}");
+    assert!(shop.stored(&browser, "/a.ktr").is_ok());
 }

@@ -4,7 +4,7 @@ use super::{Looker, Opened, open_in, read_file, short};
 use shared::etl::browse::{File, Folder, PATH_MAX, Unseen};
 use shared::etl::drawn::Place;
 use shared::etl::stored::{Copied, Stored};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl Looker {
     pub(super) fn stored_folder(&self, at: &Stored, after: &str) -> Result<Folder, Unseen> {
@@ -31,14 +31,21 @@ impl Looker {
         let path = at.to_string();
         let copied = self.repositories.find(&at.environment, &at.name);
         let copied = copied.ok_or_else(|| Unseen::InDatabase(short(&at.name)))?;
-        let Some(files) = self.repositories.files(&copied) else {
-            return Err(Unseen::NotRead(Box::new(copied)));
-        };
         if path.len() > PATH_MAX || path.contains('\0') {
             return Err(Unseen::Outside(short(&path)));
         }
-        let plain: PathBuf = files.join(at.path.trim_start_matches('/'));
-        let within = |path: &std::path::Path| path.starts_with(&files).then(|| files.clone());
-        Ok((open_in(&plain, (&path, folder), within)?, copied))
+        let mut last = None;
+        loop {
+            let Some(files) = self.repositories.files(&copied) else {
+                return Err(Unseen::NotRead(Box::new(copied)));
+            };
+            let plain: PathBuf = files.join(at.path.trim_start_matches('/'));
+            let within = |path: &Path| path.starts_with(&files).then(|| files.clone());
+            match open_in(&plain, (&path, folder), within) {
+                // Another copy may just have taken its place.
+                Err(Unseen::Missing(_)) if last.as_ref() != Some(&files) => last = Some(files),
+                opened => return Ok((opened?, copied)),
+            }
+        }
     }
 }

@@ -119,7 +119,9 @@ async fn context(
         None => Seen::default(),
     };
     seen.problem = problem.or(seen.problem);
-    if let Some(host) = host.filter(|_| asked.busy && seen.problem.is_none()) {
+    // Where it is this very one, its page says so.
+    let reads = |problem: &Problem| problem.copied.as_ref().is_some_and(|it| it.since_ms.is_some());
+    if let Some(host) = host.filter(|_| asked.busy && !seen.problem.as_ref().is_some_and(reads)) {
         seen.problem = Some(Problem::new("reads", &host.name, Default::default()));
     }
     let options: Vec<(String, &str)> =
