@@ -23,7 +23,7 @@ use shared::etl::outcome;
 use shared::ids::Millis;
 use shared::wire::Work;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Take};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -47,7 +47,8 @@ pub(super) trait Stop {
 /// What Kettle has written, and what it said although it has ended well.
 #[derive(Debug)]
 pub(super) struct Exported {
-    pub(super) file: File,
+    /// No more of it than there may be: whoever else is its user could go on writing.
+    pub(super) file: Take<File>,
     pub(super) error: String,
 }
 
@@ -78,12 +79,12 @@ impl Bench {
     /// Ends what an earlier life has left.
     ///
     /// # Errors
-    /// Its folder cannot be made, or a value of the configuration cannot be.
-    pub(super) fn new(config: &Config, dir: &Path) -> anyhow::Result<Bench> {
+    /// Its folder cannot be made, a value of the configuration cannot be, or it is told to stop.
+    pub(super) fn new(config: &Config, dir: &Path, stop: &impl Stop) -> anyhow::Result<Bench> {
         private_dir(dir, 0o711)?;
         let mark = HostMark::of(dir)?;
         let own = dir.join("export");
-        strays::end_all(mark, None, 0, || false)?;
+        strays::end_all(mark, None, 0, || stop.is_asked())?;
         super::tree::remove(&own);
         // Limits of jobs are none of its; what it writes has one here.
         let file_mib = config.browse.export_mib;
@@ -153,7 +154,7 @@ impl Bench {
             true => format!("pan.sh has exported nothing of {name:?}"),
             false => format!("pan.sh has exported nothing of {name:?}: {said}"),
         })?;
-        Ok(Exported { file, error: short(&said) })
+        Ok(Exported { file: file.take(u64::from(mib) << 20), error: short(&said) })
     }
 
     pub(super) fn clean(&self) {

@@ -197,7 +197,7 @@ impl Shelf {
             let copies = self.lock();
             copies.keys().map(|(environment, name)| place(&self.dir, environment, name)).collect()
         };
-        let bench = Bench::new(config, &self.dir);
+        let bench = Bench::new(config, &self.dir, self);
         for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             match entry.path() {
                 path if known.contains(&path) => tree::tidy(&path),

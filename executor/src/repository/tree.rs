@@ -243,3 +243,75 @@ fn place(directory: &str, name: &str, form: Form) -> Result<PathBuf, &'static st
         false => Err("its name is too long"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Cursor, Error};
+
+    fn export(names: &[&str]) -> String {
+        let one = |name: &&str| format!("<job><name>{name}</name><directory>/x</directory></job>");
+        let jobs: String = names.iter().map(one).collect();
+        format!("<repository><transformations/><jobs>{jobs}</jobs></repository>")
+    }
+
+    fn copy() -> Copied {
+        Copied { environment: "e".into(), name: "main".into(), ..Copied::default() }
+    }
+
+    /// What is in the copy that counts, and how many there are.
+    fn there(dir: &Path) -> (Vec<String>, usize) {
+        let names = |dir: &Path| -> Vec<String> {
+            let all = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            let mut all: Vec<_> =
+                all.map(|it| it.file_name().to_str().unwrap().to_owned()).collect();
+            all.sort();
+            all
+        };
+        (names(&files(dir).unwrap().join("x")), names(dir).len() - 1)
+    }
+
+    #[test]
+    fn a_copy_takes_the_place_of_the_former_one_as_a_whole_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = &root.path().join("copy");
+        assert_eq!((files(dir), about(dir, "e", "main")), (None, None));
+        let first = export(&["a", "b"]);
+        let made = make(dir, copy(), Cursor::new(&first), || Ok(())).unwrap();
+        assert_eq!((made.objects, there(dir)), (2, (vec!["a.kjb".into(), "b.kjb".into()], 1)));
+        assert_eq!(about(dir, "e", "main"), Some(made));
+        assert_eq!(about(dir, "e", "other"), None);
+        // It is cut off, it cannot be read, somebody stops us: nothing of it stays.
+        let second = export(&["c"]);
+        let cut = &second[..second.len() - 5];
+        let mut times = 0;
+        let fails: [(Box<dyn Read>, bool); 3] = [
+            (Box::new(Cursor::new(cut)), false),
+            (Box::new(Cursor::new(&second).chain(Failing)), false),
+            (Box::new(Cursor::new(&second)), true),
+        ];
+        for (reader, stops) in fails {
+            let stop = || {
+                times += 1;
+                anyhow::ensure!(!stops || times % 2 == 1, "told to stop");
+                Ok(())
+            };
+            assert!(make(dir, copy(), reader, stop).is_err());
+            assert_eq!(there(dir), (vec!["a.kjb".into(), "b.kjb".into()], 1));
+        }
+        // What an earlier life has left goes with the next one.
+        std::fs::create_dir_all(dir.join("77/files/x")).unwrap();
+        symlink("77", dir.join("next")).unwrap();
+        make(dir, copy(), Cursor::new(&second), || Ok(())).unwrap();
+        assert_eq!(there(dir), (vec!["c.kjb".into()], 1));
+    }
+
+    /// A disk that fails.
+    struct Failing;
+
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(Error::other("no disk"))
+        }
+    }
+}

@@ -1,9 +1,10 @@
 //! `browse`: what a master sees of files, and what it is refused.
 
-use crate::site::{LIMIT, Site};
+use crate::site::{LIMIT, Site, kill};
+use nix::sys::signal::Signal;
 use shared::etl::browse::{Answer, Ask, At, File, Folder, Shown, Start, Unseen};
 use shared::etl::drawn::Form;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kettle/samples");
@@ -296,4 +297,51 @@ fn a_host_that_names_no_folder_shows_none() {
         let told = site.ask(ask);
         assert_eq!(told, Err(Unseen::NoFolders));
     }
+}
+
+/// Kettle, which waits as long as there is a file `wait` and then exports one job.
+fn with_repository(rig: &mut crate::rig::Rig) {
+    let pdi = rig.path("pdi");
+    std::fs::create_dir_all(&pdi).unwrap();
+    let script = "#!/bin/sh\nwhile [ -e \"$(dirname \"$0\")/wait\" ]; do sleep 0.1; done\n\
+        for a in \"$@\"; do case $a in -exprep=*) echo '<repository><jobs><job><name>night</name></job></jobs></repository>' \
+        >\"${a#-exprep=}\" ;; esac; done\n";
+    for name in ["pan.sh", "kitchen.sh"] {
+        std::fs::write(pdi.join(name), script).unwrap();
+        std::fs::set_permissions(pdi.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    rig.config.push_str(&format!(
+        "[browse]\nrepositories = [\"pdi:main\"]\n[environments.pdi]\nvars = {{ PDI_HOME = {pdi:?} }}\n"
+    ));
+}
+
+#[test]
+fn what_reads_a_repository_ends_with_the_agent_or_by_the_next_one() {
+    let mut site = Site::of(with_repository);
+    let wait = site.rig.path("pdi/wait");
+    let reads = || Ask::Read { environment: "pdi".into(), name: "main".into() };
+    let running = |site: &Site| {
+        let data = site.rig.layout.root.display().to_string();
+        let line = |pid: i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let all = executor::process::table::all().into_iter().map(|process| line(process.pid));
+        let option = format!("-exprep={data}");
+        all.filter(|line| String::from_utf8_lossy(line).contains(&option)).count()
+    };
+    std::fs::write(&wait, "").unwrap();
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let told = site.ask(reads()).unwrap();
+        assert!(matches!(told, Shown::Read(copied) if copied.since_ms.is_some()));
+        assert_eq!(site.ask(reads()), Err(Unseen::Reads("main".into())));
+        site.rig.until("Kettle", |_| running(&site) > 0);
+        let agent = site.holder("agent").unwrap();
+        kill(agent, signal);
+        site.rig.until("another agent", |_| site.holder("agent").is_some_and(|pid| pid != agent));
+        site.rig.until("its end", |_| running(&site) == 0);
+        site.connect();
+        let told = site.read("repository://pdi/main/night.kjb").unwrap_err();
+        assert!(matches!(&told, Unseen::NotRead(copied) if copied.since_ms.is_none()), "{told:?}");
+    }
+    std::fs::remove_file(&wait).unwrap();
+    site.ask(reads()).unwrap();
+    site.rig.until("a copy", |_| site.read("repository://pdi/main/night.kjb").is_ok());
 }
