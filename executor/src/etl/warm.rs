@@ -8,7 +8,7 @@ use crate::supervise::talk as frames;
 use crate::warm::talk::{Ask, Ended, How, Told};
 use anyhow::Context;
 use shared::clock::Clock;
-use shared::etl::counts::Counts;
+use shared::etl::counts::{Counts, Step};
 use shared::etl::log::Reading;
 use shared::etl::outcome::{self, WARM_LOST};
 use shared::etl::progress::Progress;
@@ -191,29 +191,30 @@ impl Guest {
     }
 }
 
-/// What the engine has counted is truer than what its log says; of parts within parts only the log tells.
+/// What the engine has counted is truer than what its log says; of what a step of Kettle begins (a mapping)
+/// only the log tells, and takes steps of who has begun it for its own.
 fn counted(ended: &Counts, live: &Counts, log: &Counts) -> Counts {
     let mut counts = ended.clone();
     counts.on_their_way(live.steps.clone());
     // Only the log has times.
     counts.take_times(log);
-    let parts: BTreeSet<String> = counts.steps.iter().map(|step| step.part.clone()).collect();
-    counts.more = counts.more.saturating_add(log.more);
-    for step in log.steps.iter().filter(|step| !parts.contains(&step.part)) {
-        counts.add(step.clone());
-    }
+    let told = |of: fn(&Step) -> &String| counts.steps.iter().map(of).cloned().collect();
+    let parts: BTreeSet<String> = told(|step| &step.part);
+    let names: BTreeSet<String> = told(|step| &step.name);
+    counts.leave_out_with(log);
+    let others = |step: &&Step| !parts.contains(&step.part) && !names.contains(&step.name);
+    log.steps.iter().filter(others).for_each(|step| counts.add(step.clone()));
     counts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::etl::counts::Step;
 
-    fn counts(steps: &[(&str, &str, u32, u64)]) -> Counts {
+    fn counts(steps: &[(&str, &str, &str, u32, u64)]) -> Counts {
         let mut counts = Counts::default();
-        for (entry, part, lines, written) in steps {
-            let (part, name) = ((*part).to_owned(), "a".to_owned());
+        for (entry, part, name, lines, written) in steps {
+            let (part, name) = ((*part).to_owned(), (*name).to_owned());
             let step = Step { lines: *lines, written: *written, part, name, ..Step::default() };
             counts.add(step.of(entry));
         }
@@ -222,10 +223,14 @@ mod tests {
 
     #[test]
     fn what_the_engine_counts_is_told_once() {
-        let ended = counts(&[("north", "load", 1, 7)]);
-        let live = counts(&[("north", "load", 0, 6), ("south", "load", 0, 3)]);
-        // Side by side its log does not tell whose they are.
-        let log = counts(&[("", "load", 1, 7), ("south", "mapping", 1, 9)]);
+        let ended = counts(&[("north", "load", "a", 1, 7)]);
+        let live = counts(&[("north", "load", "a", 0, 6), ("south", "load", "a", 0, 3)]);
+        // Side by side its log does not tell whose they are, and what ends late is taken for the mapping's.
+        let log = counts(&[
+            ("", "load", "a", 1, 7),
+            ("south", "mapping", "b", 1, 9),
+            ("south", "mapping", "a", 1, 7),
+        ]);
         let told = counted(&ended, &live, &log);
         let told: Vec<_> =
             told.steps.iter().map(|it| (&*it.entry, &*it.part, it.lines, it.written)).collect();

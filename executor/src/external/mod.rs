@@ -232,9 +232,9 @@ impl Looker {
             return;
         }
         let mut counts = self.reading.counts.clone();
-        let of = (self.reading.entry(), self.reading.part());
-        if self.external.lists && self.observer.follows().is_some() && !of.1.is_empty() {
-            counts.on_their_way(self.connection.steps(&self.begun, of).await);
+        let whose = self.reading.whose();
+        if self.external.lists && self.observer.follows().is_some() && !whose.part.is_empty() {
+            counts.on_their_way(self.connection.steps(&self.begun, whose).await);
         }
         if let Some(line) = self.progress.line(self.clock.mono_ms(), &counts) {
             told(&line);
@@ -275,7 +275,7 @@ impl Looker {
             beside.from_line = NO_LINE;
             if let Some(reply) = self.connection.ask(&self.external, ask, beside).await {
                 say(&format!("{why}: a part of its log is left out, and is on the server only"));
-                self.cut = true;
+                self.miss();
                 return reply;
             }
         }
@@ -337,14 +337,23 @@ impl Looker {
         }
     }
 
+    /// A part of its log will never be read.
+    fn miss(&mut self) {
+        self.cut = true;
+        self.reading.hole();
+    }
+
     /// Its log becomes our output, line by line.
     fn pass(&mut self, log: &str) {
         let (text, more) = match server::unpacked(log, LOG_BYTES_MAX) {
             Ok(unpacked) => unpacked,
-            Err(why) => return say(&format!("a part of its log cannot be read: {why}")),
+            Err(why) => {
+                self.miss();
+                return say(&format!("a part of its log cannot be read: {why}"));
+            }
         };
         if more {
-            self.cut = true;
+            self.miss();
             say(&format!(
                 "a part of its log is longer than {LOG_BYTES_MAX} bytes: it is cut, and its rest is on the \
                  server only"

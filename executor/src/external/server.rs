@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use shared::etl::counts::Step;
+use shared::etl::counts::{Step, Whose};
 use shared::external::carte::live::{self, Begun, Listed};
 use shared::external::carte::{self, Beside, Reply};
 use shared::external::observe::{Answer, Ask};
@@ -91,11 +91,11 @@ impl Connection {
     }
 
     /// Of a transformation that runs on a Carte, begun by an entry; nothing where it cannot be told now.
-    pub(super) async fn steps(&self, begun: &Begun, of: (&str, &str)) -> Vec<Step> {
+    pub(super) async fn steps(&self, begun: &Begun, whose: Whose<'_>) -> Vec<Step> {
         let all = self.listed().await.unwrap_or_default();
-        let Some(running) = begun.running(&all, of.1) else { return Vec::new() };
+        let Some(running) = begun.running(&all, whose.part) else { return Vec::new() };
         let text = self.get(&live::looking(&running)).await;
-        text.map_or_else(Vec::new, |text| live::steps(&text, of))
+        text.map_or_else(Vec::new, |text| live::steps(&text, whose))
     }
 
     /// Whether it has been removed.

@@ -225,7 +225,7 @@ async fn rows_of_steps_are_replaced_missed_ones_found_and_added_up_by_period() {
             ..Step::default()
         };
         let put = async |steps: Vec<Step>| {
-            let counts = Counts { steps, more: 0 };
+            let counts = Counts::new(steps);
             db.commit(counts::put(attempt(3), &counts)).await.unwrap();
         };
         let missed = async |jobs: &[i64], since| {

@@ -199,7 +199,7 @@ async fn rows_of_steps_are_shown_where_a_kind_counts_them() {
         Step { took_ms: 2_000, input: 1_234_000, output: 617, errors: 3, ..step }.of("north <i>");
     let on_its_way =
         Step { name: "log".into(), at_row: 350_000, took_ms: 7_000, ..Step::default() };
-    let counts = Counts { steps: vec![step, on_its_way], more: 0 };
+    let counts = Counts::new(vec![step, on_its_way]);
     app.app.db.commit(store::counts::put(attempt, &counts)).await.unwrap();
     let page = format!("/execute/job/log/{attempt}/");
     app.get(&admin, &page).await.is(200).has_not("Rows of its steps");

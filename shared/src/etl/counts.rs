@@ -61,6 +61,13 @@ fn is_zero(value: &u64) -> bool {
     *value == 0
 }
 
+/// Whose steps they are: as of [`Step`].
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    pub entry: &'a str,
+    pub part: &'a str,
+}
+
 impl Step {
     pub fn of(self, entry: &str) -> Step {
         Step { entry: entry.chars().take(ENTRY_CHARS_MAX).collect(), ..self }
@@ -68,8 +75,24 @@ impl Step {
 
     /// This entry, or one of a job that it runs, has begun its part.
     pub fn is_within(&self, entry: &str) -> bool {
-        let rest = self.entry.strip_prefix(short(entry).as_str());
+        let rest = self.entry.strip_prefix(entry_name(entry).as_str());
         !entry.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(WITHIN))
+    }
+
+    fn add(&mut self, step: Step) {
+        self.at_row = step.at_row;
+        self.lines = self.lines.saturating_add(step.lines);
+        for (sum, value) in [
+            (&mut self.input, step.input),
+            (&mut self.output, step.output),
+            (&mut self.read, step.read),
+            (&mut self.written, step.written),
+            (&mut self.updated, step.updated),
+            (&mut self.errors, step.errors),
+            (&mut self.took_ms, step.took_ms),
+        ] {
+            *sum = sum.saturating_add(value);
+        }
     }
 
     fn is_same(&self, other: &Step) -> bool {
@@ -103,37 +126,56 @@ pub struct Counts {
     /// Steps that are not listed.
     #[serde(default)]
     pub more: u32,
+    /// Their errors and rejected rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    more_errors: u64,
+    /// There were too many to tell them by entry: only by part.
+    #[serde(skip)]
+    folded: bool,
 }
 
 impl Counts {
+    pub fn new(steps: Vec<Step>) -> Counts {
+        Counts { steps, ..Counts::default() }
+    }
+
     /// One that is on its way (`lines` is 0) replaces what it has told on its way before.
-    pub fn add(&mut self, step: Step) {
-        let Some(known) = self.steps.iter_mut().find(|known| known.is_same(&step)) else {
-            match self.steps.len() < STEPS_MAX {
-                true => self.steps.push(step),
-                false if step.lines > 0 => self.more = self.more.saturating_add(1),
-                false => {}
-            }
-            return;
-        };
-        known.at_row = step.at_row;
-        known.lines = known.lines.saturating_add(step.lines);
-        for (sum, value) in [
-            (&mut known.input, step.input),
-            (&mut known.output, step.output),
-            (&mut known.read, step.read),
-            (&mut known.written, step.written),
-            (&mut known.updated, step.updated),
-            (&mut known.errors, step.errors),
-            (&mut known.took_ms, step.took_ms),
-        ] {
-            *sum = sum.saturating_add(value);
+    pub fn add(&mut self, mut step: Step) {
+        if self.folded {
+            step.entry.clear();
         }
+        if let Some(known) = self.steps.iter_mut().find(|known| known.is_same(&step)) {
+            return known.add(step);
+        }
+        if self.steps.len() < STEPS_MAX {
+            return self.steps.push(step);
+        }
+        if !self.folded {
+            self.fold();
+            return self.add(step);
+        }
+        self.leave_out(&step);
+    }
+
+    fn leave_out(&mut self, step: &Step) {
+        if step.lines > 0 {
+            self.more = self.more.saturating_add(1);
+            self.more_errors = self.more_errors.saturating_add(step.errors);
+        }
+    }
+
+    /// Entries that run one file are added up.
+    fn fold(&mut self) {
+        self.folded = true;
+        std::mem::take(&mut self.steps).into_iter().for_each(|step| self.add(step));
     }
 
     /// What somebody else tells of steps on their way (`lines` is 0); what has told its end stays.
     pub fn on_their_way(&mut self, steps: Vec<Step>) {
-        for step in steps {
+        for mut step in steps {
+            if self.folded {
+                step.entry.clear();
+            }
             match self.steps.iter_mut().find(|known| known.is_same(&step)) {
                 Some(known) if known.lines == 0 => *known = step,
                 Some(_) => {}
@@ -142,17 +184,36 @@ impl Counts {
         }
     }
 
-    /// How long its steps took, where somebody else knows that.
+    /// How long its steps took, where somebody else knows that: by the entry, or, where that is not told, if
+    /// it can be no other one.
     pub fn take_times(&mut self, known: &Counts) {
-        for step in &mut self.steps {
-            if let Some(one) = known.steps.iter().find(|one| one.is_same(step)) {
+        fn name(step: &Step) -> (&str, &str) {
+            (&step.part, &step.name)
+        }
+        let times =
+            |steps: &[Step], of: &Step| steps.iter().filter(|step| name(step) == name(of)).count();
+        let single: Vec<bool> =
+            self.steps.iter().map(|step| times(&self.steps, step) == 1).collect();
+        for (step, single) in self.steps.iter_mut().zip(single) {
+            let alone = || known.steps.iter().find(|one| single && name(one) == name(step));
+            let alone = || alone().filter(|one| times(&known.steps, one) == 1);
+            let one = known.steps.iter().find(|one| one.is_same(step)).or_else(alone);
+            if let Some(one) = one {
                 step.took_ms = one.took_ms;
             }
         }
     }
 
+    /// Steps that are not listed count too.
     pub fn errors(&self) -> u64 {
-        self.steps.iter().fold(0, |sum, step| sum.saturating_add(step.errors))
+        let sum = |sum: u64, step: &Step| sum.saturating_add(step.errors);
+        self.steps.iter().fold(self.more_errors, sum)
+    }
+
+    /// What this and the other one have left out.
+    pub fn leave_out_with(&mut self, other: &Counts) {
+        self.more = self.more.saturating_add(other.more);
+        self.more_errors = self.more_errors.saturating_add(other.more_errors);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -169,8 +230,7 @@ impl Counts {
         while text.len() > LINE_MAX && !fewer.steps.is_empty() {
             let fit = fewer.steps.len() * LINE_MAX / text.len();
             let fit = fit.min(fewer.steps.len() - 1);
-            let rest = fewer.steps.split_off(fit).len();
-            fewer.more = fewer.more.saturating_add(u32::try_from(rest).unwrap_or(u32::MAX));
+            fewer.steps.split_off(fit).iter().for_each(|step| fewer.leave_out(step));
             text = told(&fewer);
         }
         text
@@ -188,6 +248,11 @@ impl Counts {
         }
         Some(counts)
     }
+}
+
+/// As it stands in a path of entries.
+pub(crate) fn entry_name(name: &str) -> String {
+    short(&name.replace(WITHIN.trim(), ">"))
 }
 
 pub(crate) fn short(name: &str) -> String {
@@ -232,6 +297,34 @@ mod tests {
     }
 
     #[test]
+    fn too_many_entries_are_told_by_their_file_and_no_error_is_lost() {
+        let mut counts = Counts::default();
+        for entry in 0..30 {
+            for name in 0..10 {
+                let step = Step { errors: 1, ..step(&name.to_string(), 2) };
+                counts.add(step.of(&format!("region {entry}")));
+            }
+        }
+        assert_eq!((counts.steps.len(), counts.more, counts.errors()), (10, 0, 300));
+        assert!(counts.steps.iter().all(|step| step.entry.is_empty() && step.input == 60));
+        (0..STEPS_MAX).for_each(|n| counts.add(Step { errors: 1, ..step(&format!("x{n}"), 1) }));
+        assert_eq!((counts.steps.len(), counts.more, counts.errors()), (STEPS_MAX, 10, 500));
+        assert_eq!(Counts::find(&counts.line()).map(|found| found.errors()), Some(500));
+    }
+
+    #[test]
+    fn times_are_those_of_the_entry_or_of_who_can_be_no_other() {
+        let took = |name: &str, took_ms| Step { took_ms, ..step(name, 1) };
+        let log = Counts::new(vec![took("a", 5), took("b", 7).of("north"), took("b", 8)]);
+        let engine = ["a", "b"].map(|name| step(name, 1).of("north"));
+        let mut counts = Counts::new(engine.to_vec());
+        counts.add(step("b", 1).of("south"));
+        counts.take_times(&log);
+        let times: Vec<_> = counts.steps.iter().map(|step| step.took_ms).collect();
+        assert_eq!(times, [5, 7, 0]);
+    }
+
+    #[test]
     fn what_goes_on_is_at_a_row_until_its_end_is_told() {
         let mut counts = Counts::default();
         let on_its_way = |at_row, took_ms| Step { lines: 0, at_row, took_ms, ..step("a", 0) };
@@ -259,15 +352,15 @@ mod tests {
         assert_eq!((counts.steps.len(), counts.more), (STEPS_MAX, 7));
         let long = step(&"字".repeat(NAME_CHARS_MAX), u64::MAX);
         let long = Step { part: long.name.clone(), took_ms: u64::MAX, at_row: u64::MAX, ..long };
-        let whole = Counts { steps: vec![long.clone(); STEPS_MAX], more: u32::MAX };
+        let whole = Counts { more: u32::MAX, ..Counts::new(vec![long.clone(); STEPS_MAX]) };
         assert!(whole.line().len() < LINE_MAX, "{}", whole.line().len());
         assert_eq!(Counts::find(&whole.line()), Some(whole));
         let far = long.of(&"字".repeat(9_000));
-        let line = Counts { steps: vec![far; STEPS_MAX], more: 7 }.line();
+        let line = Counts { more: 7, ..Counts::new(vec![far; STEPS_MAX]) }.line();
         assert!(line.len() <= LINE_MAX, "{}", line.len());
         let found = Counts::find(&line).unwrap();
         assert_eq!((found.steps.len() + found.more as usize, found.steps.len() > 100), (207, true));
-        let forged = Counts { steps: vec![step(&"x".repeat(9_000), 1); 600], more: 0 };
+        let forged = Counts::new(vec![step(&"x".repeat(9_000), 1); 600]);
         let forged = format!("{MARK}{}", serde_json::to_string(&forged).unwrap());
         let found = Counts::find(&forged).unwrap();
         assert_eq!(found.steps.len(), STEPS_MAX);

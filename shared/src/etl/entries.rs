@@ -1,22 +1,38 @@
-//! Which entry of a job is at work, and which transformation, by what a log of Kettle or Hop says, in
-//! whatever language: a job says `daily - Starting entry [load]`, a transformation `load - Dispatching
-//! started for transformation [load]`, and only subject and bracket are the same in all of them.
+//! Which entry of a job is at work, and which transformation, by what a log of Kettle or Hop says:
+//! `daily - Starting entry [load]` says a job, `load - Dispatching started for transformation [load]` a
+//! transformation.
+//!
+//! The words are those of a language. Those of a start are known in some; in another one they are taken
+//! for such when the entry that a line names is heard next (`load - Loading transformation …`). A
+//! transformation names itself in any language.
 
-use super::counts::{WITHIN, short};
+use super::counts::{WITHIN, entry_name};
 use std::collections::BTreeSet;
 
 /// Who speaks, but is no job.
 const PROGRAMS: &[&str] = &["Kitchen", "Pan", "HopRun", "RepositoriesMeta", "cfgbuilder"];
+/// What stands before the bracket where an entry or action is started, in languages in which it was seen.
+const STARTS: &[&str] = &[
+    "Starting entry ",
+    "Starting action ",
+    "开始项",
+    "Start Action ",
+    "Entrada de comienzo ",
+    "Acción inicial ",
+    "Démarrage exécution action ",
+    "Inizio entry ",
+    "登録が開始されました ",
+    "시작 엔트리 ",
+];
 /// A connection is named in brackets, too, and in no translation: by itself (`orders - Commit on database
 /// connection [orders]`).
 const CONNECTION: &str = "database connection [";
 /// Jobs within jobs.
 const DEEP_MAX: usize = 50;
-/// Names that are kept; with more, entries are not told apart any more.
-const NAMES_MAX: usize = 2_000;
-/// Words by which jobs tell of a start, as far as known.
-const WORDS_MAX: usize = 8;
-const WORD_BYTES_MAX: usize = 100;
+/// Entries of a job that are kept; of more, it is not told which is at work.
+const STARTED_MAX: usize = 2_000;
+/// Bytes of words that may be those of a start.
+const WORDS_BYTES_MAX: usize = 100;
 
 /// What a line tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,27 +43,40 @@ pub(crate) enum Told<'a> {
     Entry {
         job: &'a str,
     },
+    /// A job has launched entries side by side.
+    Launch,
     Nothing,
 }
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entries {
-    /// Jobs that are not told: those in which a server runs what was asked for.
+    /// Jobs that are not told: those in which a server runs what was asked for. What was not started in
+    /// one of them has lost its beginning.
     around: BTreeSet<String>,
     /// The job that was started, what it started, and so on.
     levels: Vec<Level>,
-    parts: BTreeSet<String>,
-    entries: BTreeSet<String>,
-    /// What stands before the bracket where an entry is started.
-    words: BTreeSet<String>,
+    /// By which words starts are told in this log.
+    words: Option<String>,
+    /// A start, perhaps.
+    guess: Option<Start>,
+    /// Lines are missing: who is at work cannot be known any more.
+    lost: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Level {
     job: String,
     entry: String,
+    started: BTreeSet<String>,
     /// It runs entries side by side: whose lines are whose is not told.
     parallel: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Start {
+    job: String,
+    words: String,
+    entry: String,
 }
 
 impl Entries {
@@ -55,210 +84,132 @@ impl Entries {
         Entries { around: around.into_iter().collect(), ..Entries::default() }
     }
 
-    pub(crate) fn line<'a>(&mut self, subject: &'a str, text: &str) -> Told<'a> {
-        let text = text.trim_end();
-        if PROGRAMS.contains(&subject) || text.contains(CONNECTION) {
-            return Told::Nothing;
-        }
-        let speaker = short(subject);
-        let Some((words, name)) = text.strip_suffix(']').and_then(|text| text.split_once('['))
-        else {
-            self.launched(&speaker, text);
-            return Told::Nothing;
-        };
-        let known = self.words.contains(words);
-        // A job and an entry of it may have one name; so may a job and what it runs.
-        if !known && text.strip_suffix(']').is_some_and(|text| ends_with_name(text, subject)) {
-            keep(&mut self.parts, speaker);
-            return Told::Part(subject);
-        }
-        let others = [&self.parts, &self.entries];
-        let other = is_copy(subject) || others.iter().any(|names| names.contains(&speaker));
-        if !known && (other || words.len() > WORD_BYTES_MAX) {
-            return Told::Nothing;
-        }
-        self.start(speaker, words, short(name));
-        Told::Entry { job: subject }
+    /// Some lines will never be read.
+    pub(crate) fn hole(&mut self) {
+        self.lost = true;
     }
 
-    fn start(&mut self, job: String, words: &str, entry: String) {
-        if self.words.len() < WORDS_MAX {
-            self.words.insert(words.to_owned());
+    /// What comes after the date of a line.
+    pub(crate) fn line<'a>(&mut self, rest: &'a str) -> Told<'a> {
+        self.hear(rest);
+        let rest = rest.trim_end();
+        let speaker = rest.split_once(" - ").map_or("", |(subject, _)| subject);
+        if PROGRAMS.contains(&speaker) || rest.contains(CONNECTION) {
+            return Told::Nothing;
         }
-        keep(&mut self.entries, entry.clone());
-        match self.levels.iter().position(|level| level.job == job) {
-            Some(at) => {
-                self.levels.truncate(at + 1);
-                self.levels[at].entry = entry;
+        let Some(named) = rest.strip_suffix(']') else { return self.other(rest) };
+        if let Some((job, words, entry)) = self.started(named) {
+            let known = self.words.as_deref() == Some(words);
+            if !known {
+                // What was guessed before was none.
+                (self.words, self.levels) = (Some(words.to_owned()), Vec::new());
             }
-            None if self.levels.len() < DEEP_MAX => {
-                self.levels.push(Level { job, entry, parallel: false });
-            }
-            None => {}
+            self.start(job, entry);
+            return Told::Entry { job };
+        }
+        let itself = |(at, _)| {
+            let name = named.get(at + 1..)?;
+            rest.strip_prefix(name)?.starts_with(" - ").then_some(name)
+        };
+        if let Some(part) = named.match_indices('[').find_map(itself) {
+            return Told::Part(part);
+        }
+        let told = self.other(rest);
+        if told == Told::Nothing && self.words.is_none() {
+            self.guess = guess(named);
+        }
+        told
+    }
+
+    /// The words of a start, its job before them and its entry behind.
+    fn started<'a>(&self, named: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
+        let own = self.words.as_deref();
+        named.match_indices('[').find_map(|(at, _)| {
+            let (head, entry) = (named.get(..at)?, named.get(at + 1..)?);
+            let mut all = own.into_iter().chain(STARTS.iter().copied());
+            all.find_map(|words| {
+                let job = head.strip_suffix(words)?.strip_suffix(" - ")?;
+                Some((job, head.get(head.len() - words.len()..)?, entry))
+            })
+        })
+    }
+
+    /// Whoever was named by a line that may have been a start speaks: it was one.
+    fn hear(&mut self, rest: &str) {
+        let Some(guess) = self.guess.take() else { return };
+        let speaks = rest.strip_prefix(guess.entry.as_str());
+        if speaks.is_some_and(|rest| rest.starts_with(" - ")) {
+            self.start(&guess.job, &guess.entry);
+            self.words = Some(guess.words);
+        }
+    }
+
+    fn start(&mut self, job: &str, entry: &str) {
+        let entry = entry_name(entry);
+        let at = self.levels.iter().position(|level| level.job == job);
+        let at = at.unwrap_or(self.levels.len());
+        if at >= DEEP_MAX {
+            return self.hole();
+        }
+        self.levels.truncate(at + 1);
+        if at == self.levels.len() {
+            let (job, entry, started) = (job.to_owned(), String::new(), BTreeSet::new());
+            self.levels.push(Level { job, entry, started, parallel: false });
+        }
+        let level = &mut self.levels[at];
+        level.entry.clone_from(&entry);
+        if level.started.len() < STARTED_MAX {
+            level.started.insert(entry);
+        } else {
+            level.parallel = true;
         }
     }
 
     /// `daily - Launched job entry [load] in parallel.`, and not `daily - Finished job entry [load]
     /// (result=[true])`.
-    fn launched(&mut self, subject: &str, text: &str) {
-        let level = self.levels.iter_mut().find(|level| level.job == subject);
-        let Some(level) = level.filter(|level| !level.parallel) else { return };
-        let named = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
-        let named = named.filter(|(_, after)| !after.contains('['));
-        level.parallel = named.is_some_and(|(name, _)| short(name) == level.entry);
+    fn other(&mut self, rest: &str) -> Told<'static> {
+        let says = |level: &&mut Level| {
+            let text = rest.strip_prefix(level.job.as_str());
+            text.is_some_and(|text| text.starts_with(" - "))
+        };
+        let Some(level) = self.levels.iter_mut().find(says) else { return Told::Nothing };
+        let Some((_, named)) = rest.get(level.job.len()..).and_then(|text| text.split_once('['))
+        else {
+            return Told::Nothing;
+        };
+        let launched = named.match_indices(']').any(|(at, _)| {
+            let after = named.get(at + 1..).unwrap_or_default();
+            !after.contains('[') && level.started.contains(&entry_name(&named[..at]))
+        });
+        if !launched || level.parallel {
+            return Told::Nothing;
+        }
+        level.parallel = true;
+        Told::Launch
     }
 
     /// The entry that is at work, below those that have started its job. Empty: not known, or none is.
     pub(crate) fn path(&self) -> String {
-        let full = self.entries.len() >= NAMES_MAX || self.parts.len() >= NAMES_MAX;
-        let told = self.levels.iter().take_while(|level| !level.parallel && !full);
+        let first = self.levels.first().map(|level| &level.job);
+        let begins = self.around.is_empty() || first.is_some_and(|job| self.around.contains(job));
+        if self.lost || !begins {
+            return String::new();
+        }
+        let told = self.levels.iter().take_while(|level| !level.parallel);
         let told = told.filter(|level| !self.around.contains(&level.job));
         told.map(|level| level.entry.as_str()).collect::<Vec<_>>().join(WITHIN)
     }
 }
 
-fn keep(names: &mut BTreeSet<String>, name: String) {
-    if names.len() < NAMES_MAX {
-        names.insert(name);
-    }
-}
-
-/// `… [name`
-fn ends_with_name(text: &str, name: &str) -> bool {
-    text.strip_suffix(name).is_some_and(|head| head.ends_with('['))
-}
-
-/// A step says its copy: `write.0`.
-fn is_copy(subject: &str) -> bool {
-    let copy = subject.rsplit_once('.').map_or("", |(_, copy)| copy);
-    !copy.is_empty() && copy.bytes().all(|byte| byte.is_ascii_digit())
+/// `daily - … [load`, said by no step: those say their copy (`write.0`) or their partition.
+fn guess(named: &str) -> Option<Start> {
+    let (head, entry) = named.split_once('[')?;
+    let (job, words) = head.rsplit_once(" - ")?;
+    let fits = !job.contains('.') && !words.is_empty() && !entry.is_empty();
+    let fits = fits && words.len() <= WORDS_BYTES_MAX && entry.len() <= WORDS_BYTES_MAX;
+    fits.then(|| Start { job: job.to_owned(), words: words.to_owned(), entry: entry.to_owned() })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The path at each transformation that begins.
-    fn parts(lines: &[&str]) -> Vec<String> {
-        let mut entries = Entries::below(["hcndc-1".to_owned()]);
-        let told = |line: &&str| {
-            let (subject, text) = line.split_once(" - ").unwrap();
-            match entries.line(subject, text) {
-                Told::Part(part) => Some(format!("{}: {part}", entries.path())),
-                _ => None,
-            }
-        };
-        lines.iter().filter_map(told).collect()
-    }
-
-    #[test]
-    fn two_entries_of_one_file_are_two() {
-        let told = parts(&[
-            "Kitchen - Start of run.",
-            "daily - Start of job execution",
-            "daily - Starting entry [north]",
-            "north - Loading transformation from XML file [file:///srv/load.ktr]",
-            "north - Using run configuration [Pentaho local]",
-            "load - Dispatching started for transformation [load]",
-            "daily - Starting entry [south]",
-            "load - Dispatching started for transformation [load]",
-            "daily - Finished job entry [south] (result=[true])",
-            "daily - Finished job entry [north] (result=[true])",
-        ]);
-        assert_eq!(told, ["north: load", "south: load"]);
-    }
-
-    #[test]
-    fn jobs_within_jobs_have_a_path_in_any_language() {
-        let told = parts(&[
-            "每日 - 开始执行任务",
-            "每日 - 开始项[北方]",
-            "北方 - 从XML文件加载任务 : [/srv/装载.kjb]",
-            "装载 - 开始项[订单]",
-            "订单 - 为了转换解除补丁开始  [订单]",
-            "装载 - 完成作业项[订单] (结果=[true])",
-            "每日 - 完成作业项[北方] (result=[true])",
-            "每日 - 开始项[南方]",
-            "装载 - 开始项[订单]",
-            "订单 - 为了转换解除补丁开始  [订单]",
-            "每日 - 开始项[订单]",
-            "订单 - 为了转换解除补丁开始  [订单]",
-        ]);
-        assert_eq!(told, ["北方 › 订单: 订单", "南方 › 订单: 订单", "订单: 订单"]);
-    }
-
-    #[test]
-    fn what_a_server_runs_stands_below_a_job_of_ours() {
-        let told = parts(&[
-            "hcndc-1 - Starting entry [work]",
-            "daily - Starting entry [north]",
-            "load - Dispatching started for transformation [load]",
-        ]);
-        assert_eq!(told, ["north: load"]);
-        let told = parts(&[
-            "hcndc-1 - Starting entry [work]",
-            "load - Dispatching started for transformation [load]",
-        ]);
-        assert_eq!(told, [": load"]);
-    }
-
-    #[test]
-    fn one_name_for_a_job_its_entry_and_what_it_runs() {
-        let told = parts(&[
-            "load - Starting entry [a]",
-            "load - Dispatching started for transformation [load]",
-            "load - Starting entry [load]",
-            "load - Loading transformation from XML file [file:///load.ktr]",
-            "load - Dispatching started for transformation [load]",
-            "load - Starting entry [b [c]]",
-            "x [y] - Dispatching started for transformation [x [y]]",
-        ]);
-        assert_eq!(told, ["a: load", "load: load", "b [c]: x [y]"]);
-        // Of the first start alone that cannot be known.
-        let told =
-            parts(&["load - Starting entry [load]", "load - Dispatching started for … [load]"]);
-        assert_eq!(told, [": load", ": load"]);
-    }
-
-    #[test]
-    fn side_by_side_nobody_knows_whose_lines_they_are() {
-        let told = parts(&[
-            "daily - Starting entry [all]",
-            "within - Starting entry [a]",
-            "within - Launched job entry [a] in parallel.",
-            "within - Starting entry [b]",
-            "within - Launched job entry [b] in parallel.",
-            "load - Dispatching started for transformation [load]",
-            "load - Dispatching started for transformation [load]",
-            "daily - Starting entry [after]",
-            "load - Dispatching started for transformation [load]",
-        ]);
-        assert_eq!(told, ["all: load", "all: load", "after: load"]);
-    }
-
-    #[test]
-    fn steps_programs_and_connections_are_no_jobs() {
-        let told = parts(&[
-            "Kitchen - Looking for repository [etl]",
-            "daily - Starting action [load]",
-            "load - Execution started for pipeline [load]",
-            "orders - Commit on database connection [orders]",
-            "abort.0 - Row nr 1 causing abort : [hello]",
-            "load - Rows [7]",
-            "more - Execution started for pipeline [more]",
-        ]);
-        assert_eq!(told, ["load: load", "load: more"]);
-    }
-
-    #[test]
-    fn there_is_a_limit_to_it() {
-        let mut entries = Entries::default();
-        for n in 0..2 * NAMES_MAX {
-            entries.line(&format!("job{n}"), &format!("Starting entry [e{n}]"));
-            entries.line(&format!("t{n}"), &format!("words {n} [x]"));
-        }
-        assert!(entries.levels.len() <= DEEP_MAX && entries.words.len() <= WORDS_MAX);
-        assert!(entries.entries.len() <= NAMES_MAX);
-        assert_eq!(entries.path(), "");
-    }
-}
+#[path = "entries_tests.rs"]
+mod tests;

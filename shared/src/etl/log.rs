@@ -5,7 +5,7 @@
 //! the number at the end of `read.0 - Linenr 50000` (where a run is configured to give such feedback).
 
 use super::Engine;
-use super::counts::{Counts, STEPS_MAX, Step, short};
+use super::counts::{Counts, STEPS_MAX, Step, Whose, short};
 use super::entries::{Entries, Told};
 use crate::ids::Millis;
 use chrono::NaiveDate;
@@ -76,14 +76,15 @@ impl Reading {
         Reading { entries: Entries::below(around), ..Reading::new(engine) }
     }
 
-    /// The transformation that began last; empty: none has.
-    pub fn part(&self) -> &str {
-        &self.part
+    /// The transformation that began last (empty: none has), with the entry that has begun it.
+    pub fn whose(&self) -> Whose<'_> {
+        Whose { entry: &self.entry, part: &self.part }
     }
 
-    /// The entry that has begun it, as of [`Step`].
-    pub fn entry(&self) -> &str {
-        &self.entry
+    /// Some lines will never be read.
+    pub fn hole(&mut self) {
+        self.entries.hole();
+        self.entry.clear();
     }
 
     pub fn line(&mut self, line: &str) {
@@ -101,9 +102,14 @@ impl Reading {
             return self.counts.add(step);
         }
         let Some((subject, text)) = rest.split_once(" - ") else { return };
-        if let Told::Part(part) = self.entries.line(subject, text) {
-            (self.entry, self.part) = (self.entries.path(), short(part));
-            self.begun = at;
+        match self.entries.line(rest) {
+            Told::Part(part) => {
+                (self.entry, self.part) = (self.entries.path(), short(part));
+                self.begun = at;
+            }
+            // It may have been begun by one of them.
+            Told::Launch => self.entry = self.entries.path(),
+            Told::Entry { .. } | Told::Nothing => {}
         }
         match self.engine {
             Engine::Kitchen | Engine::Pan => {

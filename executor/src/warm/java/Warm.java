@@ -20,7 +20,7 @@ import java.util.concurrent.Executors;
  * <p>Standard input and output speak in lines, their fields parted by tabs; a tab, a line feed, a carriage return and a
  * backslash within a field are written as \t, \n, \r and \\. In: RUN id form file level configuration project
  * lifecycle NAME=value… (form: "job", of Kettle), STOP id, QUIT. Out: READY ms, LOG id line, STEP id entry part name input
- * output read written updated errors (one copy, at its end; the entries that lead to it, if any, joined by WITHIN), LIVE with the same fields (all copies, on their way), END id word
+ * output read written updated errors (one copy, at its end; entry: those that lead to it, as `below` makes it), LIVE with the same fields (all copies, on their way), END id word
  * errors text. The end of the input ends the JVM: it outlives no desk.
  *
  * <p>Written for Java 8 on; compiled on the host, against the engine that is there. The name of the class that stands
@@ -130,7 +130,8 @@ public final class Warm {
       say(fields);
     }
 
-    private synchronized void live(Look look) {
+    /** How far it is now. */
+    synchronized void live(Look look) {
       for (Map.Entry<String, long[]> one : over ? Collections.<String, long[]>emptyMap().entrySet() : look.steps.entrySet()) {
         StringBuilder line = new StringBuilder("LIVE\t").append(id).append('\t').append(one.getKey());
         for (long rows : one.getValue()) {
@@ -148,7 +149,8 @@ public final class Warm {
   }
 
   /** Between an entry and one of the job that it runs. */
-  public static final String WITHIN = " \u203a ";
+  private static final String WITHIN = " \u203a ";
+  private static final int NAME_MAX = 64;
 
   private static final int LINE_MAX = 16 * 1024;
   private static final int STEPS_MAX = 400;
@@ -157,6 +159,15 @@ public final class Warm {
   private static final Map<String, Run> RUNS = new ConcurrentHashMap<>();
   private static Writer out;
   private static Engine engine;
+
+  /** A path of entries, below one more: as a log's reader makes it. */
+  public static String below(String name, String path) {
+    String own = name == null ? "" : name.replace(WITHIN.trim(), ">");
+    if (own.codePointCount(0, own.length()) > NAME_MAX) {
+      own = own.substring(0, own.offsetByCodePoints(0, NAME_MAX));
+    }
+    return path.isEmpty() ? own : own + WITHIN + path;
+  }
 
   private static String escaped(String field) {
     return field.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r");

@@ -50,6 +50,7 @@ public final class WarmHop implements Warm.Engine {
   private static final HopLogLayout LAYOUT = new HopLogLayout(true);
   /** Runs by the container id of their log channels. */
   private final Map<String, Warm.Run> runs = new ConcurrentHashMap<>();
+  private final Map<String, Within> within = new ConcurrentHashMap<>();
   private final Object enabling = new Object();
   /** Hop makes what it calls by itself. */
   private static volatile WarmHop loaded;
@@ -99,58 +100,75 @@ public final class WarmHop implements Warm.Engine {
     ExtensionPointMap.getInstance().reInitialize();
   }
 
-  /** What a pipeline says when its threads are started. */
+  /** What a pipeline says when its threads are started. What goes wrong here is no matter of its. */
   public static final class Begun implements IExtensionPoint<Pipeline> {
     @Override
     public void callExtensionPoint(ILogChannel log, IVariables variables, Pipeline pipeline) {
-      Warm.Run run = loaded.owner(pipeline);
-      if (run != null && run.handle instanceof Working) {
-        ((Working) run.handle).begun(pipeline);
+      try {
+        Warm.Run run = loaded.owner(pipeline);
+        Within within = run == null ? null : loaded.within.get(run.id);
+        if (within != null && run.handle != pipeline) {
+          within.begun(pipeline);
+        }
+      } catch (RuntimeException error) {
+        System.out.println("rows of " + pipeline.getObjectName() + " are not told: " + Warm.words(error));
       }
     }
   }
 
-  /**
-   * A workflow at work. Its result holds no counts: each pipeline that an action of it, or of a workflow within it, begins
-   * tells its own when it ends.
-   */
-  private static final class Working {
+  /** Pipelines that are begun within a run, by actions or by steps: each tells its own rows when it ends. */
+  private static final class Within {
     private final Warm.Run run;
-    private final IWorkflowEngine<WorkflowMeta> engine;
     /** With the actions that lead to each. */
     private final Map<Pipeline, String> live = new ConcurrentHashMap<>();
 
-    Working(Warm.Run run, IWorkflowEngine<WorkflowMeta> engine) {
+    Within(Warm.Run run) {
       this.run = run;
-      this.engine = engine;
     }
 
     void begun(Pipeline pipeline) {
-      ILoggingObject parent = pipeline.getParent();
-      // What a step runs is not told here, as it is not of a pipeline.
-      if (parent == null || parent.getObjectType() != LoggingObjectType.ACTION) {
-        return;
-      }
-      live.put(pipeline, actions(parent));
+      live.put(pipeline, actions(pipeline.getParent()));
       pipeline.addExecutionFinishedListener(ended -> ended(pipeline));
     }
 
-    void ended(Pipeline pipeline) {
+    /** Who has waited for its end may be told of that before we are: it is told once. */
+    synchronized void ended(Pipeline pipeline) {
       String actions = live.remove(pipeline);
-      if (actions != null) {
-        steps(run::step, actions, pipeline.getPipelineMeta().getName(), pipeline);
+      if (actions == null) {
+        return;
       }
+      try {
+        steps(run::step, actions, pipeline.getPipelineMeta().getName(), pipeline);
+      } catch (RuntimeException error) {
+        run.log("rows of " + pipeline.getObjectName() + " are not told: " + Warm.words(error));
+      }
+    }
+
+    /** The run is over; what it did not wait for goes on. */
+    void over() {
+      Warm.Look look = new Warm.Look();
+      for (Pipeline pipeline : live.keySet()) {
+        if (pipeline.isFinished()) {
+          ended(pipeline);
+        }
+      }
+      look(look);
+      run.live(look);
+    }
+
+    synchronized void look(Warm.Look look) {
+      live.forEach((one, actions) -> steps(look::step, actions, one.getPipelineMeta().getName(), one));
     }
 
     /** An action's parent is its workflow, and that of a workflow the action that has begun it. */
     private static String actions(ILoggingObject object) {
-      StringBuilder path = new StringBuilder();
+      String path = "";
       for (int deep = 0; object != null && deep < DEEP_MAX; deep++, object = object.getParent()) {
         if (object.getObjectType() == LoggingObjectType.ACTION) {
-          path.insert(0, object.getObjectName() + (path.length() == 0 ? "" : Warm.WITHIN));
+          path = Warm.below(object.getObjectName(), path);
         }
       }
-      return path.toString();
+      return path;
     }
   }
 
@@ -175,14 +193,18 @@ public final class WarmHop implements Warm.Engine {
     parent.setContainerObjectId("hcndc-" + run.id);
     parent.setLogLevel(level);
     runs.put(parent.getContainerId(), run);
+    within.put(run.id, new Within(run));
     try {
       Space space = new Space();
       LogChannel log = new LogChannel("HopRun", parent);
       log.setLogLevel(level);
       enable(run, space, log);
       String file = space.variables.resolve(run.file);
-      return file.endsWith(".hwf") ? workflow(run, space, file, parent) : pipeline(run, space, file, parent);
+      Warm.End end = file.endsWith(".hwf") ? workflow(run, space, file, parent) : pipeline(run, space, file, parent);
+      within.get(run.id).over();
+      return end;
     } finally {
+      within.remove(run.id);
       forget(run);
       runs.remove(parent.getContainerId());
     }
@@ -271,14 +293,11 @@ public final class WarmHop implements Warm.Engine {
     engine.copyParametersFromDefinitions(meta);
     parameters(run, engine, engine);
     engine.setLogLevel(parent.getLogLevel());
-    Working working = new Working(run, engine);
-    run.handle = working;
+    run.handle = engine;
     if (run.stopped) {
       return new Warm.End(Warm.Word.STOPPED, 0, "");
     }
     engine.startExecution();
-    // Who waits for the end of a pipeline may be told before its listeners are.
-    working.live.keySet().forEach(working::ended);
     long errors = engine.getResult().getNrErrors();
     boolean well = engine.getResult().getResult();
     return new Warm.End(run.stopped ? Warm.Word.STOPPED : well ? Warm.Word.OK : Warm.Word.ERROR, errors, "");
@@ -312,9 +331,10 @@ public final class WarmHop implements Warm.Engine {
     if (run.handle instanceof IPipelineEngine) {
       IPipelineEngine<?> engine = (IPipelineEngine<?>) run.handle;
       steps(look::step, "", engine.getPipelineMeta().getName(), engine);
-    } else if (run.handle instanceof Working) {
-      ((Working) run.handle)
-          .live.forEach((one, actions) -> steps(look::step, actions, one.getPipelineMeta().getName(), one));
+    }
+    Within begun = within.get(run.id);
+    if (begun != null) {
+      begun.look(look);
     }
   }
 
@@ -322,8 +342,8 @@ public final class WarmHop implements Warm.Engine {
   public void stop(Warm.Run run) {
     if (run.handle instanceof IPipelineEngine) {
       ((IPipelineEngine<?>) run.handle).stopAll();
-    } else if (run.handle instanceof Working) {
-      ((Working) run.handle).engine.stopExecution();
+    } else if (run.handle instanceof IWorkflowEngine) {
+      ((IWorkflowEngine<?>) run.handle).stopExecution();
     }
   }
 

@@ -235,14 +235,14 @@ public final class WarmKettle implements Warm.Engine {
 
     /** An entry is the parent of what it begins; its own is its job. */
     private static String entry(Trans begun) {
-      StringBuilder path = new StringBuilder();
+      String path = "";
       LoggingObjectInterface object = begun.getParent();
       for (int deep = 0; object != null && deep < DEEP_MAX; deep++, object = object.getParent()) {
         if (object.getObjectType() == LoggingObjectType.JOBENTRY) {
-          path.insert(0, object.getObjectName() + (path.length() == 0 ? "" : Warm.WITHIN));
+          path = Warm.below(object.getObjectName(), path);
         }
       }
-      return path.toString();
+      return path;
     }
 
     @Override

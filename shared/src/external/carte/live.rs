@@ -6,7 +6,7 @@
 //! Whose they are it does not tell. So one that could be somebody else's is neither told nor removed.
 
 use super::{Entry, KETTLE, There, digits, element, list, plain, query, there};
-use crate::etl::counts::{Counts, STEPS_MAX, Step, short};
+use crate::etl::counts::{Counts, STEPS_MAX, Step, Whose, short};
 use crate::etl::entries::{Entries, Told};
 use crate::etl::log::dated;
 use crate::external::Server;
@@ -83,10 +83,8 @@ impl Begun {
 
     /// A line of our log.
     pub fn line(&mut self, line: &str) {
-        let Some((subject, text)) = dated(line).and_then(|(_, rest)| rest.split_once(" - ")) else {
-            return;
-        };
-        match self.entries.line(subject, text) {
+        let Some((_, rest)) = dated(line) else { return };
+        match self.entries.line(rest) {
             Told::Entry { job } if self.jobs.len() < STEPS_MAX => {
                 self.jobs.insert(job.to_owned());
             }
@@ -97,7 +95,7 @@ impl Begun {
                 let times = self.transformations.entry(part.to_owned()).or_default();
                 *times = times.saturating_add(1);
             }
-            Told::Entry { .. } | Told::Part(_) | Told::Nothing => {}
+            Told::Entry { .. } | Told::Part(_) | Told::Launch | Told::Nothing => {}
         }
     }
 
@@ -137,7 +135,7 @@ impl Begun {
 }
 
 /// Its steps as they are now, their copies added up: of what an entry has begun.
-pub fn steps(text: &str, (entry, part): (&str, &str)) -> Vec<Step> {
+pub fn steps(text: &str, Whose { entry, part }: Whose) -> Vec<Step> {
     let mut counts = Counts::default();
     for block in blocks(text, "stepstatus").take(4 * STEPS_MAX) {
         let Some(name) = element(block, "stepname").map(|name| plain(name.trim())) else {
@@ -280,7 +278,7 @@ mod tests {
         let text = one("sort", 0, 7_000, " 3,500")
             + &one("sort", 1, 7_000, " ٣٬٥٠٠")
             + &one("out", 0, 5, "-");
-        let found = steps(&text, ("daily", "load"));
+        let found = steps(&text, Whose { entry: "daily", part: "load" });
         assert!(found.iter().all(|step| step.entry == "daily"));
         let told: Vec<_> =
             found.iter().map(|it| (&*it.part, &*it.name, it.lines, it.read, it.speed())).collect();
