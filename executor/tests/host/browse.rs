@@ -341,6 +341,7 @@ fn what_reads_a_repository_ends_with_the_agent_or_by_the_next_one() {
         let told = site.read("repository://pdi/main/night.kjb").unwrap_err();
         assert!(matches!(&told, Unseen::NotRead(copied) if copied.since_ms.is_none()), "{told:?}");
     }
+    assert_eq!(site.read("/etc/x.ktr"), Err(Unseen::NoFolders));
     std::fs::remove_file(&wait).unwrap();
     site.ask(reads()).unwrap();
     site.rig.until("a copy", |_| site.read("repository://pdi/main/night.kjb").is_ok());
