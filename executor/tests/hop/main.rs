@@ -45,9 +45,14 @@ impl Hop {
 
     /// With these lines of `executor.toml`.
     fn with(lines: &str) -> Hop {
+        Hop::of(OPTIONS, lines)
+    }
+
+    /// With these options of its JVM.
+    fn of(options: &str, lines: &str) -> Hop {
         let home = tempfile::tempdir().unwrap();
         let (install, config) = (install(), prepare(home.path()));
-        let environment = environment("hop", &install, &config, OPTIONS);
+        let environment = environment("hop", &install, &config, options);
         let rig = Rig::with(&(environment + lines));
         Hop { rig, home }
     }
@@ -206,19 +211,23 @@ fn twice(dir: &Path, parallel: &str) -> PathBuf {
 
 #[test]
 fn two_actions_of_one_pipeline_tell_their_rows_each_unless_side_by_side() {
-    let mut hop = Hop::new();
-    let mut rows = |parallel: &str| {
-        let file = twice(hop.home.path(), parallel);
-        let fields = json!({"file": file, "project": "demo", "run_configuration": "local"});
-        let (state, log, err) = hop.run(fields);
-        assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
-        (written_by(&Counts::find(&err).expect("row counts"), "gen"), log)
-    };
-    let (told, log) = rows("N");
-    assert_eq!(told, [("north".to_owned(), 3), ("south".to_owned(), 4)], "{log}");
-    let (told, log) = rows("Y");
-    assert!(log.contains("in parallel"), "{log}");
-    assert_eq!(told, [(String::new(), 7)], "{log}");
+    for (language, launched) in
+        [("en -Duser.country=US", "in parallel"), ("zh -Duser.country=CN", "并行")]
+    {
+        let mut hop = Hop::of(&format!("{OPTIONS} -Duser.language={language}"), "");
+        let mut rows = |parallel: &str| {
+            let file = twice(hop.home.path(), parallel);
+            let fields = json!({"file": file, "project": "demo", "run_configuration": "local"});
+            let (state, log, err) = hop.run(fields);
+            assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
+            (written_by(&Counts::find(&err).expect("row counts"), "gen"), log)
+        };
+        let (told, log) = rows("N");
+        assert_eq!(told, [("north".to_owned(), 3), ("south".to_owned(), 4)], "{log}");
+        let (told, log) = rows("Y");
+        assert!(log.contains(launched), "{log}");
+        assert_eq!(told, [(String::new(), 7)], "{log}");
+    }
 }
 
 #[test]

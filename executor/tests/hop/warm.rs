@@ -150,6 +150,17 @@ fn a_warm_run_tells_the_truth_as_a_cold_one_does() {
         told.sort();
         assert_eq!(told, [("north".to_owned(), 3), ("south".to_owned(), 4)], "{log}\n{err}");
     }
+    // What a step begins tells its own rows, and takes none of who has begun it.
+    let mut fields = of("each.hpl");
+    fields["params"] = json!({"ROWS": "2"});
+    let (state, log, err) = warm.run(fields);
+    assert_eq!(state, State::Ended(Exit::Code(0)), "{log}\n{err}");
+    let counts = Counts::find(&err).expect("true counts");
+    let mut told: Vec<_> =
+        counts.steps.iter().map(|it| (&*it.part, &*it.name, it.read, it.written)).collect();
+    told.sort_unstable();
+    let each = [("each", "exec", 2, 0), ("each", "gen", 0, 2)];
+    assert_eq!(told, [&each[..], &[("rows", "gen", 0, 10), ("rows", "out", 10, 10)]].concat());
     for (file, code, words) in [
         ("fail.hpl", 1, "Row nr 1 causing abort"),
         ("unknown.hpl", 1, "errors in the run"),
