@@ -165,12 +165,12 @@ impl Looker {
 
     /// Opens what may be looked at, and nothing else.
     fn open(&self, path: &str, folder: bool) -> Result<Opened, Unseen> {
+        let plain = normal(path).filter(|path| path.len() <= PATH_MAX && !path.contains('\0'));
+        let plain = PathBuf::from(plain.ok_or_else(|| Unseen::Outside(short(path)))?);
         // It may show repositories alone.
         if self.folders.is_empty() {
             return Err(Unseen::NoFolders);
         }
-        let plain = normal(path).filter(|path| path.len() <= PATH_MAX && !path.contains('\0'));
-        let plain = PathBuf::from(plain.ok_or_else(|| Unseen::Outside(short(path)))?);
         open_in(&plain, (path, folder), |path| self.within(path))
     }
 
