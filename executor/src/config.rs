@@ -423,6 +423,10 @@ mod tests {
             ("[browse]\nrepositories = ['a:x.ktr']", "browse.repositories"),
             ("[browse]\nrepositories = ['a:b', 'a:b']", "stands there 2 times"),
             ("[browse]\nuser = 'nobody'", "browse.user: \"nobody\" is not on jobs.users"),
+            (
+                "[browse]\nrepositories = ['a:b']\n[jobs]\nusers = ['etl']",
+                "browse.user: jobs of this host run as users of their own",
+            ),
             ("[browse]\nread_within_s = 0", "browse.read_within_s"),
             ("[environments.'a b']", "environments.a b: a name is"),
             ("[environments.a]\nvars = { PATH = '/x' }", "environments.a.vars.PATH"),

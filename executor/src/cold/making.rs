@@ -4,6 +4,7 @@ use super::kept::{self, Key};
 use super::{given, read};
 use crate::config::{self, Config, Limits};
 use crate::install::Install;
+use crate::process::clear::clear;
 use crate::process::launch::{self, Common};
 use crate::process::limits::Controllers;
 use crate::process::mark::HostMark;
@@ -141,11 +142,8 @@ impl Bench {
             length.map_err(Failed::Why)
         });
         for path in kept::old(&wanted.dir, wanted.key) {
-            let gone = match path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-                true => std::fs::remove_dir_all(&path),
-                false => std::fs::remove_file(&path),
-            };
-            if let Err(error) = gone {
+            // They are another user's.
+            if let Err(error) = clear(&path, &self.dir) {
                 tracing::warn!("{} stays: {error}", path.display());
             }
         }

@@ -132,7 +132,7 @@ pub(crate) fn exporting(get: impl Fn(&str) -> Option<String>) -> Result<Exportin
     }
     if let Some(password) = get("KETTLE_PASSWORD") {
         set.push((LAST_OPTIONS.to_owned(), with_password(get(LAST_OPTIONS), &password)?));
-        secrets.push(password);
+        secrets.extend([quoted(&format!("-DKETTLE_PASSWORD={password}")), password]);
     }
     Ok(Exporting { set, secrets })
 }

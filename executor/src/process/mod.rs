@@ -2,10 +2,11 @@
 //!
 //! [`launch`] makes a plan out of a job's work, [`account`] says as whom, [`sys`] carries it out (the one place with `unsafe`),
 //! [`table`] reads what lives, [`mark`] says whose it is, [`limits`] what it may use, [`memory`] whether that ended it, [`cgroup`] helps where it can, [`own`]
-//! starts our own program, [`piped`] one whose output is read; [`peer`] says who has connected.
+//! starts our own program, [`piped`] one whose output is read; [`peer`] says who has connected; [`clear`] takes away what one has left.
 
 pub mod account;
 pub mod cgroup;
+pub mod clear;
 pub mod launch;
 pub mod limits;
 pub mod mark;

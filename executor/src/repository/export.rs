@@ -6,6 +6,7 @@ use crate::agent::browse::defined::Browse;
 use crate::config::{self, Config, Limits};
 use crate::etl::pump::hidden;
 use crate::etl::ready::{self, Exporting};
+use crate::process::clear::clear;
 use crate::process::disk_of;
 use crate::process::launch::{self, Common};
 use crate::process::limits::Controllers;
@@ -36,6 +37,8 @@ const DISK_MIN: u64 = 512 << 20;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What does not end by SIGKILL is not waited for much longer.
 const GONE_WITHIN_MS: Millis = 5_000;
+/// What an earlier life has left, and does not end either.
+const SWEPT_WITHIN_MS: Millis = 60_000;
 /// Of a line of its log.
 const LINE_BYTES_MAX: u64 = 16 * 1024;
 
@@ -84,8 +87,11 @@ impl Bench {
         private_dir(dir, 0o711)?;
         let mark = HostMark::of(dir)?;
         let own = dir.join("export");
-        strays::end_all(mark, None, 0, || stop.is_asked())?;
-        super::tree::remove(&own);
+        let clock = Clock::system();
+        let until = clock.mono_ms() + SWEPT_WITHIN_MS;
+        strays::end_all(mark, None, 0, || stop.is_asked() || clock.mono_ms() > until)
+            .context("what an earlier agent has started to read a repository does not end")?;
+        clear(&own, dir).with_context(|| own.display().to_string())?;
         // Limits of jobs are none of its; what it writes has one here.
         let file_mib = config.browse.export_mib;
         let limits = Limits { file_mib, ..config::Limits::default() };
@@ -93,7 +99,7 @@ impl Bench {
         let browse = config.browse.clone();
         let null = File::open("/dev/null").context("/dev/null")?;
         let (dir, disk_low_bytes) = (dir.to_owned(), config.output.disk_low_bytes);
-        Ok(Bench { common, browse, disk_low_bytes, dir, own, mark, null, clock: Clock::system() })
+        Ok(Bench { common, browse, disk_low_bytes, dir, own, mark, null, clock })
     }
 
     /// # Errors
@@ -104,6 +110,17 @@ impl Bench {
         ensure!(
             free >= least,
             "only {free} bytes of the disk are free, and {least} must be (output.disk_low_bytes and what a copy needs)"
+        );
+        Ok(())
+    }
+
+    /// # Errors
+    /// Too much time has gone by since then.
+    pub(super) fn in_time(&self, begun: Millis, what: &str) -> anyhow::Result<()> {
+        let within_s = self.browse.read_within_s;
+        ensure!(
+            self.clock.mono_ms() - begun <= i64::from(within_s) * 1_000,
+            "it took longer than {within_s} s (browse.read_within_s) {what}"
         );
         Ok(())
     }
@@ -158,7 +175,15 @@ impl Bench {
     }
 
     pub(super) fn clean(&self) {
-        super::tree::remove(&self.own);
+        if let Err(error) = self.cleared() {
+            tracing::warn!("{error:#}");
+        }
+    }
+
+    /// # Errors
+    /// What was exported before is still there.
+    fn cleared(&self) -> anyhow::Result<()> {
+        clear(&self.own, &self.dir).with_context(|| format!("{} stays", self.own.display()))
     }
 
     /// As whom Kettle logs in; empty: as nobody.
@@ -197,7 +222,8 @@ impl Bench {
 
     /// A folder that is its user's alone, and a log that has no name: a JVM begins it with the password that it is given.
     fn prepare(&self, ready: &Ready) -> anyhow::Result<File> {
-        self.clean();
+        // It would be taken for what is exported now.
+        self.cleared()?;
         private_dir(&self.own, 0o700)?;
         if ready.gid.is_some() {
             chown(&self.own, Some(ready.uid), ready.gid).context("a folder of its own")?;
@@ -205,9 +231,9 @@ impl Bench {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(true).mode(0o600);
         let path = self.dir.join("log.part");
-        super::tree::remove(&path);
+        clear(&path, &self.dir)?;
         let log = options.open(&path).with_context(|| path.display().to_string());
-        super::tree::remove(&path);
+        clear(&path, &self.dir)?;
         log
     }
 
@@ -243,18 +269,17 @@ impl Bench {
     }
 
     fn until_over(&self, pid: i32, log: &File, stop: &impl Stop) -> anyhow::Result<WaitStatus> {
-        let (begun, within_s) = (self.clock.mono_ms(), self.browse.read_within_s);
+        let begun = self.clock.mono_ms();
         loop {
             match waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => {}
                 ended => return ended.context("its end is not known"),
             }
             ensure!(!stop.is_asked(), "the agent of this host has ended meanwhile");
-            ensure!(
-                self.clock.mono_ms() - begun <= i64::from(within_s) * 1_000,
-                "pan.sh took longer than {within_s} s, so it was ended: it waits for a password or a browser, or needs \
-                 more (browse.read_within_s)"
-            );
+            self.in_time(
+                begun,
+                "to export it: pan.sh waits for a password or a browser, or needs more",
+            )?;
             let said = log.metadata().map_or(0, |found| found.len());
             ensure!(
                 said <= LOG_BYTES_MAX,

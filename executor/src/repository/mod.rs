@@ -11,6 +11,7 @@ mod told;
 mod tree;
 
 use crate::config::Config;
+use crate::process::clear::clear;
 use crate::process::sys::Stack;
 use export::{Bench, Exported, Stop, short};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
@@ -201,7 +202,11 @@ impl Shelf {
         for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             match entry.path() {
                 path if known.contains(&path) => tree::tidy(&path),
-                path if known.is_empty() || path.is_dir() => tree::remove(&path),
+                path if known.is_empty() || path.is_dir() => {
+                    if let Err(error) = clear(&path, &self.dir) {
+                        tracing::warn!("{} stays: {error}", path.display());
+                    }
+                }
                 _ => {}
             }
         }
@@ -226,8 +231,10 @@ impl Shelf {
         let user = bench.user(&environment);
         let dir = place(&self.dir, &environment, &name);
         let copied = Copied { environment, name, user, read_ms, error, ..Copied::default() };
+        let begun = self.clock.mono_ms();
         tree::make(&dir, copied, file, || {
             anyhow::ensure!(!self.is_asked(), "the agent of this host has ended meanwhile");
+            bench.in_time(begun, "to take its export apart")?;
             bench.has_room()
         })
     }

@@ -15,7 +15,7 @@ const DEPTH_MAX: usize = 200;
 const TAG_BYTES_MAX: usize = 64 * 1024;
 #[expect(clippy::cast_possible_truncation, reason = "4 MiB")]
 const BYTES_MAX: usize = FILE_BYTES_MAX as usize;
-/// What is left out of an object.
+/// What is left out of an object, and of the head of one: a transformation has the servers there.
 const LEFT_OUT: [&[u8]; 2] = [b"connection", b"slaveservers"];
 /// Characters of a name that is told to people.
 const SHOWN_MAX: usize = 40;
@@ -211,11 +211,20 @@ impl Splitter {
             };
             self.object = form.map(|form| Object { form, text: Vec::new(), whole: true });
         }
-        if depth == 4 && self.object.is_some() && LEFT_OUT.contains(&name) {
+        if self.object.is_some() && self.left_out.is_none() && self.is_secret() {
             self.left_out = Some(depth);
         }
         self.keep(tag);
         Ok(())
+    }
+
+    /// What is open is left out.
+    fn is_secret(&self) -> bool {
+        match self.path.get(3..) {
+            Some([own]) => LEFT_OUT.contains(&own.as_slice()),
+            Some([info, own]) => info == b"info" && LEFT_OUT.contains(&own.as_slice()),
+            _ => false,
+        }
     }
 
     /// `tag` is empty where the tag that opened it has closed it.
@@ -312,13 +321,14 @@ mod tests {
     fn connections_are_left_out() {
         let connection = "<connection><name>c</name><password>Encrypted 2be98afc</password><a><connection/></a></connection>";
         let text = format!(
-            "<transformation><info><name>a</name><slaveservers/></info>{connection}<connection/><step><connection>c\
+            "<transformation><info><name>a</name><slaveservers><slaveserver><password>Encrypted 2be</password></slaveserver>\
+             </slaveservers></info>{connection}<connection/><step><connection>c\
              </connection></step><slaveservers><slaveserver/></slaveservers></transformation>"
         );
         let objects = split(&all(&text, "")).unwrap();
         assert_eq!(
             String::from_utf8_lossy(&objects[0].text),
-            "<transformation><info><name>a</name><slaveservers/></info><step><connection>c\
+            "<transformation><info><name>a</name></info><step><connection>c\
              </connection></step></transformation>"
         );
     }

@@ -26,8 +26,9 @@ impl Default for Told {
 
 impl Told {
     pub(super) fn line(&mut self, line: &str) {
-        // Of a JVM: options that it was given, a password among them in whatever quotes.
-        if line.starts_with("Picked up ") {
+        // Of a JVM: options that it was given, a password among them in whatever quotes, whoever passes it on.
+        let line = line.split("Picked up ").next().unwrap_or_default();
+        if line.is_empty() {
             return;
         }
         let text = plain(line);
@@ -119,6 +120,9 @@ mod tests {
     fn the_end_is_kept_without_what_a_jvm_was_given() {
         let mut told = Told::default();
         told.line("Picked up _JAVA_OPTIONS: -DKETTLE_PASSWORD=x");
+        // Passed on by a script, too.
+        told.line("java: Picked up _JAVA_OPTIONS: -DKETTLE_PASSWORD='x error'");
+        assert_eq!((told.end().as_str(), told.error().as_str()), ("java: \n", ""));
         (0..END_LINES + 5).for_each(|n| told.line(&n.to_string()));
         assert!(told.end().starts_with("5\n6\n") && told.end().ends_with("504\n"));
     }

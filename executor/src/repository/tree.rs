@@ -5,6 +5,7 @@
 //! database that anybody may write to: what is no name of a file is left out, and nothing is written twice.
 
 use super::split::{Object, Splitter};
+use crate::process::clear::clear;
 use crate::spool::layout::{private_dir, write_private};
 use anyhow::Context;
 use shared::etl::browse::{FILE_BYTES_MAX, PATH_MAX};
@@ -19,6 +20,10 @@ use std::path::{Path, PathBuf};
 /// Objects of one repository, and directories.
 const OBJECTS_MAX: u32 = 50_000;
 const DIRECTORIES_MAX: usize = 20_000;
+/// Directories within one another.
+const DEEP_MAX: usize = 40;
+/// What stands before the path of an object where people see it.
+const ROOT_BYTES_MAX: usize = 300;
 /// Bytes of a name, as most file systems have it.
 const NAME_MAX: usize = 255;
 const PART_BYTES: usize = 64 * 1024;
@@ -70,21 +75,13 @@ pub(super) fn tidy(dir: &Path) {
         let stays =
             now.is_some() && (entry.file_name() == "now" || path.canonicalize().ok() == now);
         if !stays {
-            remove(&path);
+            remove(&path, dir);
         }
     }
 }
 
-/// A folder with all below, or a file; links are not followed.
-pub(super) fn remove(path: &Path) {
-    let gone = match path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-        true => std::fs::remove_dir_all(path),
-        false => std::fs::remove_file(path),
-    };
-    if let Err(error) = gone.or_else(|error| match error.kind() {
-        ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    }) {
+fn remove(path: &Path, own: &Path) {
+    if let Err(error) = clear(path, own) {
         tracing::warn!("{} stays: {error}", path.display());
     }
 }
@@ -115,6 +112,7 @@ fn write(
         let pushed = splitter.push(&part[..read], &mut objects);
         pushed.map_err(|why| anyhow::anyhow!("its export is not understood: {why}"))?;
         for object in objects.drain(..) {
+            stop()?;
             tree.put(&object)?;
         }
     }
@@ -166,7 +164,9 @@ impl Tree {
     fn write(&mut self, place: &Path, text: &[u8]) -> anyhow::Result<Option<String>> {
         let folder = place.parent().unwrap_or(Path::new(""));
         if !self.directories.contains(folder) {
-            if self.directories.len() >= DIRECTORIES_MAX {
+            let all = || folder.ancestors().filter(|above| !above.as_os_str().is_empty());
+            let new = all().filter(|above| !self.directories.contains(*above)).count();
+            if self.directories.len() + new > DIRECTORIES_MAX {
                 return Ok(Some(format!("there are more than {DIRECTORIES_MAX} directories")));
             }
             let made =
@@ -174,7 +174,7 @@ impl Tree {
             if let Err(error) = made {
                 return refused(&error, place);
             }
-            self.directories.insert(folder.to_owned());
+            self.directories.extend(all().map(Path::to_owned));
         }
         let mut options = OpenOptions::new();
         let opened = options.write(true).create_new(true).mode(0o600).open(self.files.join(place));
@@ -227,7 +227,13 @@ fn place(directory: &str, name: &str, form: Form) -> Result<PathBuf, &'static st
     };
     for part in directory.split('/').filter(|part| !part.is_empty()) {
         fits(part)?;
+        if Form::of_file(part).is_some() {
+            return Err("its directory has the name of a file");
+        }
         place.push(part);
+    }
+    if place.components().count() > DEEP_MAX {
+        return Err("its directory is too deep");
     }
     let file = format!("{name}.{}", form.extension());
     if name.is_empty() {
@@ -238,7 +244,7 @@ fn place(directory: &str, name: &str, form: Form) -> Result<PathBuf, &'static st
     }
     fits(&file)?;
     place.push(file);
-    match place.as_os_str().len() < PATH_MAX {
+    match place.as_os_str().len() + ROOT_BYTES_MAX < PATH_MAX {
         true => Ok(place),
         false => Err("its name is too long"),
     }
@@ -304,6 +310,37 @@ mod tests {
         symlink("77", dir.join("next")).unwrap();
         make(dir, copy(), Cursor::new(&second), || Ok(())).unwrap();
         assert_eq!(there(dir), (vec!["c.kjb".into()], 1));
+    }
+
+    #[test]
+    fn every_directory_counts_and_no_secret_of_a_connection_is_on_the_disk() {
+        let root = tempfile::tempdir().unwrap();
+        let mut tree = Tree::new(root.path().join("files"), copy()).unwrap();
+        let one = |directory: &str| {
+            let head = format!("<info><name>a</name><directory>{directory}</directory></info>");
+            let text = format!("<transformation>{head}</transformation>").into_bytes();
+            Object { form: Form::Transformation, text, whole: true }
+        };
+        tree.put(&one("/a/b/c")).unwrap();
+        tree.put(&one("/a/b/d")).unwrap();
+        assert_eq!((tree.copied.objects, tree.directories.len()), (2, 4));
+        let full = (0..DIRECTORIES_MAX - 5).map(|n| PathBuf::from(n.to_string()));
+        tree.directories.extend(full);
+        tree.put(&one("/x/y")).unwrap();
+        tree.put(&one("/x")).unwrap();
+        assert_eq!((tree.copied.objects, tree.copied.left_out), (3, 1));
+        let dir = &root.path().join("copy");
+        let server = "<slaveservers><slaveserver><password>Encrypted 2be</password></slaveserver></slaveservers>";
+        let export = format!(
+            "<repository><transformations><transformation><info><name>a</name><directory>/x</directory>{server}</info>\
+             </transformation></transformations><jobs><job><name>b</name><directory>/x</directory>{server}</job></jobs>\
+             </repository>"
+        );
+        make(dir, copy(), Cursor::new(export), || Ok(())).unwrap();
+        for name in ["a.ktr", "b.kjb"] {
+            let text = std::fs::read_to_string(files(dir).unwrap().join("x").join(name)).unwrap();
+            assert!(!text.contains("Encrypted") && text.contains("<name>"), "{text}");
+        }
     }
 
     /// A disk that fails.

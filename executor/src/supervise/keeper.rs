@@ -4,6 +4,7 @@
 //! It names what may go; the loop strikes out what runs or is not settled; then it deletes.
 
 use crate::config::Config;
+use crate::process::clear::clear;
 use crate::spool::plan::Plan;
 use crate::spool::{Layout, output};
 use shared::clock::Clock;
@@ -124,8 +125,10 @@ fn note_files(dir: &Path, newest: &mut BTreeMap<AttemptId, Millis>) {
 
 fn forget(layout: &Layout, attempt: AttemptId) {
     output::remove(&layout.output_of(attempt));
-    // Its own directory, whatever the job has left in it; links are not followed.
-    let _ = std::fs::remove_dir_all(layout.work_of(attempt));
+    // Its own directory, whatever the job has left in it, or still puts there.
+    if let Err(error) = clear(&layout.work_of(attempt), &layout.root) {
+        tracing::warn!("the working directory of {attempt} stays: {error}");
+    }
 }
 
 #[cfg(test)]

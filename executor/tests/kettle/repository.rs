@@ -331,6 +331,8 @@ fn what_names_are_made_of_gets_nowhere() {
         ("/", "twice"),
         ("/", "x.ktr"),
         ("/x.ktr.ktr/below", "a"),
+        ("/named like a.kjb/below", "a"),
+        (&"/y".repeat(41), "a"),
         ("/fine", "日志 &amp; more"),
     ]
     .iter()
@@ -345,7 +347,7 @@ fn what_names_are_made_of_gets_nowhere() {
     let install = shop.install(&script);
     let browser = shop.browser(&install, "", "repositories = [\"kettle:main\"]");
     let copied = shop.done(&browser, "main");
-    assert_eq!((copied.failed, copied.objects, copied.left_out), (None, 3, 10));
+    assert_eq!((copied.failed, copied.objects, copied.left_out), (None, 3, 12));
     let top = shop.folder(&browser, "repository://kettle/main").unwrap();
     assert_eq!(names(&top), ["fine", "twice.ktr", "x.ktr.ktr"]);
     let named = top.copied.unwrap().named;
@@ -403,12 +405,15 @@ fn an_export_that_goes_wrong_is_told_in_words() {
         ),
         ("nothing", "main", "pan.sh has exported nothing of \"main\""),
         ("cut", "main", "pan.sh has ended with 1"),
+        // Its file is as whole as any.
+        ("partial", "main", "pan.sh has ended with 1"),
     ] {
         let shop = Shop::new();
         shop.put_sample("hello.ktr", "a.ktr");
         let browser = shop.standin(how, "");
         let told = shop.done(&browser, name).failed.map(|failed| failed.words).unwrap_or_default();
         assert!(told.starts_with(words), "{how}: {told}");
+        assert_eq!(shop.copied(&browser, name).read_ms, None, "{how}");
     }
     let shop = Shop::new();
     let browser =
@@ -429,7 +434,10 @@ fn what_waits_for_ever_is_ended_in_time_and_with_the_agent() {
     shop.put_sample("hello.ktr", "a.ktr");
     let browser = shop.standin("login", "read_within_s = 1");
     let words = shop.failed(&browser);
-    assert!(words.starts_with("pan.sh took longer than 1 s"), "{words}");
+    assert!(
+        words.starts_with("it took longer than 1 s (browse.read_within_s) to export it"),
+        "{words}"
+    );
     assert_eq!(shop.running(), Vec::<i32>::new());
     browser.end();
 

@@ -88,7 +88,7 @@ pub struct Copied {
     pub left_out: u32,
     /// The first of these, each with why.
     pub named: Vec<String>,
-    /// Kettle's own first error although all went well: it leaves out what it cannot load.
+    /// Kettle's own first error although it has ended well.
     pub error: String,
 }
 

@@ -89,6 +89,11 @@ impl Browse {
             user.is_empty() || *user == jobs.user || jobs.users.contains(user),
             "browse.user: {user:?} is not on jobs.users"
         );
+        ensure!(
+            count == 0 || !user.is_empty() || !jobs.user.is_empty() || jobs.users.is_empty(),
+            "browse.user: jobs of this host run as users of their own (jobs.users): name the one that Kettle is to run as \
+             for browse.repositories; else it would run as the executor itself"
+        );
         for (key, value) in [("read_within_s", self.read_within_s), ("export_mib", self.export_mib)]
         {
             ensure!(value > 0, "browse.{key}: with 0 no repository could be read");
