@@ -127,6 +127,7 @@ fn a_person_goes_down_and_sees_a_file() {
         [
             "csv2db.hpl",
             "daily.hwf",
+            "each.hpl",
             "fail.hpl",
             "forever.hpl",
             "nofile.hpl",
