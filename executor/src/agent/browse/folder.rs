@@ -44,7 +44,8 @@ impl Looker {
                 folder.left_out += 1;
                 continue;
             };
-            if name.starts_with('.') {
+            // Of a repository it is what somebody has called it there.
+            if name.starts_with('.') && folder.copied.is_none() {
                 continue;
             }
             let Ok(kind) = found.file_type() else { continue };

@@ -46,12 +46,18 @@ impl Looker {
 
     /// The folder of a repository, or where its copy begins.
     pub(super) fn repository(&self, environment: &str, name: &str) -> Result<String, Unseen> {
+        let mut listed = self.listed(environment).into_iter().filter(|kept| kept.name == name);
+        let first = listed.next();
+        // Of no environment: a copy of some other one is taken where nothing else has this name.
+        if environment.is_empty()
+            && let Some(folder) = first.iter().cloned().chain(listed).find_map(|kept| kept.folder)
+        {
+            return Ok(folder);
+        }
         if let Some(copied) = self.repositories.find(environment, name) {
             return Ok(copied.root());
         }
-        let all = self.listed(environment);
-        let kept = all.into_iter().find(|kept| kept.name == name);
-        let kept = kept.ok_or_else(|| Unseen::NoRepository(super::short(name)))?;
+        let kept = first.ok_or_else(|| Unseen::NoRepository(super::short(name)))?;
         kept.folder.ok_or_else(|| Unseen::InDatabase(super::short(name)))
     }
 
