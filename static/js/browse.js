@@ -36,15 +36,38 @@ async function show(place, address) {
   }
 }
 
+/** Why nothing is read: in the words of the page that says so. None: it is being read, or another one is. */
+async function refusal(answer) {
+  if (!answer) return t('The master did not answer; try again');
+  const { pathname } = new URL(answer.url);
+  if (answer.redirected && pathname === '/browse/') return null;
+  if (answer.redirected && pathname === '/login/') return t('Your login has expired. Save asks for it anew; what you type is kept.');
+  const text = await answer.text().catch(() => '');
+  const page = new DOMParser().parseFromString(text, 'text/html');
+  const words = page.querySelector('#main .notice.warn') ?? page.querySelector('#main .fault > p:not(.fault-number)');
+  words?.querySelector('.copied')?.remove();
+  return words?.textContent.trim() || t('The master did not answer; try again');
+}
+
 /** Has a repository read, and shows what the host says then. */
 async function read(place, button) {
   const { host, environment, repository, path } = button.dataset;
   button.disabled = true;
   const body = new URLSearchParams({ host, environment, repository });
   const answer = await fetch('/browse/read/', { method: 'POST', body }).catch(() => null);
+  const why = await refusal(answer);
+  if (why) {
+    button.disabled = false;
+    const words = button.parentElement.querySelector('[role=alert]') ?? document.createElement('p');
+    words.className = 'wrong';
+    words.setAttribute('role', 'alert');
+    words.textContent = why;
+    button.after(words);
+    return;
+  }
   const query = new URLSearchParams({ host, path });
   // Another one is being read.
-  if (answer && new URL(answer.url).searchParams.has('busy')) query.set('busy', 'true');
+  if (new URL(answer.url).searchParams.has('busy')) query.set('busy', 'true');
   show(place, `${START}?${query}`);
 }
 
@@ -122,8 +145,24 @@ document.addEventListener('change', (event) => {
   show(place, `${START}?host=${encodeURIComponent(event.target.value)}`);
 }, true);
 
-if (location.pathname !== '/browse/read/' && document.querySelector('#main [data-reading]')) {
+const READING = '#main [data-reading]';
+if (location.pathname !== '/browse/read/' && document.querySelector(READING)) {
   const now = new URL(location.href);
   now.searchParams.delete('busy');
-  setInterval(() => { if (!document.hidden && !document.querySelector('dialog[open]')) location.replace(now); }, AGAIN_MS);
+  // Who is on the way to another page is not held back.
+  let leaving = false;
+  addEventListener('beforeunload', () => { leaving = true; });
+  const isOver = async () => {
+    const answer = await fetch(now);
+    if (answer.redirected) return true;
+    return answer.ok && !new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector(READING);
+  };
+  const again = async () => {
+    if (leaving) return;
+    const free = !document.hidden && !document.querySelector('dialog[open]');
+    const over = free && await isOver().catch(() => false);
+    if (over && !leaving) location.replace(now);
+    else setTimeout(again, AGAIN_MS);
+  };
+  setTimeout(again, AGAIN_MS);
 }

@@ -117,6 +117,12 @@ test('a repository in a database is read by a button, and a job is made of what 
   await page.click('.copied button:has-text("Read it now")');
   await page.waitForSelector('.copied[data-reading]');
   await page.picture('browse-reading');
+  // Who is on the way to a page that is slow gets there, however often this one looks what has become of it.
+  await page.route('**/base/calendar/', async (route) => { await new Promise((done) => { setTimeout(done, 7000); }); await route.continue(); });
+  await page.evaluate(() => { const link = document.createElement('a'); link.href = '/base/calendar/'; document.body.append(link); link.click(); });
+  await page.waitForURL('**/base/calendar/', { timeout: 12000 });
+  await page.goto(`${world.base}/browse/?host=1&path=repository://pdi/main`);
+  await page.waitForSelector('.copied[data-reading]');
   rmSync(wait);
   // The page keeps up by itself.
   await page.click('a:has-text("finance/")');
@@ -130,6 +136,23 @@ test('a repository in a database is read by a button, and a job is made of what 
   await page.selectOption('select[name=kind]', 'kettle');
   await page.click('[data-browse]:visible');
   await page.click('.browse-box a:has-text("main")');
+  await page.waitForSelector('.browse-box a:has-text("finance/")');
+  // What is refused is said beside the button: a repository that is not named, a host that is gone, a login that is over.
+  page.expects(/status of (422|404)/);
+  const refused = async (name, value, words) => {
+    const button = page.locator('.browse-box button[data-read]');
+    const old = await button.evaluate((one, [key, text]) => { const was = one.dataset[key]; if (key) one.dataset[key] = text; return was; }, [name, value]);
+    await button.click();
+    await page.waitForSelector(`.browse-box [role=alert]:has-text("${words}")`);
+    await button.evaluate((one, [key, text]) => { if (key) one.dataset[key] = text; }, [name, old]);
+  };
+  await refused('repository', 'other', 'browse.repositories in its executor.toml does not name it');
+  await page.picture('browse-refused');
+  await refused('host', '99', 'exec host 99');
+  const cookies = await page.context().cookies();
+  await page.context().clearCookies();
+  await refused('', '', 'Your login has expired');
+  await page.context().addCookies(cookies);
   writeFileSync(wait, '');
   await page.click('.browse-box button:has-text("Read it again")');
   await page.waitForSelector('.browse-box .copied[data-reading]');
