@@ -25,6 +25,7 @@ use minijinja::value::Serde;
 use serde::{Deserialize, Serialize};
 use shared::ids::*;
 use shared::kind;
+use shared::spec::JobSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Runs shown of one job.
@@ -203,6 +204,18 @@ struct Tab {
 #[serde(default)]
 struct Saved {
     unchecked: String,
+    /// A copy of a repository does not know these names, with commas; since when it is there.
+    names: String,
+    read_ms: Millis,
+}
+
+impl Saved {
+    /// Those that the job does give: an address may say anything.
+    fn given(&self, spec: &JobSpec) -> Vec<String> {
+        let params = spec.fields.get("params");
+        let given = |name: &&str| params.is_some_and(|it| it.get(*name).is_some());
+        self.names.split(',').filter(given).map(str::to_owned).collect()
+    }
 }
 
 /// Another job, by a link.
@@ -253,7 +266,7 @@ async fn detail(
     Path(id): Path<i64>,
     Query(tab): Query<Tab>,
     Query(turned): Query<Turned>,
-    Query(unchecked): Query<Saved>,
+    Query(saved): Query<Saved>,
 ) -> Result {
     let app = &page.app;
     let viewer = page.viewer()?;
@@ -293,7 +306,8 @@ async fn detail(
     page.render(
         "job/detail.html",
         context! {
-            tab, id, drawn, unchecked => unchecked.unchecked, is_drawn => browse::job::is_drawn(&job.spec.kind),
+            tab, id, drawn, unchecked => saved.unchecked.as_str(), is_drawn => browse::job::is_drawn(&job.spec.kind),
+            unknown => saved.given(&job.spec), read_ms => saved.read_ms,
             name => job.name.as_str(), spec => Serde(&job.spec),
             version => newest.as_ref().map(|newest| newest.version),
             kind_title => kind::find(&job.spec.kind).map(|kind| kind.title()),

@@ -5,7 +5,7 @@
 //! `{"items": […], "next": cursor}`, by id, at most 500 a page.
 
 use super::super::auth::{Right, Viewer};
-use super::super::browse::declared::Notice;
+use super::super::browse::notice::Notice;
 use super::super::error::{Error, Result};
 use super::super::save::{self, Draft, Refused, Saver};
 use super::super::{Routes, list, version};

@@ -5,13 +5,13 @@
 //! the start of the job compares anyhow.
 
 use super::ask::{Line, Problem, late};
+use super::notice::{Notice, Reason, noticed};
 use super::ran::{Hosts, ran};
 use crate::app::App;
 use crate::engine::catalog::{Catalog, Host, Interface, Job};
 use crate::store;
 use crate::web::auth::Viewer;
 use futures::StreamExt;
-use serde::Serialize;
 use shared::etl::browse::{Ask, At, Shown};
 use shared::etl::declared;
 use shared::ids::{HostId, Millis};
@@ -30,9 +30,6 @@ const FILES_MAX: usize = 200;
 const HOSTS_AT_A_TIME: usize = 16;
 /// Files of one host at a time: it looks at four, and others want to look as well.
 const FILES_AT_A_TIME: usize = 2;
-/// Jobs that one notice names, and notices.
-const NAMED_MAX: usize = 20;
-const NOTICES_MAX: usize = 20;
 
 /// A job that gives parameters to a file. `at` is its place among the jobs that were asked about.
 struct Question {
@@ -53,8 +50,8 @@ type Said = Result<Declared, Problem>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Declared {
     names: BTreeSet<String>,
-    /// It is what was read of its repository some time ago.
-    copied: bool,
+    /// As it was when its repository was read.
+    read_ms: Option<Millis>,
 }
 
 /// What hosts have said of files.
@@ -67,20 +64,6 @@ pub(in crate::web) struct Checked {
     /// By the place of the job.
     pub(in crate::web) errors: Vec<(usize, FieldError)>,
     pub(in crate::web) notices: Vec<Notice>,
-}
-
-/// Jobs that are saved although nobody could say what their files declare.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Notice {
-    pub message: String,
-    /// `interface/job`, the first of them.
-    pub jobs: Vec<String>,
-    pub count: usize,
-    /// For pages: see [`Problem`].
-    #[serde(skip)]
-    pub(in crate::web) word: &'static str,
-    #[serde(skip)]
-    host: String,
 }
 
 impl Questions {
@@ -145,64 +128,41 @@ impl Questions {
     pub(in crate::web) fn judged(&self, answers: &Answers) -> Checked {
         let mut checked = Checked::default();
         for question in &self.0 {
-            let said = question
-                .host
-                .as_ref()
-                .map(|host| answers.0.get(&(host.id, question.ran.at.clone())));
-            match said {
-                Some(Some(Ok(declared))) => {
-                    let wrong = declared::undeclared(&question.ran.params, &declared.names);
-                    checked.errors.extend(wrong.map(|(name, words)| {
-                        let old = if declared.copied { OLD } else { "" };
-                        let words = format!("{words}{old}");
-                        (question.at, FieldError::new(format!("fields.params.{name}"), words))
-                    }));
-                }
+            let Some(host) = &question.host else {
+                let why = "none of the exec hosts that it may run on is there yet";
+                noticed(&mut checked.notices, &question.job, Reason::unchecked("no_host", "", why));
+                continue;
+            };
+            match answers.0.get(&(host.id, question.ran.at.clone())) {
+                Some(Ok(declared)) => checked.compare(question, &host.name, declared),
                 // Nobody has asked this host to show anything.
-                Some(Some(Err(problem))) if problem.word == "no_folders" => {}
-                Some(Some(Err(problem))) => {
+                Some(Err(problem)) if problem.word == "no_folders" => {}
+                Some(Err(problem)) => {
                     let why = format!("exec host {}: {}", problem.host, problem.said);
-                    let reason = (problem.word, problem.host.as_str(), why);
+                    let reason = Reason::unchecked(problem.word, &problem.host, &why);
                     noticed(&mut checked.notices, &question.job, reason);
                 }
-                Some(None) => {}
-                None => {
-                    let why = "none of the exec hosts that it may run on is there yet".to_owned();
-                    noticed(&mut checked.notices, &question.job, ("no_host", "", why));
-                }
+                None => {}
             }
         }
         checked
     }
 }
 
-/// Of what its repository has got since then nothing is known.
-const OLD: &str =
-    " (as it was when its repository was last read: the page Files has it read again)";
-/// Of the jobs behind the first one that a notice names, where each has another file.
-const OTHERS: &str = "; of the others that is said of their own files";
-
-/// Jobs of one host and one kind of reason share one notice.
-fn noticed(notices: &mut Vec<Notice>, job: &str, (word, host, why): (&'static str, &str, String)) {
-    let message = format!(
-        "whether the file declares the parameters that it is given was not checked ({why}); it is \
-         checked when the job starts"
-    );
-    if let Some(same) = notices.iter_mut().find(|it| it.word == word && it.host == host) {
-        if same.message != message && !same.message.ends_with(OTHERS) {
-            same.message.push_str(OTHERS);
+impl Checked {
+    fn compare(&mut self, question: &Question, host: &str, declared: &Declared) {
+        let wrong = declared::undeclared(&question.ran.params, &declared.names);
+        let Some(read_ms) = declared.read_ms else {
+            let error = |(name, words)| FieldError::new(format!("fields.params.{name}"), words);
+            self.errors.extend(wrong.map(|one| (question.at, error(one))));
+            return;
+        };
+        // What its repository has got since then nobody knows.
+        let names: Vec<&str> = wrong.map(|(name, _)| name).collect();
+        if !names.is_empty() {
+            let reason = Reason::older(host, read_ms, &names);
+            noticed(&mut self.notices, &question.job, reason);
         }
-        same.count += 1;
-        same.jobs.extend((same.jobs.len() < NAMED_MAX).then(|| job.to_owned()));
-    } else if notices.len() < NOTICES_MAX {
-        let (host, jobs) = (host.to_owned(), vec![job.to_owned()]);
-        notices.push(Notice { message, jobs, count: 1, word, host });
-    } else if let Some(last) = notices.last_mut() {
-        last.message = "whether their files declare the parameters that they are given was not \
-                        checked for these either, for other reasons; it is checked when the jobs \
-                        start"
-            .into();
-        last.count += 1;
     }
 }
 
@@ -268,7 +228,8 @@ fn names(host: &Host, shown: Result<Shown, Problem>) -> Said {
     match shown? {
         Shown::File(file) if file.drawn.more_parameters == 0 => {
             let names = file.drawn.parameters.into_iter().map(|one| one.name).collect();
-            Ok(Declared { names, copied: file.copied.is_some() })
+            let read_ms = file.copied.map(|copied| copied.read_ms.unwrap_or_default());
+            Ok(Declared { names, read_ms })
         }
         _ => {
             let said = "it does not tell all that the file declares".to_owned();
@@ -330,7 +291,7 @@ mod tests {
         assert_eq!(asked, [1, 1]);
         let key = |id| (HostId(id), At::Path("/a".into()));
         let names = BTreeSet::from(["X".to_owned()]);
-        answers.0.insert(key(1), Ok(Declared { names, copied: false }));
+        answers.0.insert(key(1), Ok(Declared { names, read_ms: None }));
         assert!(!questions.is_answered(&answers));
         let missing = Problem::new("missing", "h2", ("/a".into(), "/a is not there".into()));
         answers.0.insert(key(2), Err(missing));
@@ -341,26 +302,5 @@ mod tests {
         assert_eq!(notices.len(), 2);
         assert!(notices[0].message.contains("exec host h2: /a is not there"), "{notices:?}");
         assert_eq!((notices[1].word, &notices[1].jobs[..]), ("no_host", &["i/j3".to_owned()][..]));
-    }
-
-    #[test]
-    fn many_jobs_and_many_reasons_fit_a_page() {
-        let mut notices = Vec::new();
-        for at in 0..1_000 {
-            noticed(&mut notices, &format!("i/j{at}"), ("away", "h1", "h1: away".into()));
-        }
-        assert_eq!((notices.len(), notices[0].count, notices[0].jobs.len()), (1, 1_000, NAMED_MAX));
-        assert!(!notices[0].message.ends_with(OTHERS));
-        for at in 0..1_000 {
-            noticed(&mut notices, "i/j", ("missing", "h1", format!("{at} is not there")));
-        }
-        assert_eq!((notices.len(), notices[1].count), (2, 1_000));
-        assert!(notices[1].message.contains("(0 is not there)"), "{notices:?}");
-        assert!(notices[1].message.ends_with(OTHERS));
-        for at in 0..1_000 {
-            noticed(&mut notices, "i/j", ("late", &format!("h{at}"), "late".into()));
-        }
-        let told: usize = notices.iter().map(|notice| notice.count).sum();
-        assert_eq!((notices.len(), told), (NOTICES_MAX, 3_000));
     }
 }

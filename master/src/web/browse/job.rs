@@ -3,7 +3,7 @@
 use super::ask::ask;
 use super::picture::Mark;
 use super::ran::{Hosts, ran};
-use super::{PATIENCE, View};
+use super::{PATIENCE, View, stored};
 use crate::engine::catalog::{Catalog, Interface, Job};
 use crate::logs::PART_MAX;
 use crate::store;
@@ -51,6 +51,7 @@ pub(in crate::web) async fn tab(
     let host = hosts.iter().find(|host| Some(host.id) == last_host).or(hosts.first());
     let Some(host) = host else { return Ok(context! { no_host => true }) };
     let name = host.name.as_str();
+    let may_read = stored::may_read(page, host);
     let last_told = last.as_ref().map(|last| &last.told);
     let read = last.as_ref().and_then(|last| last.cut);
     let kind = kind::find(&job.spec.kind);
@@ -61,12 +62,14 @@ pub(in crate::web) async fn tab(
             let others = last.as_ref().map(|last| others(&file.drawn, &last.faults));
             let view = View::of(host.id, *file, &marks.unwrap_or_default());
             Ok(context! {
-                view => Serde(view), host => host.id.0, host_name => name, served,
+                view => Serde(view), host => host.id.0, host_name => name, served, may_read,
                 last => Serde(last_told), others => Serde(others), read => Serde(read),
             })
         }
         Ok(_) => Ok(context! { away => true }),
-        Err(problem) => Ok(context! { problem => Serde(problem), host => host.id.0, served }),
+        Err(problem) => {
+            Ok(context! { problem => Serde(problem), host => host.id.0, served, may_read })
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub(super) mod ask;
 pub(super) mod declared;
 mod import;
 pub(super) mod job;
+pub(super) mod notice;
 mod picture;
 mod ran;
 pub(super) mod stored;
@@ -24,7 +25,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 use picture::{Picture, picture};
 use serde::{Deserialize, Serialize};
-use shared::etl::browse::{Ask, At, File, Folder, Shown, Start};
+use shared::etl::browse::{Ask, At, File, Folder, Known, Shown, Start};
 use shared::etl::stored::Stored;
 use shared::ids::HostId;
 use std::collections::BTreeMap;
@@ -69,9 +70,23 @@ struct Seen {
     start: Option<Start>,
     folder: Option<Folder>,
     problem: Option<Problem>,
+    /// Where copies of repositories begin: of each that the beginning names, and of the one that the folder is in.
+    roots: Vec<Option<String>>,
+    root: Option<String>,
 }
 
 impl Seen {
+    fn of_start(start: Start) -> Seen {
+        let root = |known: &Known| known.copied.as_ref().map(|copied| copied.root());
+        let roots = start.kept.iter().map(root).collect();
+        Seen { start: Some(start), roots, ..Seen::default() }
+    }
+
+    fn of_folder(folder: Folder) -> Seen {
+        let root = folder.copied.as_ref().map(|copied| copied.root());
+        Seen { folder: Some(folder), root, ..Seen::default() }
+    }
+
     fn status(&self, path: &str) -> StatusCode {
         self.problem.as_ref().map_or(StatusCode::OK, |problem| problem.status(path))
     }
@@ -82,14 +97,12 @@ async fn look(page: &Page, host: &Host, asked: &Asked) -> Seen {
         true => Ask::Start,
         false => Ask::Folder { path: asked.path.clone(), after: asked.after.clone() },
     };
-    let mut seen = Seen::default();
     match ask(&page.app, host, question, PATIENCE).await {
-        Ok(Shown::Start(start)) => seen.start = Some(start),
-        Ok(Shown::Folder(folder)) => seen.folder = Some(folder),
-        Ok(_) => {}
-        Err(problem) => seen.problem = Some(problem),
+        Ok(Shown::Start(start)) => Seen::of_start(start),
+        Ok(Shown::Folder(folder)) => Seen::of_folder(folder),
+        Ok(_) => Seen::default(),
+        Err(problem) => Seen { problem: Some(problem), ..Seen::default() },
     }
-    seen
 }
 
 /// With the status of a page that shows it; `problem`: why a question before has come to nothing.
@@ -129,6 +142,7 @@ async fn context(
     let context = context! {
         hosts => Serde(options), host => host.map(|host| host.id.0),
         host_name => host.map(|host| host.name.as_str()), path => asked.path.as_str(),
+        may_read => host.is_some_and(|host| stored::may_read(page, host)),
         ..minijinja::Value::from(Serde(&seen))
     };
     Ok((seen.status(&asked.path), context))
@@ -213,6 +227,7 @@ async fn file(page: Page, Query(asked): Query<Asked>) -> Result {
         "browse/file.html",
         context! {
             host => host.id.0, host_name => host.name.as_str(), path, folder, file_name => name,
+            may_read => stored::may_read(&page, host),
             view => Serde(&view), problem => Serde(problem), jobs => Serde(jobs),
         },
     )?;

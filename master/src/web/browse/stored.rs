@@ -2,7 +2,9 @@
 
 use super::ask::ask;
 use super::{Asked, PATIENCE, address, context, hosts};
-use crate::web::auth::Right;
+use crate::engine::catalog::Host;
+use crate::store::edit::Edit;
+use crate::web::auth::{Right, Viewer};
 use crate::web::error::{Error, Result, form_urlencoded};
 use crate::web::form::Form;
 use crate::web::{Page, Routes};
@@ -17,20 +19,41 @@ pub(super) fn add(routes: Routes) -> Routes {
     routes.post("/browse/read/", Right::Write, read)
 }
 
+/// It starts a JVM there, which has the password of the repository: who may change the host may do that. One that all
+/// projects share is for whoever may edit jobs of any.
+///
+/// # Errors
+/// Forbidden, with the right that is missing.
+fn must_read(viewer: &Viewer, host: &Host) -> Result<(), Error> {
+    match host.project.0 == 0 && viewer.may_somewhere(Right::Write) {
+        true => Ok(()),
+        false => viewer.must(Right::Write, host.project),
+    }
+}
+
+/// Whether pages have a button for it.
+pub(super) fn may_read(page: &Page, host: &Host) -> bool {
+    page.viewer().is_ok_and(|viewer| must_read(viewer, host).is_ok())
+}
+
 /// The host has it read and does not wait for that; neither do we.
 async fn read(page: Page, form: Form) -> Result {
-    page.project(Right::Write)?;
+    let viewer = page.viewer()?;
     let catalog = page.app.catalog().await?;
     let id = form.text("host").parse::<i64>().unwrap_or_default();
     let host = hosts(&page, &catalog)?.into_iter().find(|host| host.id.0 == id);
     let host = host.ok_or_else(|| Error::not_found(format!("exec host {id}")))?;
+    must_read(viewer, &host)?;
     let (environment, name) = (form.text("environment"), form.text("repository"));
     let question = Ask::Read { environment: environment.to_owned(), name: name.to_owned() };
     let root = Stored::root(environment, name);
     let told = ask(&page.app, &host, question, PATIENCE).await;
     match told {
         Ok(Shown::Read(_)) => {
-            tracing::info!("{} has exec host {} read {root}", page.viewer()?.name, host.name);
+            tracing::info!("{} has exec host {} read {root}", viewer.name, host.name);
+            let edit = Edit::new(viewer.id, viewer.address.clone(), page.app.clock.wall_ms());
+            let note = edit.audit(host.project, "read", ("host", host.id.0), &root);
+            page.app.db.commit(vec![note]).await?;
             // Back to where it was asked for.
             let at = Stored::parse(form.text("path")).map_or(root, |at| at.to_string());
             let address = match drawn::Form::of_file(&at) {

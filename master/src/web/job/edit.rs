@@ -1,6 +1,7 @@
 //! The form of a job. The kind's part of it is made from the kind's declaration.
 
 use super::super::auth::Right;
+use super::super::browse::notice::Notice;
 use super::super::error::{Error, Result};
 use super::super::form::*;
 use super::super::interface::word;
@@ -342,14 +343,14 @@ async fn put(page: Page, id: Option<i64>, mut form: Form) -> Result {
                 return render(&page, id, &form, beside).await;
             }
             let saved = saver.job(id.map(JobId), interface, &draft).await;
-            saved.map(|id| (id, notices.first().map(|notice| notice.word)))
+            saved.map(|id| (id, notices.first().map(Notice::query)))
         }
         Err(refused) => Err(refused),
     };
     match saved {
         Ok((id, None)) => Ok(Redirect::to(&format!("/job/{id}/")).into_response()),
-        Ok((id, Some(word))) => {
-            let address = format!("/job/{id}/?unchecked={word}");
+        Ok((id, Some(query))) => {
+            let address = format!("/job/{id}/?{query}");
             Ok(Redirect::to(&address).into_response())
         }
         Err(Refused::Invalid(errors)) => {

@@ -1,6 +1,6 @@
 //! Saving jobs: each makes the next version of its interface.
 
-use super::super::browse::declared::{self, Notice};
+use super::super::browse::{declared, notice::Notice};
 use super::*;
 use crate::engine::catalog::{Interface, Job};
 use std::sync::Arc;

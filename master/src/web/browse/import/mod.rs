@@ -5,7 +5,7 @@ mod propose;
 mod save;
 
 use super::ask::{Line, Problem};
-use super::{Asked, hosts};
+use super::{Asked, hosts, stored};
 use crate::engine::catalog::{Catalog, Host};
 use crate::store;
 use crate::web::auth::Right;
@@ -248,6 +248,7 @@ async fn render(page: &Page, host: &Host, form: &Form, beside: Beside) -> Result
             host => host.id.0, host_name => host.name.as_str(), path => form.text("path"),
             project => project.map(|project| project.name.as_str()),
             stored => Stored::parse(form.text("path")).is_some(),
+            may_read => stored::may_read(page, host),
             how => form.text("how"), form => form.value(&["rows"]),
             beside => Serde(beside), environments => Serde(names),
         },
